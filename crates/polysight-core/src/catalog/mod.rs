@@ -1,0 +1,187 @@
+//! Models as data: what each can do, where that is written, and when it was read.
+//!
+//! A catalogue is a TOML text: the vendor, defaults for every model (known or not), and one table a model.
+//! Users extend and override it from their config file, field by field.
+//!
+//! ```
+//! use polysight_core::Catalog;
+//!
+//! let catalog = Catalog::from_toml(r#"
+//! vendor = "acme"
+//! [defaults]
+//! source = "Acme API reference"
+//! as_of = "2026-11-21"
+//! [defaults.sampling]
+//! temperature = "[0, 1]"
+//! [[models]]
+//! id = "acme-eye"
+//! context = 8192
+//! image = { count = 5, max_bytes = 5_242_880 }
+//! "#).unwrap();
+//!
+//! let card = catalog.card("Acme-Eye");
+//! assert!(card.known);
+//! assert_eq!(card.image.limits().unwrap().count, Some(5));
+//! assert!(!catalog.card("acme-next").known, "an unknown id passes, without limits of its own");
+//! ```
+
+mod card;
+mod price;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use card::{
+    GreedyForm, IdLength, ImageCard, ModelCard, NumberRange, SamplingCard, Status, StopCard, ThinkingCard,
+    ThinkingMode, ToolsCard, VideoCard,
+};
+pub use price::{Money, Price, Quotas};
+use toml::{Table, Value};
+
+use crate::{Error, ErrorKind, Result};
+
+/// The models of one vendor or deployment.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    vendor: String,
+    defaults: Table,
+    cards: Vec<Arc<ModelCard>>,
+    rows: Vec<Table>,
+    by_name: HashMap<String, usize>,
+    unknown: Arc<ModelCard>,
+}
+
+impl Catalog {
+    /// Reads a catalogue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the line, for malformed TOML, unknown fields, ranges that are no intervals, and
+    /// two models of one name.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let mut table: Table = toml::from_str(text).map_err(|error| bad("", &error))?;
+        let vendor = match table.remove("vendor") {
+            Some(Value::String(vendor)) => vendor,
+            _ => return Err(Error::new(ErrorKind::Config, "model catalogue: `vendor` is missing")),
+        };
+        let defaults = match table.remove("defaults") {
+            Some(Value::Table(defaults)) => defaults,
+            None => Table::new(),
+            Some(_) => {
+                return Err(Error::new(ErrorKind::Config, "model catalogue: `defaults` is not a table"));
+            }
+        };
+        let rows = match table.remove("models") {
+            Some(Value::Array(rows)) => rows,
+            None => Vec::new(),
+            Some(_) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "model catalogue: `models` is not a list of tables",
+                ));
+            }
+        };
+        if let Some(key) = table.keys().next() {
+            return Err(Error::new(ErrorKind::Config, format!("model catalogue: unknown key `{key}`")));
+        }
+        Self::empty(vendor, defaults)?.with_models(rows)
+    }
+
+    fn empty(vendor: String, defaults: Table) -> Result<Self> {
+        let unknown = Arc::new(read_card(&defaults, Table::new())?);
+        Ok(Self { vendor, defaults, cards: Vec::new(), rows: Vec::new(), by_name: HashMap::new(), unknown })
+    }
+
+    /// Adds or overrides models: a row with the id of a known model replaces the fields that it names, any other row
+    /// adds a model.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the model, for a row without `id`, unknown fields and malformed values.
+    pub fn with_models(mut self, rows: impl IntoIterator<Item = Value>) -> Result<Self> {
+        for row in rows {
+            let Value::Table(row) = row else {
+                return Err(Error::new(ErrorKind::Config, "model catalogue: a model is not a table"));
+            };
+            let Some(id) = row.get("id").and_then(Value::as_str).map(str::to_owned) else {
+                return Err(Error::new(ErrorKind::Config, "model catalogue: a model has no `id`"));
+            };
+            self.put(&id, row)?;
+        }
+        Ok(self)
+    }
+
+    fn put(&mut self, id: &str, row: Table) -> Result<()> {
+        let known = self.by_name.get(&id.to_lowercase()).copied();
+        let base = known.and_then(|index| self.rows.get(index)).cloned().unwrap_or_default();
+        let row = merged(base, row);
+        let card = read_card(&self.defaults, row.clone()).map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                format!("model `{id}` of the {} catalogue: {}", self.vendor, error.message()),
+            )
+        })?;
+        let index = known.unwrap_or(self.cards.len());
+        for name in std::iter::once(&card.id).chain(&card.aliases) {
+            let before = self.by_name.insert(name.to_lowercase(), index);
+            if before.is_some_and(|before| before != index) {
+                return Err(Error::new(ErrorKind::Config, format!("two models are called `{name}`")));
+            }
+        }
+        let card = Arc::new(ModelCard { known: true, ..card });
+        match (self.cards.get_mut(index), self.rows.get_mut(index)) {
+            (Some(old), Some(old_row)) => (*old, *old_row) = (card, row),
+            _ => {
+                self.cards.push(card);
+                self.rows.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// The vendor whose models these are.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        &self.vendor
+    }
+
+    /// The cards, in the catalogue's order.
+    #[must_use]
+    pub fn cards(&self) -> &[Arc<ModelCard>] {
+        &self.cards
+    }
+
+    /// The card of a model by id or alias, upper and lower case alike; for an unknown id the vendor's defaults, which
+    /// say [`known: false`](ModelCard::known).
+    #[must_use]
+    pub fn card(&self, model: &str) -> Arc<ModelCard> {
+        self.find(model).unwrap_or_else(|| Arc::clone(&self.unknown))
+    }
+
+    /// The card of a known model.
+    #[must_use]
+    pub fn find(&self, model: &str) -> Option<Arc<ModelCard>> {
+        let exact = self.by_name.get(model);
+        let index = exact.or_else(|| self.by_name.get(&model.to_lowercase()))?;
+        self.cards.get(*index).map(Arc::clone)
+    }
+}
+
+fn read_card(defaults: &Table, row: Table) -> Result<ModelCard> {
+    ModelCard::read(merged(defaults.clone(), row)).map_err(|error| bad("", &error))
+}
+
+fn bad(context: &str, error: &toml::de::Error) -> Error {
+    let place = error.span().map(|span| format!(" (at byte {})", span.start)).unwrap_or_default();
+    Error::new(ErrorKind::Config, format!("model catalogue{context}: {}{place}", error.message().trim()))
+}
+
+/// Lays `over` on `base`, table by table.
+fn merged(mut base: Table, over: Table) -> Table {
+    for (key, value) in over {
+        let value = match (base.remove(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(merged(below, above)),
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
+}

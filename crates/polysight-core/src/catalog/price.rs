@@ -1,0 +1,117 @@
+//! Prices and quotas.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::Usage;
+
+/// A price tier of a model, per million tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Price {
+    /// Currency code: `CNY`, `USD`.
+    pub currency: String,
+    /// Price of a million prompt tokens.
+    pub input: f64,
+    /// Price of a million answer tokens.
+    pub output: f64,
+    /// Price of a million prompt tokens that the vendor had cached; `None`: as [`input`](Self::input).
+    #[serde(default)]
+    pub cached_input: Option<f64>,
+    /// The tier holds for prompts of more than this many tokens, and then for *all* tokens of the call.
+    #[serde(default)]
+    pub above_input_tokens: u64,
+}
+
+/// Published quotas, per account and model.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Quotas {
+    /// Requests a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests in flight.
+    pub concurrency: Option<u64>,
+}
+
+/// An amount of money; an estimate, not an invoice.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Money {
+    /// Currency code.
+    pub currency: String,
+    /// Amount in units of the currency.
+    pub amount: f64,
+}
+
+impl Money {
+    /// An amount of a currency.
+    #[must_use]
+    pub fn new(currency: impl Into<String>, amount: f64) -> Self {
+        Self { currency: currency.into(), amount }
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6} {}", self.amount, self.currency)
+    }
+}
+
+impl Price {
+    /// The tier of `prices` that holds for a prompt of this length; the first currency listed wins.
+    #[must_use]
+    pub fn tier(prices: &[Self], input_tokens: u64) -> Option<&Self> {
+        let currency = &prices.first()?.currency;
+        prices
+            .iter()
+            .filter(|price| price.currency == *currency)
+            .filter(|price| price.above_input_tokens == 0 || input_tokens > price.above_input_tokens)
+            .max_by_key(|price| price.above_input_tokens)
+    }
+
+    /// What a call costs, from its usage.
+    #[must_use]
+    pub fn of(prices: &[Self], usage: &Usage) -> Option<Money> {
+        let tier = Self::tier(prices, usage.input_tokens)?;
+        let cached = usage.details.cached.unwrap_or(0).min(usage.input_tokens);
+        let fresh = usage.input_tokens - cached;
+        let amount = fresh as f64 * tier.input
+            + cached as f64 * tier.cached_input.unwrap_or(tier.input)
+            + usage.output_tokens as f64 * tier.output;
+        Some(Money::new(&tier.currency, amount / 1e6))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prices() -> Vec<Price> {
+        let price = |input, output, above| Price {
+            currency: "CNY".to_owned(),
+            input,
+            output,
+            cached_input: None,
+            above_input_tokens: above,
+        };
+        vec![price(1.0, 3.0, 0), price(2.0, 6.0, 32_000)]
+    }
+
+    #[test]
+    fn a_tier_holds_for_the_whole_call_and_is_not_sliced() {
+        let usage = Usage::new(40_000, 1_000, 41_000);
+        assert_eq!(Price::of(&prices(), &usage).unwrap().amount, (80_000.0 + 6_000.0) / 1e6);
+        let usage = Usage::new(32_000, 1_000, 33_000);
+        assert_eq!(Price::of(&prices(), &usage).unwrap().amount, (32_000.0 + 3_000.0) / 1e6);
+    }
+
+    #[test]
+    fn no_price_is_no_cost_rather_than_zero() {
+        assert_eq!(Price::of(&[], &Usage::new(1, 1, 2)), None);
+    }
+}

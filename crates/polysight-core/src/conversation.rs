@@ -1,0 +1,71 @@
+//! A dialogue that grows turn by turn.
+
+use crate::{ChatRequest, ChatResponse, Message};
+
+/// The messages of a dialogue so far.
+///
+/// Cloning is cheap: pictures are shared, never copied. Vendors count pictures over the whole dialogue, so a long one
+/// may have to [forget](Self::forget_media) old pictures.
+///
+/// ```
+/// use polysight_core::{Conversation, Message};
+///
+/// let mut talk = Conversation::new().with_system("Answer briefly.");
+/// talk.push(Message::user("What is in the picture?"));
+/// assert_eq!(talk.request().messages.len(), 2);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    messages: Vec<Message>,
+}
+
+impl Conversation {
+    /// An empty dialogue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts with instructions to the model.
+    #[must_use]
+    pub fn with_system(mut self, text: impl Into<String>) -> Self {
+        self.messages.insert(0, Message::system(text));
+        self
+    }
+
+    /// Adds a message at the end.
+    pub fn push(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// Adds the model's answer, its tool calls included, as the next assistant message.
+    pub fn push_response(&mut self, response: &ChatResponse) {
+        self.messages.push(response.to_message());
+    }
+
+    /// The messages so far.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// A request that asks for the next answer.
+    #[must_use]
+    pub fn request(&self) -> ChatRequest {
+        ChatRequest::new(self.messages.clone())
+    }
+
+    /// Drops the pictures and videos of all but the newest `keep` messages that hold any, and says how many parts
+    /// were dropped. Text stays.
+    pub fn forget_media(&mut self, keep: usize) -> usize {
+        let is_media = |part: &crate::Part| matches!(part, crate::Part::Image(_) | crate::Part::Video(_));
+        let mut dropped = 0;
+        let with_media = self.messages.iter_mut().rev().filter(|message| message.parts.iter().any(is_media));
+        for message in with_media.skip(keep) {
+            let before = message.parts.len();
+            message.parts.retain(|part| !is_media(part));
+            dropped += before - message.parts.len();
+        }
+        dropped
+    }
+}

@@ -1,0 +1,462 @@
+//! One error for everything that can go wrong between a question and its answer.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use strum::{EnumIter, IntoStaticStr};
+
+use crate::{SafetyLabel, Violation, redact};
+
+/// The result of everything in Polysight that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of thing went wrong: the one list that holds for every vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request breaks a rule of the vendor; see [`Error::violations`] when it was found before sending.
+    InvalidRequest,
+    /// A local file or buffer cannot be read, or is not a picture or video.
+    Media,
+    /// The vendor could not fetch a URL of the request.
+    MediaUnreachable,
+    /// The key is missing, wrong, expired or of another region.
+    Authentication,
+    /// The key is good but may not do this.
+    Permission,
+    /// No balance, no package, an overdue account.
+    Billing,
+    /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`].
+    QuotaExhausted,
+    /// The account sends too fast or too much at once.
+    RateLimited,
+    /// The model or the platform is too busy for anybody.
+    Overloaded,
+    /// The model does not exist, is retired, or is not served here.
+    ModelNotFound,
+    /// Prompt, or prompt and answer together, exceed the context window.
+    ContextTooLong,
+    /// The vendor's content audit refused the input or withdrew the output.
+    ContentRefused,
+    /// The answer broke off before the model had finished.
+    Interrupted,
+    /// A time limit passed.
+    Timeout(TimeoutPhase),
+    /// No connection, or the connection broke before an answer.
+    Network,
+    /// The vendor's side failed.
+    Server,
+    /// The reply was not understood.
+    Protocol,
+    /// Configuration is wrong: an unknown key, a missing environment variable, a malformed URL or key.
+    Config,
+    /// The provider does not offer this.
+    Unsupported,
+}
+
+impl ErrorKind {
+    /// The kind's name in `snake_case`, for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid request",
+            Self::Media => "unusable media",
+            Self::MediaUnreachable => "media unreachable for the vendor",
+            Self::Authentication => "authentication failed",
+            Self::Permission => "not permitted",
+            Self::Billing => "no balance",
+            Self::QuotaExhausted => "quota exhausted",
+            Self::RateLimited => "rate limited",
+            Self::Overloaded => "overloaded",
+            Self::ModelNotFound => "model not found",
+            Self::ContextTooLong => "context too long",
+            Self::ContentRefused => "content refused",
+            Self::Interrupted => "answer interrupted",
+            Self::Timeout(phase) => phase.phrase(),
+            Self::Network => "network failure",
+            Self::Server => "server failure",
+            Self::Protocol => "reply not understood",
+            Self::Config => "configuration",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.phrase())
+    }
+}
+
+/// Which time limit passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, EnumIter)]
+#[non_exhaustive]
+pub enum TimeoutPhase {
+    /// Opening the connection, TLS included.
+    #[default]
+    Connect,
+    /// From the request's last byte to the head of the reply, or to a stream's first event.
+    FirstByte,
+    /// Between two pieces of a reply. Keep-alive comments do not count as pieces.
+    Idle,
+    /// The whole call.
+    Total,
+}
+
+impl TimeoutPhase {
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Connect => "timeout while connecting",
+            Self::FirstByte => "timeout before the first byte",
+            Self::Idle => "timeout between two pieces of the reply",
+            Self::Total => "timeout of the whole call",
+        }
+    }
+}
+
+/// What to do after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RetryAdvice {
+    /// The same request will fail again.
+    #[default]
+    Never,
+    /// Try again at once with credentials made anew (an expired token); if they were new already, never.
+    WithNewCredentials,
+    /// The same request may succeed later: after this long, or after the caller's own back-off when the vendor does
+    /// not say.
+    After(Option<Duration>),
+}
+
+/// What had arrived of an answer before it failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Partial {
+    /// The answer's text so far.
+    pub text: String,
+    /// The reasoning so far.
+    pub reasoning: String,
+}
+
+impl Partial {
+    /// Wraps what had arrived; `None` when that is nothing.
+    #[must_use]
+    pub fn new(text: String, reasoning: String) -> Option<Self> {
+        (!text.is_empty() || !reasoning.is_empty()).then_some(Self { text, reasoning })
+    }
+}
+
+/// Everything known about a failure.
+///
+/// `Display` is one line without the [source](StdError::source). Neither it nor `Debug` holds a key, the query of a
+/// URL or media: vendor texts pass through [`redact`](crate::redact) on their way in.
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    provider: Option<String>,
+    status: Option<u16>,
+    code: Option<String>,
+    vendor_message: Option<String>,
+    request_id: Option<String>,
+    retry: RetryAdvice,
+    quota_reset: Option<String>,
+    partial: Option<Partial>,
+    safety: Vec<SafetyLabel>,
+    violations: Vec<Violation>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// Makes an error of a kind; `message` says what happened, in lower case, on one line.
+    ///
+    /// The retry advice starts as what is usual for the kind: "later" for [`RateLimited`](ErrorKind::RateLimited),
+    /// [`Overloaded`](ErrorKind::Overloaded), [`Server`](ErrorKind::Server), [`Network`](ErrorKind::Network),
+    /// [`Interrupted`](ErrorKind::Interrupted) and a timeout while connecting; "never" for all others, other
+    /// timeouts included, since the vendor may be billing that call already.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let retry = match kind {
+            ErrorKind::RateLimited
+            | ErrorKind::Overloaded
+            | ErrorKind::Server
+            | ErrorKind::Network
+            | ErrorKind::Interrupted
+            | ErrorKind::Timeout(TimeoutPhase::Connect) => RetryAdvice::After(None),
+            _ => RetryAdvice::Never,
+        };
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            provider: None,
+            status: None,
+            code: None,
+            vendor_message: None,
+            request_id: None,
+            retry,
+            quota_reset: None,
+            partial: None,
+            safety: Vec::new(),
+            violations: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// Makes the error of a request that was refused before sending.
+    #[must_use]
+    pub fn from_violations(violations: Vec<Violation>) -> Self {
+        let mut error = Self::new(ErrorKind::InvalidRequest, String::new());
+        error.0.violations = violations;
+        error
+    }
+
+    /// Names the provider.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.0.provider = Some(provider.into());
+        self
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the vendor's own code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl AsRef<str>) -> Self {
+        self.0.code = Some(redact(code.as_ref()));
+        self
+    }
+
+    /// Adds the vendor's own words, redacted.
+    #[must_use]
+    pub fn with_vendor_message(mut self, message: impl AsRef<str>) -> Self {
+        let message = redact(message.as_ref());
+        self.0.vendor_message = (!message.is_empty()).then_some(message);
+        self
+    }
+
+    /// Adds the vendor's id of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.0.request_id = Some(redact(id.as_ref()));
+        self
+    }
+
+    /// Replaces the retry advice.
+    #[must_use]
+    pub fn with_retry(mut self, advice: RetryAdvice) -> Self {
+        self.0.retry = advice;
+        self
+    }
+
+    /// Adds the time at which an exhausted quota comes back, in the vendor's words.
+    #[must_use]
+    pub fn with_quota_reset(mut self, when: impl AsRef<str>) -> Self {
+        self.0.quota_reset = Some(redact(when.as_ref()));
+        self
+    }
+
+    /// Adds what had arrived of the answer.
+    #[must_use]
+    pub fn with_partial(mut self, partial: Option<Partial>) -> Self {
+        self.0.partial = partial;
+        self
+    }
+
+    /// Adds the safety labels that came with a refusal.
+    #[must_use]
+    pub fn with_safety(mut self, safety: Vec<SafetyLabel>) -> Self {
+        self.0.safety = safety;
+        self
+    }
+
+    /// Adds the underlying error.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, in the library's words; empty when [`violations`](Self::violations) say it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The provider's name.
+    #[must_use]
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
+    /// The HTTP status, when there was a reply.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The vendor's own code, as text.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The vendor's own words.
+    #[must_use]
+    pub fn vendor_message(&self) -> Option<&str> {
+        self.0.vendor_message.as_deref()
+    }
+
+    /// The vendor's id of the request, to name in a support case.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn retry(&self) -> RetryAdvice {
+        self.0.retry
+    }
+
+    /// True when the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.retry, RetryAdvice::After(_))
+    }
+
+    /// When an exhausted quota comes back, in the vendor's words.
+    #[must_use]
+    pub fn quota_reset(&self) -> Option<&str> {
+        self.0.quota_reset.as_deref()
+    }
+
+    /// What had arrived of the answer.
+    ///
+    /// A [`ChatStream`](crate::ChatStream) that is read event by event has handed its text out already, so there it
+    /// is `None`; a collected stream and a plain call carry it.
+    #[must_use]
+    pub fn partial(&self) -> Option<&Partial> {
+        self.0.partial.as_ref()
+    }
+
+    /// The safety labels that came with a refusal.
+    #[must_use]
+    pub fn safety(&self) -> &[SafetyLabel] {
+        &self.0.safety
+    }
+
+    /// Every rule that the request breaks, when that was found before sending.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.0.violations
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        if let Some(provider) = &inner.provider {
+            write!(f, "{provider}: ")?;
+        }
+        write!(f, "{}", inner.kind)?;
+        match (inner.status, &inner.code) {
+            (Some(status), Some(code)) => write!(f, " (HTTP {status}, code {code})")?,
+            (Some(status), None) => write!(f, " (HTTP {status})")?,
+            (None, Some(code)) => write!(f, " (code {code})")?,
+            (None, None) => {}
+        }
+        if !inner.message.is_empty() {
+            write!(f, ": {}", inner.message)?;
+        }
+        if let Some(message) = &inner.vendor_message {
+            write!(f, ": {message}")?;
+        }
+        for (index, violation) in inner.violations.iter().enumerate() {
+            write!(f, "{}{violation}", if index == 0 { ": " } else { "; " })?;
+        }
+        if let Some(reset) = &inner.quota_reset {
+            write!(f, " [resets {reset}]")?;
+        }
+        if let Some(id) = &inner.request_id {
+            write!(f, " [request {id}]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &inner.kind).field("display", &self.to_string()).field("retry", &inner.retry);
+        if let Some(partial) = &inner.partial {
+            out.field("partial_text_bytes", &partial.text.len());
+        }
+        if !inner.safety.is_empty() {
+            out.field("safety", &inner.safety);
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", &redact(&source.to_string()));
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displays_on_one_line_without_the_source() {
+        let error = Error::new(ErrorKind::RateLimited, "")
+            .with_provider("zhipu")
+            .with_status(429)
+            .with_code("1302")
+            .with_vendor_message("您的账户已达到速率限制\n请您控制请求频率")
+            .with_request_id("2026")
+            .with_source(std::io::Error::other("deep"));
+        assert_eq!(
+            error.to_string(),
+            "zhipu: rate limited (HTTP 429, code 1302): 您的账户已达到速率限制 请您控制请求频率 [request 2026]"
+        );
+        assert_eq!(error.source().unwrap().to_string(), "deep");
+    }
+
+    #[test]
+    fn is_small_and_can_cross_threads() {
+        fn sendable<T: Send + Sync + 'static>() {}
+        sendable::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_read_timeout_is_not_retried_by_itself() {
+        assert!(!Error::new(ErrorKind::Timeout(TimeoutPhase::Idle), "").is_retryable());
+        assert!(Error::new(ErrorKind::Timeout(TimeoutPhase::Connect), "").is_retryable());
+    }
+}

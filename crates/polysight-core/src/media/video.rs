@@ -1,0 +1,286 @@
+//! Videos: files, links, and lists of frames.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, IntoStaticStr};
+
+use super::{Base64Text, Image, MediaFile, MediaSource, parse_url, unusable};
+use crate::{Result, probe};
+
+/// A video container, told by content.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumIter, IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum VideoFormat {
+    /// MPEG-4 part 14.
+    Mp4,
+    /// QuickTime.
+    Mov,
+    /// Matroska.
+    Mkv,
+    /// WebM.
+    #[strum(serialize = "WebM")]
+    WebM,
+    /// AVI.
+    Avi,
+    /// Flash video.
+    Flv,
+    /// Windows media.
+    Wmv,
+}
+
+impl VideoFormat {
+    /// The media type, such as `video/mp4`.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Mov => "video/quicktime",
+            Self::Mkv => "video/x-matroska",
+            Self::WebM => "video/webm",
+            Self::Avi => "video/x-msvideo",
+            Self::Flv => "video/x-flv",
+            Self::Wmv => "video/x-ms-wmv",
+        }
+    }
+
+    /// The format that the ending of a path stands for.
+    #[must_use]
+    pub fn from_path(path: &str) -> Option<Self> {
+        let (_, ending) = path.rsplit_once('.')?;
+        match ending.to_ascii_lowercase().as_str() {
+            "mp4" | "m4v" => Some(Self::Mp4),
+            "mov" => Some(Self::Mov),
+            "mkv" => Some(Self::Mkv),
+            "webm" => Some(Self::WebM),
+            "avi" => Some(Self::Avi),
+            "flv" => Some(Self::Flv),
+            "wmv" => Some(Self::Wmv),
+            _ => None,
+        }
+    }
+}
+
+/// What a video's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct VideoInfo {
+    /// Container by content.
+    pub format: VideoFormat,
+    /// Playing time; read from MP4 and MOV only.
+    pub duration: Option<Duration>,
+    /// Width in pixels; read from MP4 and MOV only.
+    pub width: Option<u32>,
+    /// Height in pixels; read from MP4 and MOV only.
+    pub height: Option<u32>,
+}
+
+impl VideoInfo {
+    /// Describes a video of which only the container is known.
+    #[must_use]
+    pub fn new(format: VideoFormat) -> Self {
+        Self { format, duration: None, width: None, height: None }
+    }
+}
+
+/// What a video is made of.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum VideoSource {
+    /// One file, buffer or link.
+    Whole(MediaSource),
+    /// Pictures in the order in which they were taken.
+    Frames(Vec<Image>),
+}
+
+/// A video: a file, a buffer, a link or a list of frames, and how finely to sample it.
+///
+/// Cloning is cheap and never copies the video.
+#[derive(Debug, Clone)]
+pub struct Video {
+    source: VideoSource,
+    info: Option<VideoInfo>,
+    fps: Option<f64>,
+    max_frames: Option<u32>,
+    min_pixels: Option<u64>,
+    max_pixels: Option<u64>,
+    total_pixels: Option<u64>,
+}
+
+impl Video {
+    /// A video that the vendor fetches itself. Nothing is fetched here, so its size and duration stay unknown.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is no absolute URL.
+    pub fn from_url(url: &str) -> Result<Self> {
+        if url.starts_with("data:") {
+            return Self::from_data_uri(url);
+        }
+        Ok(Self::unprobed(VideoSource::Whole(MediaSource::Url(parse_url(url)?))))
+    }
+
+    /// A video in memory. The buffer is shared, not copied.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the buffer is empty or is no video.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self> {
+        Self::probed(MediaSource::Bytes(bytes.into()))
+    }
+
+    /// A video on disk. Only its headers are read now; the rest when it is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when there is no such file, it is a directory, is empty, cannot be
+    /// read, or is no video whatever its name says.
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::from_media_file(MediaFile::open(path)?)
+    }
+
+    pub(crate) fn from_media_file(file: MediaFile) -> Result<Self> {
+        Self::probed(MediaSource::File(file))
+    }
+
+    /// A video as bare base64 text, kept as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is not base64 or does not hold a video.
+    pub fn from_base64(text: impl Into<String>) -> Result<Self> {
+        Self::probed(MediaSource::Base64(Base64Text::new(text)?))
+    }
+
+    /// A video as a data URI, kept as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the URI is malformed or does not hold a video.
+    pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
+        Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
+    }
+
+    /// A video as pictures in the order in which they were taken; say by [`with_fps`](Self::with_fps) how many of
+    /// them were taken a second.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when there is no frame.
+    pub fn from_frames(frames: impl IntoIterator<Item = Image>) -> Result<Self> {
+        let frames: Vec<Image> = frames.into_iter().collect();
+        if frames.is_empty() {
+            return Err(unusable("list of frames", "it is empty"));
+        }
+        Ok(Self::unprobed(VideoSource::Frames(frames)))
+    }
+
+    fn probed(source: MediaSource) -> Result<Self> {
+        if source.byte_len() == Some(0) {
+            return Err(unusable(source.name(), "it is empty"));
+        }
+        let info = match source.reader() {
+            None => None,
+            Some(reader) => Some(
+                probe::video(&mut *reader?)
+                    .map_err(|problem| unusable(source.name(), problem.to_string()))?,
+            ),
+        };
+        Ok(Self { info, ..Self::unprobed(VideoSource::Whole(source)) })
+    }
+
+    fn unprobed(source: VideoSource) -> Self {
+        Self {
+            source,
+            info: None,
+            fps: None,
+            max_frames: None,
+            min_pixels: None,
+            max_pixels: None,
+            total_pixels: None,
+        }
+    }
+
+    /// Sets how many frames a second the vendor looks at, or, for a list of frames, at which they were taken.
+    #[must_use]
+    pub fn with_fps(mut self, fps: f64) -> Self {
+        self.fps = Some(fps);
+        self
+    }
+
+    /// Sets the most frames that the vendor looks at.
+    #[must_use]
+    pub fn with_max_frames(mut self, frames: u32) -> Self {
+        self.max_frames = Some(frames);
+        self
+    }
+
+    /// Sets the fewest pixels that the vendor scales a frame up to.
+    #[must_use]
+    pub fn with_min_pixels(mut self, pixels: u64) -> Self {
+        self.min_pixels = Some(pixels);
+        self
+    }
+
+    /// Sets the most pixels that the vendor scales a frame down to.
+    #[must_use]
+    pub fn with_max_pixels(mut self, pixels: u64) -> Self {
+        self.max_pixels = Some(pixels);
+        self
+    }
+
+    /// Sets the most pixels that the vendor looks at in all frames together.
+    #[must_use]
+    pub fn with_total_pixels(mut self, pixels: u64) -> Self {
+        self.total_pixels = Some(pixels);
+        self
+    }
+
+    /// What the video is made of.
+    #[must_use]
+    pub fn source(&self) -> &VideoSource {
+        &self.source
+    }
+
+    /// What the header says; `None` for a URL and for frames.
+    #[must_use]
+    pub fn info(&self) -> Option<VideoInfo> {
+        self.info
+    }
+
+    /// Frames a second, if the caller said so.
+    #[must_use]
+    pub fn fps(&self) -> Option<f64> {
+        self.fps
+    }
+
+    /// The caller's limit of frames.
+    #[must_use]
+    pub fn max_frames(&self) -> Option<u32> {
+        self.max_frames
+    }
+
+    /// The caller's lower pixel budget for a frame.
+    #[must_use]
+    pub fn min_pixels(&self) -> Option<u64> {
+        self.min_pixels
+    }
+
+    /// The caller's upper pixel budget for a frame.
+    #[must_use]
+    pub fn max_pixels(&self) -> Option<u64> {
+        self.max_pixels
+    }
+
+    /// The caller's pixel budget for all frames together.
+    #[must_use]
+    pub fn total_pixels(&self) -> Option<u64> {
+        self.total_pixels
+    }
+
+    /// Forgets how finely to sample, for a vendor that has no such choice.
+    pub(crate) fn clear_hints(&mut self) {
+        (self.fps, self.max_frames) = (None, None);
+        (self.min_pixels, self.max_pixels, self.total_pixels) = (None, None, None);
+    }
+}

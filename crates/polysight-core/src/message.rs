@@ -1,0 +1,165 @@
+//! Messages of a conversation and the parts they are made of.
+
+use crate::{Image, Media, ToolCall, ToolResult, Video};
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Instructions to the model.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool's result.
+    Tool,
+}
+
+impl Role {
+    /// The role's name on the wire of every vendor: `system`, `user`, `assistant`, `tool`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// One piece of a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Part {
+    /// Text. Never taken for a path or a URL.
+    Text(String),
+    /// A picture.
+    Image(Image),
+    /// A video.
+    Video(Video),
+    /// A call that the model asked for, in an assistant message.
+    ToolCall(ToolCall),
+    /// A tool's result, in a tool message.
+    ToolResult(ToolResult),
+    /// The model's reasoning of an earlier turn, in an assistant message. Sent back only when the request's
+    /// vendor extras ask for it; otherwise left out, as the vendors advise.
+    Reasoning(String),
+}
+
+impl From<&str> for Part {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Part {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Image> for Part {
+    fn from(image: Image) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<Video> for Part {
+    fn from(video: Video) -> Self {
+        Self::Video(video)
+    }
+}
+
+impl From<Media> for Part {
+    fn from(media: Media) -> Self {
+        match media {
+            Media::Image(image) => Self::Image(image),
+            Media::Video(video) => Self::Video(video),
+        }
+    }
+}
+
+impl From<ToolCall> for Part {
+    fn from(call: ToolCall) -> Self {
+        Self::ToolCall(call)
+    }
+}
+
+impl From<ToolResult> for Part {
+    fn from(result: ToolResult) -> Self {
+        Self::ToolResult(result)
+    }
+}
+
+/// One message: who speaks, and what, in order.
+///
+/// ```
+/// use polysight_core::{Image, Message};
+///
+/// let question = Message::user("What differs?")
+///     .with(Image::from_url("https://example.com/a.jpg").unwrap())
+///     .with(Image::from_url("https://example.com/b.jpg").unwrap());
+/// assert_eq!(question.parts.len(), 3);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in the order in which the model reads it.
+    pub parts: Vec<Part>,
+}
+
+impl Message {
+    /// A message without parts yet.
+    #[must_use]
+    pub fn new(role: Role) -> Self {
+        Self { role, parts: Vec::new() }
+    }
+
+    /// Instructions to the model.
+    #[must_use]
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::new(Role::System).with(text.into())
+    }
+
+    /// A question; add pictures and videos by [`with`](Self::with).
+    #[must_use]
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::new(Role::User).with(text.into())
+    }
+
+    /// A question made of parts in the caller's own order.
+    #[must_use]
+    pub fn user_parts(parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { role: Role::User, parts: parts.into_iter().collect() }
+    }
+
+    /// An earlier answer of the model.
+    #[must_use]
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::new(Role::Assistant).with(text.into())
+    }
+
+    /// The result of the tool call with this id.
+    #[must_use]
+    pub fn tool_result(call_id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self::new(Role::Tool).with(ToolResult::new(call_id, content))
+    }
+
+    /// Adds a part at the end.
+    #[must_use]
+    pub fn with(mut self, part: impl Into<Part>) -> Self {
+        self.parts.push(part.into());
+        self
+    }
+
+    /// The message's text parts, joined.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.parts.iter().fold(String::new(), |mut all, part| {
+            if let Part::Text(text) = part {
+                all.push_str(text);
+            }
+            all
+        })
+    }
+}

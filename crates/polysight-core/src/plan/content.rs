@@ -1,0 +1,89 @@
+//! Messages: who may say what, in which order.
+
+use super::Findings;
+use crate::{ChatRequest, Message, Part, Role};
+
+pub(super) fn check(request: &ChatRequest, findings: &mut Findings) {
+    if !request.messages.iter().any(|message| message.role == Role::User) {
+        let fix = "add a user message: vendors refuse a dialogue of instructions or answers alone";
+        findings.violate("messages", "there is no user message", "at least one", fix);
+    }
+    let mut open_calls: Vec<&str> = Vec::new();
+    for (index, message) in request.messages.iter().enumerate() {
+        check_parts(index, message, findings);
+        check_order(index, message, &mut open_calls, findings);
+    }
+}
+
+fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
+    let says_something = message.parts.iter().any(|part| match part {
+        Part::Text(text) => !text.is_empty(),
+        Part::Reasoning(_) => false,
+        Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::ToolResult(_) => true,
+    });
+    if !says_something {
+        let problem = format!("the {} message is empty", message.role.name());
+        findings.violate(
+            format!("messages[{index}]"),
+            problem,
+            "some content",
+            "give it text or leave it out",
+        );
+    }
+    for (place, part) in message.parts.iter().enumerate() {
+        let (name, role) = match part {
+            Part::Text(_) if message.role == Role::Tool => ("text", "a tool message holds tool results only"),
+            Part::Text(_) => continue,
+            Part::Image(_) if message.role != Role::User => ("a picture", "pictures stand in user messages"),
+            Part::Video(_) if message.role != Role::User => ("a video", "videos stand in user messages"),
+            Part::ToolCall(_) if message.role != Role::Assistant => {
+                ("a tool call", "tool calls stand in assistant messages")
+            }
+            Part::Reasoning(_) if message.role != Role::Assistant => {
+                ("reasoning", "reasoning stands in assistant messages")
+            }
+            Part::ToolResult(_) if message.role != Role::Tool => {
+                ("a tool result", "tool results stand in tool messages")
+            }
+            Part::Image(_)
+            | Part::Video(_)
+            | Part::ToolCall(_)
+            | Part::Reasoning(_)
+            | Part::ToolResult(_) => continue,
+        };
+        let path = format!("messages[{index}].parts[{place}]");
+        findings.violate(path, format!("{name} in a {} message", message.role.name()), role, "move it");
+    }
+}
+
+/// A tool result must answer a call of the assistant message right before.
+fn check_order<'a>(
+    index: usize,
+    message: &'a Message,
+    open_calls: &mut Vec<&'a str>,
+    findings: &mut Findings,
+) {
+    if message.role != Role::Tool {
+        open_calls.clear();
+    }
+    for (place, part) in message.parts.iter().enumerate() {
+        match part {
+            Part::ToolCall(call) => open_calls.push(&call.id),
+            Part::ToolResult(result) => match open_calls.iter().position(|id| *id == result.call_id) {
+                Some(found) => {
+                    open_calls.swap_remove(found);
+                }
+                None => findings.violate(
+                    format!("messages[{index}].parts[{place}]"),
+                    format!(
+                        "this tool result answers `{}`, which the assistant did not just call",
+                        result.call_id
+                    ),
+                    "one result for each call of the assistant message right before",
+                    "keep the assistant's calls and their results together when shortening a dialogue",
+                ),
+            },
+            Part::Text(_) | Part::Image(_) | Part::Video(_) | Part::Reasoning(_) => {}
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Pictures and videos against the model's limits.
+
+use super::Findings;
+use crate::catalog::{ImageCard, VideoCard};
+use crate::media::{Image, MediaSource, Video, VideoSource};
+use crate::{Capability, ChatRequest, Message, ModelCard, Part};
+
+pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    let images = count(request, |part| matches!(part, Part::Image(_)));
+    let videos = count(request, |part| matches!(part, Part::Video(_)));
+    check_count("picture", images, limit_of(&card.image, |card| card.count), findings);
+    check_count("video", videos, limit_of(&card.video, |card| card.count), findings);
+    if images > 0 && videos > 0 && card.image_with_video == Some(false) {
+        let problem = format!("{images} pictures and {videos} videos in one request");
+        let fix = "ask about the video and the pictures in separate requests";
+        findings.violate("messages", problem, "either pictures or videos", fix);
+    }
+    for (index, message) in request.messages.iter_mut().enumerate() {
+        for (place, part) in message.parts.iter_mut().enumerate() {
+            let path = || format!("messages[{index}].parts[{place}]");
+            match part {
+                Part::Image(image) => check_image(&path, image, &card.image, findings),
+                Part::Video(video) => check_video(&path, video, card, findings),
+                Part::Text(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning(_) => {}
+            }
+        }
+        if card.video.limits().is_some_and(|card| card.must_be_first) {
+            put_videos_first(index, message, findings);
+        }
+    }
+}
+
+fn count(request: &ChatRequest, wanted: impl Fn(&Part) -> bool) -> u64 {
+    request.messages.iter().flat_map(|message| &message.parts).filter(|part| wanted(part)).count() as u64
+}
+
+fn limit_of<C>(capability: &Capability<C>, limit: impl Fn(&C) -> Option<u64>) -> Option<u64> {
+    capability.limits().and_then(limit)
+}
+
+fn check_count(what: &str, count: u64, limit: Option<u64>, findings: &mut Findings) {
+    if let Some(limit) = limit.filter(|limit| count > *limit) {
+        let problem = format!("{count} {what}s in the request, earlier turns included");
+        let fix = "send fewer, or forget those of earlier turns";
+        findings.violate("messages", problem, format!("at most {limit} for {}", findings.model()), fix);
+    }
+}
+
+fn check_image(
+    path: &dyn Fn() -> String,
+    image: &mut Image,
+    capability: &Capability<ImageCard>,
+    findings: &mut Findings,
+) {
+    if capability.is_no() {
+        let problem = format!("{} takes no pictures", findings.model());
+        findings.violate(path(), problem, "text only", "choose a vision model");
+        return;
+    }
+    let Some(card) = capability.limits() else { return };
+    let wanted = SourceRules {
+        what: "picture",
+        base64: card.base64,
+        url: card.url,
+        schemes: &card.schemes,
+        max_url_bytes: card.max_url_bytes,
+        max_bytes: card.max_bytes,
+        max_base64_bytes: card.max_base64_bytes,
+        data_uri: card.data_uri,
+        media_type: image.info().map(|info| info.format.media_type()),
+    };
+    check_source(path, image.source(), &wanted, findings);
+    check_pixels(path, image, card, findings);
+    check_image_hints(path, image, card, findings);
+}
+
+fn check_pixels(path: &dyn Fn() -> String, image: &Image, card: &ImageCard, findings: &mut Findings) {
+    let Some(info) = image.info() else { return };
+    let size = format!("the picture is {} x {} px", info.width, info.height);
+    let (long, short) = (u64::from(info.width.max(info.height)), u64::from(info.width.min(info.height)));
+    if let Some(formats) = card.formats.as_ref().filter(|formats| !formats.contains(&info.format)) {
+        let names: Vec<String> = formats.iter().map(ToString::to_string).collect();
+        findings.violate(path(), format!("the picture is {}", info.format), names.join(", "), "convert it");
+    }
+    if let Some(limit) = card.max_side.filter(|limit| long > *limit) {
+        findings.violate(path(), &size, format!("sides of at most {limit} px"), "scale it down");
+    }
+    if let Some(limit) = card.min_side.filter(|limit| short < *limit) {
+        findings.violate(path(), &size, format!("sides of at least {limit} px"), "scale it up or crop it");
+    }
+    if let Some(limit) = card.max_pixels.filter(|limit| info.pixels() > *limit) {
+        findings.violate(path(), &size, format!("at most {limit} px in all"), "scale it down");
+    }
+    if let Some(limit) = card.max_aspect.filter(|limit| long as f64 > short as f64 * limit) {
+        findings.violate(path(), &size, format!("sides at most {limit} : 1"), "crop it or cut it in pieces");
+    }
+}
+
+fn check_image_hints(
+    path: &dyn Fn() -> String,
+    image: &mut Image,
+    card: &ImageCard,
+    findings: &mut Findings,
+) {
+    let mut unsupported = Vec::new();
+    if image.detail().is_some() && !card.detail {
+        unsupported.push("detail");
+    }
+    let budgets = [("min_pixels", image.min_pixels()), ("max_pixels", image.max_pixels())];
+    check_budgets(path, &budgets, card.pixel_budget, &mut unsupported, findings);
+    if !unsupported.is_empty() && drop_hints(path, &unsupported, findings) {
+        image.clear_hints();
+    }
+}
+
+fn check_budgets(
+    path: &dyn Fn() -> String,
+    budgets: &[(&'static str, Option<u64>)],
+    range: Option<crate::Interval>,
+    unsupported: &mut Vec<&'static str>,
+    findings: &mut Findings,
+) {
+    for (name, value) in budgets {
+        let Some(value) = value else { continue };
+        match range {
+            None => unsupported.push(name),
+            Some(range) if !range.contains(*value as f64) => {
+                findings.violate(
+                    path(),
+                    format!("{name} is {value}"),
+                    range.to_string(),
+                    "choose a budget in range",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Hints say how closely to look; what cannot be said to a vendor may be left unsaid only where losses are tolerated.
+fn drop_hints(path: &dyn Fn() -> String, names: &[&str], findings: &mut Findings) -> bool {
+    let names = names.join(", ");
+    let dropped = findings.lossy(path(), format!("{names} left out"));
+    if !dropped {
+        let problem = format!("{} has no {names} for media", findings.model());
+        findings.violate(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
+    }
+    dropped
+}
+
+fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, findings: &mut Findings) {
+    if card.video.is_no() {
+        let problem = format!("{} takes no videos", findings.model());
+        findings.violate(path(), problem, "pictures and text", "choose a model that does");
+        return;
+    }
+    let Some(limits) = card.video.limits() else { return };
+    match video.source() {
+        VideoSource::Whole(source) => {
+            let wanted = SourceRules {
+                what: "video",
+                base64: limits.base64,
+                url: limits.url,
+                schemes: &limits.schemes,
+                max_url_bytes: limits.max_url_bytes,
+                max_bytes: limits.max_bytes,
+                max_base64_bytes: limits.max_base64_bytes,
+                data_uri: limits.data_uri,
+                media_type: video.info().map(|info| info.format.media_type()),
+            };
+            check_source(path, source, &wanted, findings);
+            check_video_info(path, video, limits, findings);
+        }
+        VideoSource::Frames(frames) => check_frames(path, frames, card, limits, findings),
+    }
+    check_video_hints(path, video, limits, findings);
+}
+
+fn check_video_info(path: &dyn Fn() -> String, video: &Video, card: &VideoCard, findings: &mut Findings) {
+    let Some(info) = video.info() else { return };
+    if let Some(formats) = card.formats.as_ref().filter(|formats| !formats.contains(&info.format)) {
+        let names: Vec<String> = formats.iter().map(ToString::to_string).collect();
+        findings.violate(path(), format!("the video is {}", info.format), names.join(", "), "convert it");
+    }
+    if let (Some(range), Some(duration)) = (card.seconds, info.duration)
+        && !range.contains(duration.as_secs_f64())
+    {
+        let problem = format!("the video takes {:.1} s", duration.as_secs_f64());
+        findings.violate(path(), problem, format!("{range} s"), "cut it");
+    }
+}
+
+fn check_frames(
+    path: &dyn Fn() -> String,
+    frames: &[Image],
+    card: &ModelCard,
+    limits: &VideoCard,
+    findings: &mut Findings,
+) {
+    match &limits.frames {
+        Capability::No => {
+            let problem = format!("{} takes no list of frames as a video", findings.model());
+            findings.violate(path(), problem, "a video file or URL", "send the frames as pictures");
+            return;
+        }
+        Capability::Yes(range) => {
+            if let Some(range) = range.0.filter(|range| !range.contains(frames.len() as f64)) {
+                findings.violate(
+                    path(),
+                    format!("{} frames", frames.len()),
+                    range.to_string(),
+                    "choose fewer or more",
+                );
+            }
+        }
+        Capability::Unknown => {}
+    }
+    for (place, frame) in frames.iter().enumerate() {
+        let path = || format!("{}.frames[{place}]", path());
+        check_image(&path, &mut frame.clone(), &card.image, findings);
+    }
+}
+
+fn check_video_hints(
+    path: &dyn Fn() -> String,
+    video: &mut Video,
+    card: &VideoCard,
+    findings: &mut Findings,
+) {
+    let mut unsupported = Vec::new();
+    let numbers = [
+        ("fps", video.fps(), &card.fps),
+        ("max_frames", video.max_frames().map(f64::from), &card.max_frames),
+    ];
+    for (name, value, capability) in numbers {
+        let (Some(value), range) = (value, capability.limits().and_then(|range| range.0)) else { continue };
+        if !capability.is_yes() {
+            unsupported.push(name);
+        } else if let Some(range) = range.filter(|range| !range.contains(value)) {
+            findings.violate(
+                path(),
+                format!("{name} is {value}"),
+                range.to_string(),
+                "choose a value in range",
+            );
+        }
+    }
+    let budgets = [
+        ("min_pixels", video.min_pixels()),
+        ("max_pixels", video.max_pixels()),
+        ("total_pixels", video.total_pixels()),
+    ];
+    check_budgets(path, &budgets, card.pixel_budget, &mut unsupported, findings);
+    if !unsupported.is_empty() && drop_hints(path, &unsupported, findings) {
+        video.clear_hints();
+    }
+}
+
+/// What a card says about where media may come from.
+struct SourceRules<'a> {
+    what: &'static str,
+    base64: Option<bool>,
+    url: Option<bool>,
+    schemes: &'a [String],
+    max_url_bytes: Option<u64>,
+    max_bytes: Option<u64>,
+    max_base64_bytes: Option<u64>,
+    data_uri: Option<bool>,
+    media_type: Option<&'static str>,
+}
+
+fn check_source(
+    path: &dyn Fn() -> String,
+    source: &MediaSource,
+    rules: &SourceRules<'_>,
+    findings: &mut Findings,
+) {
+    match source {
+        MediaSource::Url(url) => check_url(path, url, rules, findings),
+        MediaSource::Bytes(_) | MediaSource::File(_) | MediaSource::Base64(_) => {
+            check_inline(path, source, rules, findings);
+        }
+    }
+}
+
+fn check_url(path: &dyn Fn() -> String, url: &url::Url, rules: &SourceRules<'_>, findings: &mut Findings) {
+    let what = rules.what;
+    if rules.url == Some(false) {
+        let problem = format!("{} fetches no {what} from a URL", findings.model());
+        findings.violate(path(), problem, "media inside the request", "download it and send its bytes");
+        return;
+    }
+    let scheme = url.scheme();
+    if !matches!(scheme, "http" | "https") && !rules.schemes.iter().any(|known| known == scheme) {
+        let allowed = ["http", "https"].into_iter().chain(rules.schemes.iter().map(String::as_str));
+        let allowed = allowed.collect::<Vec<_>>().join(", ");
+        findings.violate(
+            path(),
+            format!("the {what}'s URL begins with {scheme}:"),
+            allowed,
+            "use another URL",
+        );
+    }
+    let length = url.as_str().len() as u64;
+    if let Some(limit) = rules.max_url_bytes.filter(|limit| length > *limit) {
+        let problem = format!("the {what}'s URL is {length} bytes long");
+        findings.violate(
+            path(),
+            problem,
+            format!("at most {limit} bytes"),
+            "use a shorter URL or send the bytes",
+        );
+    }
+}
+
+fn check_inline(
+    path: &dyn Fn() -> String,
+    source: &MediaSource,
+    rules: &SourceRules<'_>,
+    findings: &mut Findings,
+) {
+    let what = rules.what;
+    if rules.base64 == Some(false) {
+        let problem = format!("{} takes no {what} inside the request", findings.model());
+        findings.violate(path(), problem, "a public http(s) URL", "put it where the vendor can fetch it");
+        return;
+    }
+    let length = source.byte_len().unwrap_or_default();
+    if let Some(limit) = rules.max_bytes.filter(|limit| length > *limit) {
+        let problem = format!("the {what} is {length} bytes");
+        findings.violate(path(), problem, format!("at most {limit} bytes"), "make it smaller");
+    }
+    let prefix = "data:;base64,".len() + rules.media_type.map_or(0, str::len);
+    let length = source.base64_len().unwrap_or_default() + prefix as u64;
+    if let Some(limit) = rules.max_base64_bytes.filter(|limit| length > *limit) {
+        let problem = format!("the {what} is {length} bytes as a data URI");
+        let fix = "make it smaller, or put it where the vendor can fetch it";
+        findings.violate(path(), problem, format!("at most {limit} bytes"), fix);
+    }
+    let MediaSource::Base64(text) = source else { return };
+    let (change, limit) = match rules.data_uri {
+        Some(true) if !text.is_data_uri() => ("data URI prefix added to bare base64", "a data URI"),
+        Some(false) if text.is_data_uri() => ("data URI sent as bare base64", "bare base64"),
+        Some(_) | None => return,
+    };
+    if !findings.lossless(path(), change) {
+        findings.violate(path(), format!("the {what}'s base64 has the other form"), limit, "convert it");
+    }
+}
+
+/// Moves videos to the front of their message, in their order.
+fn put_videos_first(index: usize, message: &mut Message, findings: &mut Findings) {
+    let is_video = |part: &Part| matches!(part, Part::Video(_));
+    let in_front = message.parts.iter().take_while(|part| is_video(part)).count();
+    let Some(place) = message.parts.iter().skip(in_front).position(is_video).map(|found| found + in_front)
+    else {
+        return;
+    };
+    let path = format!("messages[{index}].parts[{place}]");
+    if findings.lossless(&path, "video moved to the front of its message") {
+        message.parts.sort_by_key(|part| !is_video(part));
+    } else {
+        let problem = format!("the video is part {} of its message", place + 1);
+        findings.violate(path, problem, "the first part", "put the video before text");
+    }
+}

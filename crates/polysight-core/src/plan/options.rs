@@ -1,0 +1,324 @@
+//! Sampling, limits, ids, tools and thinking against the model's card.
+
+use super::Findings;
+use crate::catalog::{GreedyForm, IdLength, NumberRange, SamplingCard, ThinkingMode};
+use crate::{
+    Capability, ChatRequest, Effort, Interval, ModelCard, RandomSampling, ResponseFormat, Sampling, Thinking,
+    ToolChoice,
+};
+
+pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    check_sampling(request, &card.sampling, findings);
+    check_max_tokens(request, card, findings);
+    check_stop(request, card, findings);
+    check_id("request_id", &mut request.request_id, card.request_id, findings);
+    check_id("end_user_id", &mut request.end_user_id, card.end_user_id, findings);
+    check_thinking(request, card, findings);
+    check_format(request, card, findings);
+    check_tools(request, card, findings);
+}
+
+/// Says whether a plain call must be streamed: some models reason only then.
+pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) -> bool {
+    let thinks = match request.thinking {
+        Thinking::Off => false,
+        Thinking::On | Thinking::Budget(_) | Thinking::Effort(_) => true,
+        Thinking::Default => card.thinking.default_on,
+    };
+    if !(card.thinking.stream_only && thinks) {
+        return false;
+    }
+    let streamed =
+        findings.lossless("thinking", "streamed and collected, since the model reasons only when streaming");
+    if !streamed {
+        let problem = format!("{} reasons only when streaming", findings.model());
+        findings.violate("thinking", problem, "a streamed call", "call stream, or switch thinking off");
+    }
+    streamed
+}
+
+fn check_sampling(request: &mut ChatRequest, card: &SamplingCard, findings: &mut Findings) {
+    if let Sampling::Random(random) = request.sampling {
+        request.sampling = Sampling::Random(checked_random(random, card, findings));
+        if random.temperature == Some(0.0) && card.greedy == GreedyForm::DoSample {
+            say_greedy(request, card, findings);
+        }
+    }
+    request.seed = match (request.seed, &card.seed) {
+        (Some(seed), Capability::No) => drop_option("seed", seed, findings),
+        (Some(seed), Capability::Yes(NumberRange(Some(range)))) if !range.contains(seed as f64) => {
+            let problem = format!("seed is {seed}");
+            findings.violate("seed", problem, range.to_string(), "choose a seed in range");
+            Some(seed)
+        }
+        (seed, _) => seed,
+    };
+}
+
+/// Temperature 0 means greedy; vendors with a switch of its own for that once refused the number.
+fn say_greedy(request: &mut ChatRequest, card: &SamplingCard, findings: &mut Findings) {
+    if findings.lossless("temperature", "temperature 0 sent as do_sample: false") {
+        request.sampling = Sampling::Greedy;
+    } else if card.temperature.is_some_and(|range| !range.contains(0.0)) {
+        findings.violate("temperature", "temperature is 0", "greedy sampling", "ask for greedy sampling");
+    }
+}
+
+fn checked_random(random: RandomSampling, card: &SamplingCard, findings: &mut Findings) -> RandomSampling {
+    let greedy_zero = random.temperature == Some(0.0) && card.greedy == GreedyForm::DoSample;
+    let known = |range: Option<Interval>| {
+        range.map_or(Capability::Unknown, |range| Capability::Yes(NumberRange(Some(range))))
+    };
+    let mut number = |name, value, capability: &Capability<NumberRange>| {
+        check_number(name, value, capability, card.decimals, findings)
+    };
+    RandomSampling {
+        temperature: if greedy_zero {
+            random.temperature
+        } else {
+            number("temperature", random.temperature, &known(card.temperature))
+        },
+        top_p: number("top_p", random.top_p, &known(card.top_p)),
+        top_k: number("top_k", random.top_k.map(f64::from), &card.top_k).map(|value| value as u32),
+        presence_penalty: number("presence_penalty", random.presence_penalty, &card.presence_penalty),
+        frequency_penalty: number("frequency_penalty", random.frequency_penalty, &card.frequency_penalty),
+        repetition_penalty: number("repetition_penalty", random.repetition_penalty, &card.repetition_penalty),
+    }
+}
+
+/// Brings a number into range and to the decimals that the vendor takes, as far as that is tolerated.
+fn check_number(
+    name: &'static str,
+    value: Option<f64>,
+    capability: &Capability<NumberRange>,
+    decimals: Option<u8>,
+    findings: &mut Findings,
+) -> Option<f64> {
+    let mut value = value?;
+    if !value.is_finite() {
+        findings.violate(name, format!("{name} is {value}"), "a number", "set it to a number");
+        return None;
+    }
+    if capability.is_no() {
+        return drop_option(name, value, findings);
+    }
+    let step = decimals.map_or(0.01, |decimals| 0.1f64.powi(i32::from(decimals)));
+    if let Some(range) = capability.limits().and_then(|range| range.0).filter(|range| !range.contains(value))
+    {
+        let nearest = range.clamp(value, step);
+        if findings.lossy(name, format!("{name} {value} brought into range: {nearest}")) {
+            value = nearest;
+        } else {
+            findings.violate(
+                name,
+                format!("{name} is {value}"),
+                range.to_string(),
+                "choose a value in range",
+            );
+            return Some(value);
+        }
+    }
+    if let Some(decimals) = decimals {
+        let rounded = round(value, decimals);
+        if rounded != value {
+            if findings.lossless(name, format!("{name} {value} rounded to {rounded}")) {
+                value = rounded;
+            } else {
+                let limit = format!("at most {decimals} decimals");
+                findings.violate(name, format!("{name} is {value}"), limit, format!("write {rounded}"));
+            }
+        }
+    }
+    Some(value)
+}
+
+/// Rounds to a number of decimals, giving the float whose shortest form has no more.
+fn round(value: f64, decimals: u8) -> f64 {
+    format!("{value:.*}", usize::from(decimals)).parse().unwrap_or(value)
+}
+
+fn drop_option<T: std::fmt::Display>(name: &'static str, value: T, findings: &mut Findings) -> Option<T> {
+    if findings.lossy(name, format!("{name} left out")) {
+        return None;
+    }
+    let problem = format!("{name} is set to {value}, and {} has no such setting", findings.model());
+    findings.violate(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
+    Some(value)
+}
+
+fn check_max_tokens(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    let Some(tokens) = request.max_tokens else { return };
+    let cap = card.max_output.map(|cap| u32::try_from(cap).unwrap_or(u32::MAX));
+    let nearest = tokens.clamp(1, cap.unwrap_or(u32::MAX));
+    if nearest == tokens {
+        return;
+    }
+    if findings.lossy("max_tokens", format!("max_tokens {tokens} brought into range: {nearest}")) {
+        request.max_tokens = Some(nearest);
+        return;
+    }
+    let limit =
+        cap.map_or_else(|| "at least 1".to_owned(), |cap| format!("[1, {cap}] for {}", findings.model()));
+    let fix = if tokens == 0 { "leave it out for no limit of your own" } else { "choose a lower limit" };
+    findings.violate("max_tokens", format!("max_tokens is {tokens}"), limit, fix);
+}
+
+fn check_stop(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    let count = request.stop.len() as u64;
+    if let Some(limit) = card.stop.count.filter(|limit| count > *limit) {
+        findings.violate("stop", format!("{count} stop texts"), format!("at most {limit}"), "give fewer");
+    }
+    for (index, text) in request.stop.iter().enumerate() {
+        let length = text.chars().count() as u64;
+        let limit = card.stop.max_chars.unwrap_or(u64::MAX);
+        if length == 0 || length > limit {
+            let limit =
+                if limit == u64::MAX { "at least 1".to_owned() } else { format!("1 to {limit} characters") };
+            findings.violate(
+                format!("stop[{index}]"),
+                format!("{length} characters"),
+                limit,
+                "change or drop it",
+            );
+        }
+    }
+}
+
+fn check_id(name: &'static str, id: &mut Option<String>, rule: Option<IdLength>, findings: &mut Findings) {
+    let Some(value) = id.as_ref() else { return };
+    let Some(rule) = rule else {
+        if findings.lossy(name, format!("{name} left out")) {
+            *id = None;
+        } else {
+            let problem = format!("the vendor takes no {name}");
+            findings.violate(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
+        }
+        return;
+    };
+    let length = value.chars().count() as u64;
+    if length < rule.min || length > rule.max {
+        let limit = format!("{} to {} characters", rule.min, rule.max);
+        findings.violate(name, format!("{name} has {length} characters"), limit, "choose another id");
+    }
+}
+
+fn check_thinking(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    let thinking = &card.thinking;
+    let problem = match (request.thinking, thinking.mode) {
+        (Thinking::Default, _) | (_, None) => return,
+        (Thinking::Off, Some(ThinkingMode::Forced)) => "always reasons".to_owned(),
+        (Thinking::On | Thinking::Budget(_) | Thinking::Effort(_), Some(ThinkingMode::None)) => {
+            "never reasons".to_owned()
+        }
+        (Thinking::Budget(tokens), _) => match thinking.budget {
+            Some(range) if range.contains(f64::from(tokens)) => return,
+            Some(range) => format!("takes reasoning budgets of {range} tokens, not of {tokens}"),
+            None => "takes no reasoning budget".to_owned(),
+        },
+        (Thinking::Effort(effort), _) => {
+            if thinking.efforts.contains(&effort) {
+                return;
+            }
+            let names: Vec<&str> = thinking.efforts.iter().map(|effort| <&str>::from(*effort)).collect();
+            match names.as_slice() {
+                [] => "takes no reasoning effort".to_owned(),
+                names => format!("takes the efforts {}, not {}", names.join(", "), <&str>::from(effort)),
+            }
+        }
+        (Thinking::On | Thinking::Off, _) => return,
+    };
+    let wanted = match request.thinking {
+        Thinking::Default | Thinking::On => "thinking on".to_owned(),
+        Thinking::Off => "thinking off".to_owned(),
+        Thinking::Budget(tokens) => format!("a reasoning budget of {tokens} tokens"),
+        Thinking::Effort(effort) => format!("effort {}", <&str>::from(effort)),
+    };
+    if findings.lossy("thinking", format!("{wanted} left out: {} {problem}", findings.model().to_owned())) {
+        request.thinking = Thinking::Default;
+        return;
+    }
+    let mode = thinking.mode.map_or_else(String::new, |mode| mode.to_string());
+    let problem = format!("{wanted} is asked for, but {} {problem}", findings.model());
+    findings.violate("thinking", problem, format!("thinking: {mode}"), "choose another setting or model");
+}
+
+fn check_format(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    let name = match &request.response_format {
+        ResponseFormat::Text => return,
+        ResponseFormat::JsonObject => "json_object",
+        ResponseFormat::JsonSchema { .. } => "json_schema",
+    };
+    let Some(formats) = card.response_formats.as_ref().filter(|formats| !formats.iter().any(|f| f == name))
+    else {
+        return;
+    };
+    if findings.lossy("response_format", format!("{name} left out: ask for JSON in the prompt")) {
+        request.response_format = ResponseFormat::Text;
+        return;
+    }
+    let limit = if formats.is_empty() { "text".to_owned() } else { format!("text, {}", formats.join(", ")) };
+    let problem = format!("{} does not enforce {name}", findings.model());
+    findings.violate("response_format", problem, limit, "ask for JSON in the prompt and check the answer");
+}
+
+fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
+    if request.tools.is_empty() {
+        return;
+    }
+    if card.tools.is_no() {
+        let problem = format!("{} calls no functions", findings.model());
+        findings.violate("tools", problem, "no tools", "choose a model that does");
+        return;
+    }
+    for (index, tool) in request.tools.iter().enumerate() {
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(legal) {
+            let problem = format!("a function is called `{}`", crate::redact(&tool.name));
+            let limit = "1 to 64 letters, digits, _ and -";
+            findings.violate(format!("tools[{index}].name"), problem, limit, "rename it");
+        }
+        if !tool.parameters.is_object() {
+            let path = format!("tools[{index}].parameters");
+            findings.violate(
+                path,
+                "the parameters are no JSON object",
+                "a JSON Schema object",
+                "give a schema",
+            );
+        }
+    }
+    let Some(limits) = card.tools.limits() else { return };
+    let count = request.tools.len() as u64;
+    if let Some(limit) = limits.count.filter(|limit| count > *limit) {
+        findings.violate("tools", format!("{count} tools"), format!("at most {limit}"), "offer fewer");
+    }
+    let choice = match &request.tool_choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some("none"),
+        ToolChoice::Required => Some("required"),
+        ToolChoice::Function(_) => Some("function"),
+    };
+    let refused = |name: &&str| limits.choices.as_ref().is_some_and(|taken| !taken.iter().any(|t| t == name));
+    if let Some(name) = choice.filter(refused) {
+        if findings.lossy("tool_choice", format!("{name} replaced by auto")) {
+            request.tool_choice = ToolChoice::Auto;
+        } else {
+            let problem = format!("tool_choice is {name}");
+            let fix = "leave the choice to the model, or offer other tools";
+            findings.violate("tool_choice", problem, format!("auto for {}", findings.model()), fix);
+        }
+    }
+    if request.parallel_tool_calls.is_some() && limits.parallel == Some(false) {
+        let kept =
+            drop_option("parallel_tool_calls", request.parallel_tool_calls.unwrap_or_default(), findings);
+        request.parallel_tool_calls = kept;
+    }
+}
+
+impl Effort {
+    /// The effort's name in `snake_case`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}

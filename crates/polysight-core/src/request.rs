@@ -1,0 +1,334 @@
+//! What is asked of a model, in words that hold for every vendor.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use strum::{Display, EnumString, IntoStaticStr};
+
+use crate::plan::Tolerance;
+use crate::{Message, ToolChoice, ToolDefinition};
+
+/// How the next token is picked.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Sampling {
+    /// The vendor's own default: nothing is sent.
+    #[default]
+    Default,
+    /// Always the likeliest token.
+    Greedy,
+    /// At random, within these settings.
+    Random(RandomSampling),
+}
+
+/// Settings of random sampling; what is `None` is left to the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct RandomSampling {
+    /// Flatness of the distribution; the range is the vendor's, often `[0, 1]` or `[0, 2)`.
+    pub temperature: Option<f64>,
+    /// Share of probability mass that is considered, within `[0, 1]`.
+    pub top_p: Option<f64>,
+    /// Number of likeliest tokens that are considered.
+    pub top_k: Option<u32>,
+    /// Penalty for tokens that occurred at all, often `[-2, 2]`.
+    pub presence_penalty: Option<f64>,
+    /// Penalty growing with how often a token occurred, often `[-2, 2]`.
+    pub frequency_penalty: Option<f64>,
+    /// Factor against repetition; 1 is none.
+    pub repetition_penalty: Option<f64>,
+}
+
+/// How much the model should reason before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Thinking {
+    /// The model's own default: nothing is sent.
+    #[default]
+    Default,
+    /// No reasoning.
+    Off,
+    /// Reasoning, as much as the model likes.
+    On,
+    /// Reasoning of at most this many tokens.
+    Budget(u32),
+    /// Reasoning of this intensity.
+    Effort(Effort),
+}
+
+/// How hard the model should think.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effort {
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// As much as there is.
+    Max,
+}
+
+/// What form the answer must have.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub enum ResponseFormat {
+    /// Free text: nothing is sent.
+    #[default]
+    Text,
+    /// Some JSON object; vendors want the word JSON in the prompt.
+    JsonObject,
+    /// A JSON value of this schema.
+    JsonSchema {
+        /// Name of the schema, at most 64 characters.
+        name: String,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether the vendor must enforce it.
+        strict: bool,
+    },
+}
+
+/// Options that only one vendor has, typed by that vendor's crate.
+pub trait VendorExtras {
+    /// The vendor's id, such as `zhipu`.
+    const VENDOR: &'static str;
+
+    /// The options as fields of the request body.
+    fn into_fields(self) -> Map<String, Value>;
+}
+
+/// A question to a model, with everything that shapes its answer.
+///
+/// Cloning is cheap as far as media go: pictures are shared.
+///
+/// ```
+/// use polysight_core::{ChatRequest, Image};
+///
+/// let request = ChatRequest::ask("What is in the picture?", [Image::from_url("https://example.com/a.jpg").unwrap()])
+///     .with_model("glm-4.6v-flash")
+///     .with_temperature(0.2)
+///     .with_max_tokens(512);
+/// assert_eq!(request.messages.len(), 1);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The model's id, sent exactly as written. `None`: the provider's or role's own.
+    pub model: Option<String>,
+    /// The dialogue, oldest message first.
+    pub messages: Vec<Message>,
+    /// How tokens are picked.
+    pub sampling: Sampling,
+    /// Most tokens of the answer. An answer that meets this limit is a success; one that meets the vendor's own is not.
+    pub max_tokens: Option<u32>,
+    /// Texts at which the answer ends; they are not part of it.
+    pub stop: Vec<String>,
+    /// Seed of random sampling, for answers that can be had again.
+    pub seed: Option<i64>,
+    /// The caller's id of this request, to find it in the vendor's logs. Where the vendor takes one and none is given,
+    /// one is made.
+    pub request_id: Option<String>,
+    /// Id of the end user, so that the vendor can act against that user instead of the account.
+    pub end_user_id: Option<String>,
+    /// How much to reason.
+    pub thinking: Thinking,
+    /// Form of the answer.
+    pub response_format: ResponseFormat,
+    /// Functions that the model may call.
+    pub tools: Vec<ToolDefinition>,
+    /// Whether it may, must or must not call one.
+    pub tool_choice: ToolChoice,
+    /// Whether it may call several at once; `None`: the vendor's default.
+    pub parallel_tool_calls: Option<bool>,
+    /// What may be changed on the way out. `None`: the role's, else [`Tolerance::Lossless`].
+    pub tolerance: Option<Tolerance>,
+    /// Whether the response keeps the vendor's raw JSON.
+    pub keep_raw: bool,
+    /// Options of single vendors, by vendor id and field name. Those of other vendors are ignored, so that one request
+    /// can carry them for every vendor it may go to.
+    pub extras: BTreeMap<String, Map<String, Value>>,
+}
+
+impl ChatRequest {
+    /// A request with these messages.
+    #[must_use]
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A request with one user message: pictures first, then the question, the order that vendors advise.
+    #[must_use]
+    pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<crate::Part>>) -> Self {
+        let parts = media.into_iter().map(Into::into).chain([crate::Part::Text(question.into())]);
+        Self::new([Message::user_parts(parts)])
+    }
+
+    /// Names the model.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Adds a message at the end.
+    #[must_use]
+    pub fn with_message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
+    /// Sets how tokens are picked.
+    #[must_use]
+    pub fn with_sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// Sets the temperature, keeping other settings of random sampling.
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.sampling = Sampling::Random(RandomSampling { temperature: Some(temperature), ..self.random() });
+        self
+    }
+
+    /// Sets `top_p`, keeping other settings of random sampling.
+    #[must_use]
+    pub fn with_top_p(mut self, top_p: f64) -> Self {
+        self.sampling = Sampling::Random(RandomSampling { top_p: Some(top_p), ..self.random() });
+        self
+    }
+
+    /// Always picks the likeliest token.
+    #[must_use]
+    pub fn with_greedy(self) -> Self {
+        self.with_sampling(Sampling::Greedy)
+    }
+
+    fn random(&self) -> RandomSampling {
+        match self.sampling {
+            Sampling::Random(random) => random,
+            Sampling::Default | Sampling::Greedy => RandomSampling::default(),
+        }
+    }
+
+    /// Limits the answer to this many tokens.
+    #[must_use]
+    pub fn with_max_tokens(mut self, tokens: u32) -> Self {
+        self.max_tokens = Some(tokens);
+        self
+    }
+
+    /// Ends the answer before any of these texts.
+    #[must_use]
+    pub fn with_stop(mut self, stop: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.stop = stop.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: i64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets the request's id.
+    #[must_use]
+    pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Sets the end user's id.
+    #[must_use]
+    pub fn with_end_user_id(mut self, id: impl Into<String>) -> Self {
+        self.end_user_id = Some(id.into());
+        self
+    }
+
+    /// Sets how much to reason.
+    #[must_use]
+    pub fn with_thinking(mut self, thinking: Thinking) -> Self {
+        self.thinking = thinking;
+        self
+    }
+
+    /// Sets the form of the answer.
+    #[must_use]
+    pub fn with_response_format(mut self, format: ResponseFormat) -> Self {
+        self.response_format = format;
+        self
+    }
+
+    /// Lets the model call these functions.
+    #[must_use]
+    pub fn with_tools(mut self, tools: impl IntoIterator<Item = ToolDefinition>) -> Self {
+        self.tools = tools.into_iter().collect();
+        self
+    }
+
+    /// Says whether the model may, must or must not call a function.
+    #[must_use]
+    pub fn with_tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
+    /// Says whether the model may call several functions at once.
+    #[must_use]
+    pub fn with_parallel_tool_calls(mut self, parallel: bool) -> Self {
+        self.parallel_tool_calls = Some(parallel);
+        self
+    }
+
+    /// Says what may be changed on the way out.
+    #[must_use]
+    pub fn with_tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = Some(tolerance);
+        self
+    }
+
+    /// Keeps the vendor's raw JSON with the response.
+    #[must_use]
+    pub fn with_raw(mut self) -> Self {
+        self.keep_raw = true;
+        self
+    }
+
+    /// Adds one vendor's options, typed.
+    #[must_use]
+    pub fn with_extras<E: VendorExtras>(mut self, extras: E) -> Self {
+        self.extras.entry(E::VENDOR.to_owned()).or_default().extend(extras.into_fields());
+        self
+    }
+
+    /// Adds one field of one vendor's request body, untyped: the escape hatch for what the typed options lack.
+    #[must_use]
+    pub fn with_extra(
+        mut self,
+        vendor: impl Into<String>,
+        field: impl Into<String>,
+        value: impl Into<Value>,
+    ) -> Self {
+        self.extras.entry(vendor.into()).or_default().insert(field.into(), value.into());
+        self
+    }
+}

@@ -1,0 +1,238 @@
+//! An answer as it arrives.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::{
+    Adjustment, ChatResponse, Error, ErrorKind, FinishReason, Partial, RawReply, Result, SafetyLabel,
+    ToolCall, Usage,
+};
+
+/// A piece of a tool call, as it arrives. Pieces with the same index belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ToolCallDelta {
+    /// Which of the parallel calls this piece belongs to.
+    pub index: usize,
+    /// The call's id, in its first piece.
+    pub id: Option<String>,
+    /// The function's name, in its first piece.
+    pub name: Option<String>,
+    /// The next piece of the arguments' JSON text.
+    pub arguments: String,
+}
+
+impl ToolCallDelta {
+    /// A piece of the call at `index`.
+    #[must_use]
+    pub fn new(index: usize, id: Option<String>, name: Option<String>, arguments: String) -> Self {
+        Self { index, id, name, arguments }
+    }
+}
+
+/// One event of a streamed answer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StreamEvent {
+    /// The next piece of text.
+    Text(String),
+    /// The next piece of reasoning.
+    Reasoning(String),
+    /// The next piece of a tool call.
+    ToolCall(ToolCallDelta),
+    /// The answer is complete: the last event, exactly once. An answer that ends in any other way yields an error as
+    /// its last item instead.
+    End(Box<StreamEnd>),
+}
+
+/// What is known when a streamed answer is complete.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StreamEnd {
+    /// Name of the provider that answered.
+    pub provider: String,
+    /// The model that answered, as the vendor names it.
+    pub model: String,
+    /// How the answer ended.
+    pub finish: FinishReason,
+    /// Tokens used, where the vendor tells.
+    pub usage: Option<Usage>,
+    /// What the content audit said, when it said anything.
+    pub safety: Vec<SafetyLabel>,
+    /// The vendor's id of the answer.
+    pub id: Option<String>,
+    /// The id to name in a support case.
+    pub request_id: Option<String>,
+    /// When the vendor made the answer, in seconds since 1970.
+    pub created: Option<u64>,
+    /// What was changed in the request on its way out.
+    pub adjustments: Vec<Adjustment>,
+    /// The data of each event, when the request asked to keep it.
+    pub raw: Option<RawReply>,
+}
+
+impl StreamEnd {
+    /// An end with nothing known but the reason.
+    #[must_use]
+    pub fn new(provider: impl Into<String>, model: impl Into<String>, finish: FinishReason) -> Self {
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+            finish,
+            usage: None,
+            safety: Vec::new(),
+            id: None,
+            request_id: None,
+            created: None,
+            adjustments: Vec::new(),
+            raw: None,
+        }
+    }
+
+    /// Makes an error of an end that is not a good one; see [`ChatResponse::settle`].
+    ///
+    /// # Errors
+    /// As [`ChatResponse::settle`], without partial text: the stream has handed it out.
+    pub fn settle(self, limited: bool) -> Result<Self> {
+        match crate::response::ending(&self.finish, limited) {
+            None => Ok(self),
+            Some(mut error) => {
+                if let Some(id) = self.request_id.as_ref().or(self.id.as_ref()) {
+                    error = error.with_request_id(id);
+                }
+                Err(error.with_provider(self.provider).with_safety(self.safety))
+            }
+        }
+    }
+
+    fn into_response(self) -> ChatResponse {
+        let mut response = ChatResponse::new(self.provider, self.model, self.finish);
+        response.usage = self.usage;
+        response.safety = self.safety;
+        response.id = self.id;
+        response.request_id = self.request_id;
+        response.created = self.created;
+        response.adjustments = self.adjustments;
+        response.raw = self.raw;
+        response
+    }
+}
+
+/// An answer as it arrives: a [`Stream`] of [`StreamEvent`]s.
+///
+/// It ends exactly once: with [`StreamEvent::End`] or with an error, and nothing after either. Dropping it closes the
+/// connection, so that the vendor stops generating; it holds no text, so a long answer costs no memory here.
+///
+/// `tokio_stream::StreamExt` (or any other crate's `StreamExt`) gives it `next`; [`next_event`](Self::next_event) does
+/// without one.
+pub struct ChatStream {
+    events: Option<Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>>,
+}
+
+impl ChatStream {
+    /// Wraps the events of a provider. A stream that stops without an end or an error gets an error as its end.
+    #[must_use]
+    pub fn new(events: impl Stream<Item = Result<StreamEvent>> + Send + 'static) -> Self {
+        Self { events: Some(Box::pin(events)) }
+    }
+
+    /// The next event; `None` after the end.
+    pub async fn next_event(&mut self) -> Option<Result<StreamEvent>> {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// Reads to the end and puts the pieces together: the response that a plain call would have given.
+    ///
+    /// # Errors
+    /// The stream's own error, with the text so far as its [`partial`](Error::partial).
+    pub async fn collect_response(mut self) -> Result<ChatResponse> {
+        let mut collected = Collected::default();
+        while let Some(event) = self.next_event().await {
+            match event {
+                Ok(StreamEvent::End(end)) => return Ok(collected.complete(*end)),
+                Ok(event) => collected.add(event),
+                Err(error) => {
+                    return Err(error.with_partial(Partial::new(collected.text, collected.reasoning)));
+                }
+            }
+        }
+        Err(no_end().with_partial(Partial::new(collected.text, collected.reasoning)))
+    }
+}
+
+fn no_end() -> Error {
+    Error::new(ErrorKind::Interrupted, "the stream stopped without an end")
+}
+
+impl Stream for ChatStream {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
+        let item = match events.as_mut().poll_next(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(item)) => item,
+            Poll::Ready(None) => Err(no_end()),
+        };
+        if matches!(item, Ok(StreamEvent::End(_)) | Err(_)) {
+            self.events = None;
+        }
+        Poll::Ready(Some(item))
+    }
+}
+
+impl fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.events.is_some() { "ChatStream(open)" } else { "ChatStream(ended)" })
+    }
+}
+
+#[derive(Default)]
+struct Collected {
+    text: String,
+    reasoning: String,
+    calls: Vec<(usize, ToolCall)>,
+}
+
+impl Collected {
+    fn add(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Text(piece) => self.text.push_str(&piece),
+            StreamEvent::Reasoning(piece) => self.reasoning.push_str(&piece),
+            StreamEvent::ToolCall(delta) => self.add_call(delta),
+            StreamEvent::End(_) => {}
+        }
+    }
+
+    fn add_call(&mut self, delta: ToolCallDelta) {
+        let slot = match self.calls.iter().position(|(index, _)| *index == delta.index) {
+            Some(slot) => slot,
+            None => {
+                self.calls.push((delta.index, ToolCall::new("", "", "")));
+                self.calls.len() - 1
+            }
+        };
+        if let Some((_, call)) = self.calls.get_mut(slot) {
+            if let Some(id) = delta.id.filter(|id| !id.is_empty()) {
+                call.id = id;
+            }
+            if let Some(name) = delta.name.filter(|name| !name.is_empty()) {
+                call.name = name;
+            }
+            call.arguments.push_str(&delta.arguments);
+        }
+    }
+
+    fn complete(mut self, end: StreamEnd) -> ChatResponse {
+        self.calls.sort_by_key(|(index, _)| *index);
+        let mut response = end.into_response();
+        response.text = self.text;
+        response.reasoning = self.reasoning;
+        response.tool_calls = self.calls.into_iter().map(|(_, call)| call).collect();
+        response
+    }
+}

@@ -1,0 +1,210 @@
+//! A streamed reply of the shared shape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polysight_core::{
+    Error, ErrorKind, FinishReason, Plan, ProviderId, RawReply, Result, RetryAdvice, StreamEnd, StreamEvent,
+    ToolCallDelta, Usage,
+};
+
+use serde_json::value::RawValue;
+
+use super::think::{Piece, ThinkSplitter};
+use super::wire::{CallWire, Choice, Delta, Envelope};
+use super::{ChatVendor, FailureSource, SafetyFields, decode_failure};
+use crate::sse::{SseEvent, SseItem};
+use crate::{Events, Progress, ReplyHead, StreamDecoder};
+
+/// Reads the event stream of a chat completion.
+pub struct ChatStreamDecoder<V: ?Sized> {
+    head: ReplyHead,
+    splitter: Option<ThinkSplitter>,
+    limited: bool,
+    seen_any: bool,
+    end: StreamEnd,
+    finish: Option<FinishReason>,
+    raw: Option<Vec<Bytes>>,
+    vendor: Arc<V>,
+}
+
+impl<V: ?Sized> fmt::Debug for ChatStreamDecoder<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
+    }
+}
+
+impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
+    /// Starts to read the reply to a plan.
+    #[must_use]
+    pub fn new(vendor: Arc<V>, provider: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
+        let no_finish = FinishReason::new(polysight_core::FinishKind::Other, "");
+        let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
+        end.request_id = plan.request.request_id.clone().or_else(|| head.request_id().map(str::to_owned));
+        end.rate_limits = head.rate_limits();
+        end.adjustments = plan.adjustments.clone();
+        Self {
+            head: head.clone(),
+            splitter: plan.card.thinking.in_text.then(ThinkSplitter::new),
+            limited: plan.request.max_tokens.is_some(),
+            seen_any: false,
+            end,
+            finish: None,
+            raw: plan.request.keep_raw.then(Vec::new),
+            vendor,
+        }
+    }
+
+    fn read_event(&mut self, event: SseEvent<'_>, events: &mut Events) -> Result<Progress> {
+        let data = event.data.trim_ascii();
+        if data.starts_with(b"[DONE]") {
+            return Ok(Progress::Done);
+        }
+        if event.name == Some(b"error") {
+            return Err(self.failure(data));
+        }
+        if data.is_empty() {
+            return Ok(Progress::None);
+        }
+        let chunk: Envelope<'_> = serde_json::from_slice(data).map_err(|error| self.garbled(error))?;
+        if chunk.is_failure() {
+            return Err(self.failure(data));
+        }
+        self.seen_any = true;
+        if let Some(raw) = &mut self.raw {
+            raw.push(Bytes::copy_from_slice(data));
+        }
+        self.read_chunk(chunk, events)?;
+        Ok(Progress::Piece)
+    }
+
+    fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<()> {
+        if self.end.id.is_none() {
+            self.end.id = chunk.id.non_empty();
+            self.end.created = chunk.created.count();
+            if let Some(model) = chunk.model.non_empty() {
+                self.end.model = model;
+            }
+        }
+        if let Some(id) = chunk.request_id.non_empty() {
+            self.end.request_id = Some(id);
+        }
+        // Some servers send a running count with every chunk: the last one holds.
+        if let Some(usage) = chunk.usage.0 {
+            self.end.usage =
+                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.end.usage);
+        }
+        let Some(choice) = chunk.choices.0 else {
+            return self.add_safety(&Choice::default(), chunk.content_filter);
+        };
+        self.add_safety(&choice, chunk.content_filter)?;
+        if let Some(raw) = choice.finish() {
+            self.finish = Some(FinishReason::new(self.vendor.finish_kind(raw), raw));
+        }
+        if let Some(delta) = choice.delta.0 {
+            self.read_delta(delta, events);
+        }
+        Ok(())
+    }
+
+    /// Keeps safety labels, and ends the stream when they withdraw the answer.
+    fn add_safety(&mut self, choice: &Choice<'_>, content_filter: Option<&RawValue>) -> Result<()> {
+        if content_filter.is_none() && choice.flag.0.is_none() {
+            return Ok(());
+        }
+        let fields = SafetyFields { content_filter, flag: choice.flag.0, ban_round: choice.ban_round.0 };
+        for label in self.vendor.safety(&fields) {
+            if !self.end.safety.contains(&label) {
+                self.end.safety.push(label);
+            }
+        }
+        if self.vendor.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
+    }
+
+    fn read_delta(&mut self, delta: Delta<'_>, events: &mut Events) {
+        if let Some(reasoning) = delta.reasoning_content.non_empty() {
+            events.push_back(StreamEvent::Reasoning(reasoning));
+        }
+        if let Some(text) = delta.content.non_empty() {
+            match &mut self.splitter {
+                None => events.push_back(StreamEvent::Text(text)),
+                Some(splitter) => {
+                    let mut pieces = Vec::new();
+                    splitter.push(&text, &mut pieces);
+                    events.extend(pieces.into_iter().map(event_of));
+                }
+            }
+        }
+        for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
+            events.push_back(StreamEvent::ToolCall(call_delta(place, call)));
+        }
+    }
+
+    fn failure(&self, data: &[u8]) -> Error {
+        decode_failure(&*self.vendor, FailureSource::Stream, &self.head, data)
+    }
+
+    /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
+    fn garbled(&self, error: serde_json::Error) -> Error {
+        Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
+            .with_retry(RetryAdvice::After(None))
+            .with_source(error)
+    }
+}
+
+fn event_of(piece: Piece) -> StreamEvent {
+    match piece {
+        Piece::Reasoning(text) => StreamEvent::Reasoning(text),
+        Piece::Text(text) => StreamEvent::Text(text),
+    }
+}
+
+fn call_delta(place: usize, call: CallWire<'_>) -> ToolCallDelta {
+    let index = call.index.count().and_then(|index| usize::try_from(index).ok()).unwrap_or(place);
+    let function = call.function.0.unwrap_or_default();
+    let arguments = function.arguments();
+    ToolCallDelta::new(index, call.id.non_empty(), function.name.non_empty(), arguments)
+}
+
+impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
+    fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
+        match item {
+            SseItem::Comment(_) => Ok(Progress::None),
+            SseItem::Event(event) => self.read_event(event, events),
+            // A bare JSON line between the events is an error that somebody wrote without knowing of events.
+            SseItem::Stray(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
+                _ => Ok(Progress::None),
+            },
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn finish(&mut self, events: &mut Events) -> Result<StreamEnd> {
+        if let Some(splitter) = &mut self.splitter {
+            let mut pieces = Vec::new();
+            splitter.finish(&mut pieces);
+            events.extend(pieces.into_iter().map(event_of));
+        }
+        let Some(finish) = self.finish.take() else {
+            let message = if self.seen_any {
+                "the stream ended before the answer did"
+            } else {
+                "the stream ended without a single event"
+            };
+            let error = Error::new(ErrorKind::Interrupted, message).with_safety(self.end.safety.clone());
+            return Err(match self.end.id.as_ref().or(self.end.request_id.as_ref()) {
+                Some(id) => error.with_request_id(id),
+                None => error,
+            });
+        };
+        let mut end = self.end.clone();
+        end.finish = finish;
+        end.raw = self.raw.take().map(RawReply::new);
+        end.settle(self.limited)
+    }
+}

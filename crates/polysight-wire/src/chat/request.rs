@@ -1,0 +1,328 @@
+//! Writes the parts of a chat-completions request that vendors share.
+
+use polysight_core::catalog::GreedyForm;
+use polysight_core::media::VideoSource;
+use polysight_core::{
+    ChatRequest, Image, ImageFormat, MediaSource, Message, Part, ResponseFormat, Role, Sampling, ToolChoice,
+    Video, VideoFormat,
+};
+use serde_json::{Map, Value, json};
+
+use crate::Mode;
+use crate::body::{Array, Object};
+
+/// How a vendor wants the parts of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageShape {
+    /// Pictures inside the request as data URIs (true) or as bare base64 (false).
+    pub image_data_uri: bool,
+    /// Videos inside the request as data URIs (true) or as bare base64 (false).
+    pub video_data_uri: bool,
+    /// How lists of frames are written.
+    pub frames: FramesShape,
+    /// Whether reasoning of earlier turns is sent back.
+    pub replay_reasoning: bool,
+}
+
+impl MessageShape {
+    /// Data URIs throughout, no lists of frames, no reasoning sent back.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            image_data_uri: true,
+            video_data_uri: true,
+            frames: FramesShape::None,
+            replay_reasoning: false,
+        }
+    }
+
+    /// Sets the form of pictures.
+    #[must_use]
+    pub fn with_image_data_uri(mut self, data_uri: bool) -> Self {
+        self.image_data_uri = data_uri;
+        self
+    }
+
+    /// Sets the form of videos.
+    #[must_use]
+    pub fn with_video_data_uri(mut self, data_uri: bool) -> Self {
+        self.video_data_uri = data_uri;
+        self
+    }
+
+    /// Sets the form of lists of frames.
+    #[must_use]
+    pub fn with_frames(mut self, frames: FramesShape) -> Self {
+        self.frames = frames;
+        self
+    }
+
+    /// Sends reasoning of earlier turns back.
+    #[must_use]
+    pub fn with_replay_reasoning(mut self, replay: bool) -> Self {
+        self.replay_reasoning = replay;
+        self
+    }
+}
+
+impl Default for MessageShape {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How a list of frames is written as a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FramesShape {
+    /// Not at all: the card of every model refuses it before.
+    None,
+    /// `{"type": "video", "video": [url, ..], "fps": n}`.
+    VideoArray,
+}
+
+/// Writes `messages`.
+pub fn messages(root: &mut Object<'_>, request: &ChatRequest, shape: &MessageShape) {
+    root.array("messages", |list| {
+        for message in &request.messages {
+            match message.role {
+                Role::Tool => tool_results(list, message),
+                _ => list.object(|fields| write_message(fields, message, shape)),
+            }
+        }
+    });
+}
+
+/// One message on the wire for each result.
+fn tool_results(list: &mut Array<'_>, message: &Message) {
+    for part in &message.parts {
+        if let Part::ToolResult(result) = part {
+            list.object(|fields| {
+                fields.field("role", Role::Tool.name());
+                fields.field("tool_call_id", &result.call_id);
+                fields.field("content", &result.content);
+            });
+        }
+    }
+}
+
+fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShape) {
+    fields.field("role", message.role.name());
+    if message.role == Role::Assistant && shape.replay_reasoning {
+        let reasoning: String = message.parts.iter().filter_map(reasoning_of).collect();
+        fields.optional("reasoning_content", Some(reasoning).filter(|text| !text.is_empty()));
+    }
+    let has_media = message.parts.iter().any(|part| matches!(part, Part::Image(_) | Part::Video(_)));
+    let has_calls = message.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let mut texts = message.parts.iter().filter_map(text_of);
+    let is_list = has_media || (message.role == Role::User && texts.clone().count() > 1);
+    if is_list {
+        fields.array("content", |parts| {
+            for part in &message.parts {
+                write_part(parts, part, shape);
+            }
+        });
+    } else {
+        match (texts.next(), texts.next()) {
+            (None, _) if has_calls => fields.field("content", &Value::Null),
+            (Some(only), None) => fields.field("content", only),
+            (None, _) => fields.field("content", ""),
+            (Some(_), Some(_)) => fields.field("content", &joined(message)),
+        }
+    }
+    if has_calls {
+        fields.array("tool_calls", |calls| write_calls(calls, message));
+    }
+}
+
+fn text_of(part: &Part) -> Option<&str> {
+    match part {
+        Part::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn reasoning_of(part: &Part) -> Option<&str> {
+    match part {
+        Part::Reasoning(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Several text parts as one text, each on a line of its own: vendors take lists of parts from users only.
+fn joined(message: &Message) -> String {
+    message.parts.iter().filter_map(text_of).collect::<Vec<_>>().join("\n")
+}
+
+fn write_part(parts: &mut Array<'_>, part: &Part, shape: &MessageShape) {
+    match part {
+        Part::Text(text) => parts.object(|fields| {
+            fields.field("type", "text");
+            fields.field("text", text);
+        }),
+        Part::Image(image) => parts.object(|fields| write_image(fields, image, shape)),
+        Part::Video(video) => parts.object(|fields| write_video(fields, video, shape)),
+        _ => {}
+    }
+}
+
+fn write_calls(calls: &mut Array<'_>, message: &Message) {
+    for part in &message.parts {
+        if let Part::ToolCall(call) = part {
+            calls.object(|fields| {
+                fields.field("id", &call.id);
+                fields.field("type", "function");
+                fields.object("function", |function| {
+                    function.field("name", &call.name);
+                    function.field("arguments", &call.arguments);
+                });
+            });
+        }
+    }
+}
+
+fn write_image(fields: &mut Object<'_>, image: &Image, shape: &MessageShape) {
+    fields.field("type", "image_url");
+    fields.object("image_url", |inner| {
+        media(inner, "url", image.source(), shape.image_data_uri, image_type(image));
+        inner.optional("detail", image.detail().map(<&str>::from));
+    });
+    fields.optional("min_pixels", image.min_pixels());
+    fields.optional("max_pixels", image.max_pixels());
+}
+
+fn write_video(fields: &mut Object<'_>, video: &Video, shape: &MessageShape) {
+    match video.source() {
+        VideoSource::Whole(source) => {
+            fields.field("type", "video_url");
+            let media_type = video.info().map_or(VideoFormat::Mp4, |info| info.format).media_type();
+            fields.object("video_url", |inner| media(inner, "url", source, shape.video_data_uri, media_type));
+        }
+        VideoSource::Frames(frames) => {
+            fields.field("type", "video");
+            fields.array("video", |list| {
+                for frame in frames {
+                    write_frame(list, frame, shape);
+                }
+            });
+        }
+        _ => {}
+    }
+    fields.optional("fps", video.fps());
+    fields.optional("min_pixels", video.min_pixels());
+    fields.optional("max_pixels", video.max_pixels());
+    fields.optional("total_pixels", video.total_pixels());
+}
+
+fn write_frame(list: &mut Array<'_>, frame: &Image, shape: &MessageShape) {
+    match frame.source() {
+        MediaSource::Url(url) => list.value(url.as_str()),
+        source => list.base64(&prefix(shape.image_data_uri, image_type(frame)), source),
+    }
+}
+
+/// A picture's media type; that of a URL is never written.
+#[must_use]
+pub fn image_type(image: &Image) -> &'static str {
+    image.info().map_or(ImageFormat::Jpeg, |info| info.format).media_type()
+}
+
+/// Writes where a medium is: a URL as it is, anything else as base64 that is read when it is sent.
+pub fn media(fields: &mut Object<'_>, key: &str, source: &MediaSource, data_uri: bool, media_type: &str) {
+    match source {
+        MediaSource::Url(url) => fields.field(key, url.as_str()),
+        source => fields.base64(key, &prefix(data_uri, media_type), source),
+    }
+}
+
+/// The head of a data URI, or nothing.
+#[must_use]
+pub fn prefix(data_uri: bool, media_type: &str) -> String {
+    if data_uri { format!("data:{media_type};base64,") } else { String::new() }
+}
+
+/// Writes sampling settings; greedy sampling in the form that the vendor has for it.
+pub fn sampling(root: &mut Object<'_>, sampling: &Sampling, greedy: GreedyForm) {
+    match sampling {
+        Sampling::Default => {}
+        Sampling::Greedy => match greedy {
+            GreedyForm::DoSample => root.field("do_sample", &false),
+            GreedyForm::TopK => root.field("top_k", &1),
+            _ => root.field("temperature", &0.0),
+        },
+        Sampling::Random(random) => {
+            root.optional("temperature", random.temperature);
+            root.optional("top_p", random.top_p);
+            root.optional("top_k", random.top_k);
+            root.optional("presence_penalty", random.presence_penalty);
+            root.optional("frequency_penalty", random.frequency_penalty);
+            root.optional("repetition_penalty", random.repetition_penalty);
+        }
+        _ => {}
+    }
+}
+
+/// Writes `stop`, always as a list.
+pub fn stop(root: &mut Object<'_>, request: &ChatRequest) {
+    if !request.stop.is_empty() {
+        root.field("stop", &request.stop);
+    }
+}
+
+/// Writes `response_format` unless it is plain text.
+pub fn response_format(root: &mut Object<'_>, request: &ChatRequest) {
+    match &request.response_format {
+        ResponseFormat::JsonObject => root.field("response_format", &json!({"type": "json_object"})),
+        ResponseFormat::JsonSchema { name, schema, strict } => {
+            let inner = json!({"name": name, "schema": schema, "strict": strict});
+            root.field("response_format", &json!({"type": "json_schema", "json_schema": inner}));
+        }
+        _ => {}
+    }
+}
+
+/// Writes `tools`, `tool_choice` and `parallel_tool_calls` when there are tools.
+pub fn tools(root: &mut Object<'_>, request: &ChatRequest) {
+    if request.tools.is_empty() {
+        return;
+    }
+    root.array("tools", |list| {
+        for tool in &request.tools {
+            list.object(|fields| {
+                fields.field("type", "function");
+                fields.object("function", |function| {
+                    function.field("name", &tool.name);
+                    function.field("description", &tool.description);
+                    function.field("parameters", &tool.parameters);
+                });
+            });
+        }
+    });
+    match &request.tool_choice {
+        ToolChoice::None => root.field("tool_choice", "none"),
+        ToolChoice::Required => root.field("tool_choice", "required"),
+        ToolChoice::Function(name) => {
+            root.field("tool_choice", &json!({"type": "function", "function": {"name": name}}));
+        }
+        _ => root.field("tool_choice", "auto"),
+    }
+    root.optional("parallel_tool_calls", request.parallel_tool_calls);
+}
+
+/// Writes `stream`, and asks for usage where the vendor sends it only then.
+pub fn stream(root: &mut Object<'_>, mode: Mode, ask_for_usage: bool) {
+    if mode == Mode::Stream {
+        root.field("stream", &true);
+        if ask_for_usage {
+            root.field("stream_options", &json!({"include_usage": true}));
+        }
+    }
+}
+
+/// Writes the vendor's own options as they are.
+pub fn extras(root: &mut Object<'_>, fields: Option<&Map<String, Value>>) {
+    for (key, value) in fields.into_iter().flatten() {
+        root.field(key, value);
+    }
+}

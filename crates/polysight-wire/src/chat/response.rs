@@ -1,0 +1,91 @@
+//! A plain reply of the shared shape.
+
+use bytes::Bytes;
+use polysight_core::{
+    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result, ToolCall,
+};
+
+use super::failure::not_json;
+use super::wire::{CallWire, Choice, Envelope};
+use super::{ChatVendor, FailureSource, decode_failure, think};
+use crate::ReplyHead;
+
+/// Reads a plain reply of status 2xx.
+///
+/// # Errors
+/// What the reply says when it holds an error in spite of its status; [`ErrorKind::Protocol`] when it is no JSON or
+/// holds no answer; [`ErrorKind::Interrupted`], [`ErrorKind::ContentRefused`] or [`ErrorKind::ContextTooLong`] for an
+/// answer that did not end well.
+pub fn decode_reply<V: ChatVendor + ?Sized>(
+    vendor: &V,
+    provider: &ProviderId,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+) -> Result<ChatResponse> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+        Error::new(ErrorKind::Protocol, "the reply is no JSON of a chat completion")
+            .with_status(head.status)
+            .with_vendor_message(not_json(body))
+            .with_source(error)
+    })?;
+    if envelope.is_failure() {
+        return Err(decode_failure(vendor, FailureSource::Body, head, body));
+    }
+    let Some(choice) = envelope.choices.0 else {
+        let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
+        return Err(match envelope.request_id.0.or(envelope.id.0) {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        });
+    };
+    let fields = choice.safety_fields(envelope.content_filter);
+    let (safety, withdrawn) = (vendor.safety(&fields), vendor.withdraws(&fields));
+    let finish = choice.finish().map(|raw| FinishReason::new(vendor.finish_kind(raw), raw));
+    let (text, reasoning, tool_calls) = answer(choice, plan.card.thinking.in_text);
+    if withdrawn {
+        return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));
+    }
+    let Some(finish) = finish else {
+        return Err(Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended")
+            .with_status(head.status)
+            .with_safety(safety)
+            .with_partial(Partial::new(text, reasoning)));
+    };
+    let model = envelope.model.non_empty().unwrap_or_else(|| plan.model().to_owned());
+    let mut response = ChatResponse::new(&provider.name, model, finish);
+    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
+    response.usage = envelope.usage.0.map(|usage| usage.usage());
+    response.safety = safety;
+    response.id = envelope.id.non_empty();
+    response.request_id = envelope
+        .request_id
+        .non_empty()
+        .or_else(|| plan.request.request_id.clone())
+        .or_else(|| head.request_id().map(str::to_owned));
+    response.rate_limits = head.rate_limits();
+    response.created = envelope.created.count();
+    response.adjustments = plan.adjustments.clone();
+    response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
+    response.settle(plan.request.max_tokens.is_some())
+}
+
+fn answer(choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
+    let delta = choice.delta.0.unwrap_or_default();
+    let text = delta.content.non_empty().unwrap_or_default();
+    let mut reasoning = delta.reasoning_content.non_empty().unwrap_or_default();
+    let text = if thinks_in_text {
+        let (thought, visible) = think::split(&text);
+        reasoning.push_str(&thought);
+        visible
+    } else {
+        text
+    };
+    (text, reasoning, delta.tool_calls.0.into_iter().filter_map(tool_call).collect())
+}
+
+fn tool_call(call: CallWire<'_>) -> Option<ToolCall> {
+    let function = call.function.0?;
+    let arguments = function.arguments();
+    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+}

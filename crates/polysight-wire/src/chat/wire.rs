@@ -1,0 +1,145 @@
+//! The reply's JSON, borrowed from the bytes it came in.
+
+use polysight_core::{TokenDetails, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::SafetyFields;
+use super::lenient::{First, List, Maybe, Text, Whole};
+
+/// A whole reply or one chunk of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) request_id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) model: Text<'a>,
+    pub(super) created: Whole,
+    #[serde(borrow)]
+    pub(super) choices: First<Choice<'a>>,
+    pub(super) usage: Maybe<UsageWire>,
+    #[serde(borrow)]
+    pub(super) content_filter: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) code: Text<'a>,
+    #[serde(borrow)]
+    pub(super) error_code: Text<'a>,
+}
+
+impl Envelope<'_> {
+    /// True when this is an error though nothing else about the reply says so.
+    pub(super) fn is_failure(&self) -> bool {
+        let error = self.error.is_some_and(|error| error.get() != "null");
+        let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
+        let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
+        error || (code && self.choices.0.is_none())
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Choice<'a> {
+    #[serde(borrow, alias = "message")]
+    pub(super) delta: Maybe<Delta<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Text<'a>,
+    pub(super) flag: Whole,
+    pub(super) ban_round: Whole,
+}
+
+impl<'a> Choice<'a> {
+    /// The finish reason, where servers also write null, "" and "null" for none.
+    pub(super) fn finish(&self) -> Option<&str> {
+        self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))
+    }
+
+    pub(super) fn safety_fields(&self, content_filter: Option<&'a RawValue>) -> SafetyFields<'a> {
+        SafetyFields { content_filter, flag: self.flag.0, ban_round: self.ban_round.0 }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Delta<'a> {
+    #[serde(borrow)]
+    pub(super) content: Text<'a>,
+    #[serde(borrow, alias = "reasoning")]
+    pub(super) reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub(super) tool_calls: List<CallWire<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CallWire<'a> {
+    pub(super) index: Whole,
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) function: Maybe<FunctionWire<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionWire<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl FunctionWire<'_> {
+    /// The arguments as JSON text: vendors send them as a string, one schema says object.
+    pub(super) fn arguments(&self) -> String {
+        let Some(raw) = self.arguments.map(RawValue::get).filter(|raw| *raw != "null") else {
+            return String::new();
+        };
+        serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub(super) struct UsageWire {
+    prompt_tokens: Whole,
+    completion_tokens: Whole,
+    total_tokens: Whole,
+    prompt_tokens_details: Maybe<DetailsWire>,
+    completion_tokens_details: Maybe<DetailsWire>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct DetailsWire {
+    cached_tokens: Whole,
+    text_tokens: Whole,
+    image_tokens: Whole,
+    video_tokens: Whole,
+    reasoning_tokens: Whole,
+}
+
+impl Copy for Maybe<DetailsWire> {}
+
+impl UsageWire {
+    pub(super) fn usage(self) -> Usage {
+        let count = |whole: Whole| whole.count();
+        let (input, output) =
+            (count(self.prompt_tokens).unwrap_or(0), count(self.completion_tokens).unwrap_or(0));
+        let mut usage = Usage::new(input, output, count(self.total_tokens).unwrap_or(input + output));
+        let prompt = self.prompt_tokens_details.0.unwrap_or_default();
+        let answer = self.completion_tokens_details.0.unwrap_or_default();
+        let mut details = TokenDetails::default();
+        details.cached = count(prompt.cached_tokens);
+        details.text = count(prompt.text_tokens);
+        details.image = count(prompt.image_tokens);
+        details.video = count(prompt.video_tokens);
+        details.reasoning = count(answer.reasoning_tokens);
+        usage.details = details;
+        usage
+    }
+}

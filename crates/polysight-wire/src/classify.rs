@@ -1,0 +1,81 @@
+//! What a failure is when the vendor's own code table does not tell.
+
+use polysight_core::{Error, ErrorKind};
+
+use crate::chat::Failure;
+
+/// Makes an error of a failure by its words and its HTTP status, in that order.
+///
+/// Vendors look into their own code table first; this is for codes that no table knows, for gateways and for
+/// self-hosted servers.
+#[must_use]
+pub fn classify(failure: &Failure<'_>) -> Error {
+    let word = |text: &Option<String>| text.as_deref().and_then(kind_of_word);
+    let kind = word(&failure.code)
+        .or_else(|| word(&failure.class))
+        .or_else(|| failure.code.as_deref().and_then(|code| code.parse().ok()).and_then(kind_of_status))
+        .or_else(|| kind_of_status(failure.status))
+        .unwrap_or(ErrorKind::Server);
+    let kind = match kind {
+        ErrorKind::InvalidRequest | ErrorKind::Server => kind_of_message(&failure.message).unwrap_or(kind),
+        kind => kind,
+    };
+    if kind == ErrorKind::ModelNotFound && failure.code.is_none() && !failure.message.contains("model") {
+        let message = "the server knows no such path: check base_url and protocol";
+        return failure.describe(Error::new(ErrorKind::Config, message));
+    }
+    failure.describe(Error::new(kind, ""))
+}
+
+fn kind_of_word(word: &str) -> Option<ErrorKind> {
+    let word = word.to_ascii_lowercase();
+    let any = |parts: &[&str]| parts.iter().any(|part| word.contains(part));
+    if any(&["rate_limit", "ratelimit", "throttl", "too_many_requests"]) {
+        Some(ErrorKind::RateLimited)
+    } else if any(&["quota", "insufficient_quota"]) {
+        Some(ErrorKind::QuotaExhausted)
+    } else if any(&["context_length", "context_size", "contextwindow", "tokens_too_long"]) {
+        Some(ErrorKind::ContextTooLong)
+    } else if any(&["content_filter", "content_policy", "inspection", "unsafe"]) {
+        Some(ErrorKind::ContentRefused)
+    } else if any(&["model_not_found", "modelnotfound"]) {
+        Some(ErrorKind::ModelNotFound)
+    } else if any(&["authentication", "invalid_api_key", "invalidapikey", "unauthorized", "auth_error"]) {
+        Some(ErrorKind::Authentication)
+    } else if any(&["permission", "access_denied", "accessdenied", "forbidden"]) {
+        Some(ErrorKind::Permission)
+    } else if any(&["overload", "unavailable"]) {
+        Some(ErrorKind::Overloaded)
+    } else if any(&["server_error", "internal_error", "internalerror"]) {
+        Some(ErrorKind::Server)
+    } else {
+        None
+    }
+}
+
+fn kind_of_status(status: u16) -> Option<ErrorKind> {
+    match status {
+        401 => Some(ErrorKind::Authentication),
+        402 => Some(ErrorKind::Billing),
+        403 => Some(ErrorKind::Permission),
+        404 | 405 => Some(ErrorKind::ModelNotFound),
+        429 => Some(ErrorKind::RateLimited),
+        408 | 500..=502 | 504..=528 | 530..=599 => Some(ErrorKind::Server),
+        503 | 529 => Some(ErrorKind::Overloaded),
+        400..=499 => Some(ErrorKind::InvalidRequest),
+        _ => None,
+    }
+}
+
+/// Words of servers that put everything under one status.
+fn kind_of_message(message: &str) -> Option<ErrorKind> {
+    let message = message.to_ascii_lowercase();
+    let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if any(&["invalid api key", "incorrect api key", "unauthorized"]) {
+        Some(ErrorKind::Authentication)
+    } else if any(&["context length", "context window", "contextwindowexceeded", "context size"]) {
+        Some(ErrorKind::ContextTooLong)
+    } else {
+        None
+    }
+}

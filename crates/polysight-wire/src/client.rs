@@ -1,0 +1,306 @@
+//! Turns a dialect into a provider.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use polysight_core::plan::Draft;
+use polysight_core::{
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, RetryAdvice,
+    StreamEnd, StreamEvent, VisionProvider,
+};
+
+use crate::events::EventReader;
+use crate::reply::Chunks;
+use crate::{Credentials, Dialect, Mode, ReplyHead, Transport, WireReply};
+
+/// Makes the ids of requests that come without one.
+pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A [`VisionProvider`] made of a dialect, credentials and a transport.
+pub struct DialectProvider<D> {
+    dialect: D,
+    credentials: Arc<dyn Credentials>,
+    transport: Transport,
+    request_ids: Option<RequestIds>,
+}
+
+impl<D: Dialect> DialectProvider<D> {
+    /// Puts the three together. Requests without an id get a random one where the vendor takes ids.
+    #[must_use]
+    pub fn new(dialect: D, credentials: Arc<dyn Credentials>, transport: Transport) -> Self {
+        let request_ids: RequestIds = Arc::new(|| format!("polysight-{}", uuid::Uuid::new_v4().simple()));
+        Self { dialect, credentials, transport, request_ids: Some(request_ids) }
+    }
+
+    /// Makes request ids in another way; `None` sends only the caller's.
+    #[must_use]
+    pub fn with_request_ids(mut self, ids: Option<RequestIds>) -> Self {
+        self.request_ids = ids;
+        self
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn dialect(&self) -> &D {
+        &self.dialect
+    }
+
+    /// The transport, for calls besides chat.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The credentials, for calls besides chat.
+    #[must_use]
+    pub fn credentials(&self) -> &Arc<dyn Credentials> {
+        &self.credentials
+    }
+
+    fn planned(&self, mut request: ChatRequest, mode: Mode) -> Result<Plan> {
+        if request.model.is_none() {
+            request.model = self.dialect.default_model().map(str::to_owned);
+        }
+        let card = self.dialect.catalog().card(request.model.as_deref().unwrap_or_default());
+        let mut draft = Draft::new(request, card, mode == Mode::Stream);
+        self.dialect.check(&mut draft);
+        let estimate = self.dialect.estimate(&draft.request, &draft.card);
+        draft.finish(estimate).map_err(|error| self.named(error))
+    }
+
+    fn named(&self, error: Error) -> Error {
+        if error.provider().is_some() { error } else { error.with_provider(&self.dialect.id().name) }
+    }
+
+    /// Plans, with an id of its own for a request that has none.
+    fn identified(&self, mut request: ChatRequest, mode: Mode) -> Result<Plan> {
+        if request.request_id.is_none()
+            && let Some(make) = &self.request_ids
+        {
+            let model = request.model.as_deref().or(self.dialect.default_model()).unwrap_or_default();
+            if self.dialect.catalog().card(model).request_id.is_some() {
+                request.request_id = Some(make());
+            }
+        }
+        self.planned(request, mode)
+    }
+
+    /// Sends a plan and gives the reply if its status is good; tries once more when credentials had expired.
+    async fn exchange(&self, plan: &Plan, mode: Mode) -> Result<WireReply> {
+        match self.exchange_once(plan, mode).await {
+            Err(error) if error.retry() == RetryAdvice::WithNewCredentials => {
+                if self.credentials.renew() {
+                    self.exchange_once(plan, mode).await.map_err(stale)
+                } else {
+                    Err(stale(error))
+                }
+            }
+            reply => reply,
+        }
+    }
+
+    async fn exchange_once(&self, plan: &Plan, mode: Mode) -> Result<WireReply> {
+        let mut request = self.dialect.encode(plan, mode)?;
+        self.credentials.authorize(&self.transport, &mut request.headers).await?;
+        let reply = self.transport.post(request).await?;
+        if reply.head.is_success() {
+            return Ok(reply);
+        }
+        let (head, body) = reply.into_error_bytes().await;
+        if (300..400).contains(&head.status) {
+            return Err(redirected(&head));
+        }
+        Err(head.advise(self.dialect.decode_error(&head, &body)))
+    }
+
+    /// Reads a stream's head and makes its reader; a whole document instead of a stream becomes one too.
+    async fn open(&self, plan: &Plan) -> Result<ChatStream> {
+        let reply = self.exchange(plan, Mode::Stream).await?;
+        let decoder = self.dialect.decoder(plan, &reply.head);
+        let limits = self.transport.limits();
+        if reply.head.is_event_stream() {
+            let (_, chunks) = reply.into_chunks()?;
+            return Ok(self.stream_of(EventReader::new(chunks, decoder, limits)));
+        }
+        if is_document(&reply.head) {
+            return self.document(plan, reply).await;
+        }
+        // No usable type: what arrives first tells.
+        let (head, mut chunks) = reply.into_chunks()?;
+        let first = first_bytes(&mut chunks).await?;
+        if first.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'<')) {
+            let body = rest_of(first, chunks, limits.max_reply_bytes).await?;
+            return self.whole(plan, &head, &body);
+        }
+        let mut reader = EventReader::new(chunks, decoder, limits);
+        reader.push(first);
+        Ok(self.stream_of(reader))
+    }
+
+    async fn document(&self, plan: &Plan, reply: WireReply) -> Result<ChatStream> {
+        let head = reply.head.clone();
+        let body = reply.into_bytes().await?;
+        self.whole(plan, &head, &body)
+    }
+
+    fn whole(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatStream> {
+        let response = self.decoded(plan, head, body)?;
+        Ok(ChatStream::new(Whole::new(response)))
+    }
+
+    fn decoded(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
+        self.dialect.decode(plan, head, body).map_err(|error| head.advise(error))
+    }
+
+    fn stream_of(&self, reader: EventReader) -> ChatStream {
+        ChatStream::new(Named { reader, name: self.dialect.id().name.clone() })
+    }
+}
+
+fn stale(error: Error) -> Error {
+    match error.retry() {
+        RetryAdvice::WithNewCredentials => error.with_retry(RetryAdvice::Never),
+        _ => error,
+    }
+}
+
+fn redirected(head: &ReplyHead) -> Error {
+    let target = head.header("location").map(polysight_core::redact).unwrap_or_default();
+    let message =
+        format!("the server redirects to `{target}`, which is not followed with a key: set base_url");
+    Error::new(ErrorKind::Protocol, message).with_status(head.status)
+}
+
+fn is_document(head: &ReplyHead) -> bool {
+    let media_type = head.media_type().to_ascii_lowercase();
+    media_type.ends_with("json") || media_type == "text/html"
+}
+
+async fn first_bytes(chunks: &mut Chunks) -> Result<Bytes> {
+    let mut first = Bytes::new();
+    while first.trim_ascii_start().is_empty() {
+        match chunks.next_chunk().await? {
+            Some(chunk) => first = chunk,
+            None => break,
+        }
+    }
+    Ok(first)
+}
+
+async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes> {
+    let mut all = first.to_vec();
+    while let Some(chunk) = chunks.next_chunk().await? {
+        if all.len() + chunk.len() > limit {
+            return Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes")));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+/// Puts the provider's name on the errors of a stream.
+struct Named {
+    reader: EventReader,
+    name: String,
+}
+
+impl Stream for Named {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.reader).poll_next(context);
+        polled.map(|item| {
+            item.map(|event| {
+                event.map_err(|error| {
+                    if error.provider().is_some() { error } else { error.with_provider(&self.name) }
+                })
+            })
+        })
+    }
+}
+
+/// A whole answer, given as the events of a stream.
+struct Whole {
+    events: std::vec::IntoIter<StreamEvent>,
+}
+
+impl Whole {
+    fn new(response: ChatResponse) -> Self {
+        let mut events = Vec::new();
+        if !response.reasoning.is_empty() {
+            events.push(StreamEvent::Reasoning(response.reasoning));
+        }
+        if !response.text.is_empty() {
+            events.push(StreamEvent::Text(response.text));
+        }
+        for (index, call) in response.tool_calls.into_iter().enumerate() {
+            let delta =
+                polysight_core::ToolCallDelta::new(index, Some(call.id), Some(call.name), call.arguments);
+            events.push(StreamEvent::ToolCall(delta));
+        }
+        let mut end = StreamEnd::new(response.provider, response.model, response.finish);
+        end.usage = response.usage;
+        end.safety = response.safety;
+        end.id = response.id;
+        end.request_id = response.request_id;
+        end.created = response.created;
+        end.rate_limits = response.rate_limits;
+        end.adjustments = response.adjustments;
+        end.raw = response.raw;
+        events.push(StreamEvent::End(Box::new(end)));
+        Self { events: events.into_iter() }
+    }
+}
+
+impl Stream for Whole {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.events.next().map(Ok))
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for DialectProvider<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialectProvider").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> VisionProvider for DialectProvider<D> {
+    fn id(&self) -> &ProviderId {
+        self.dialect.id()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.dialect.catalog()
+    }
+
+    fn plan(&self, request: ChatRequest) -> Result<Plan> {
+        self.planned(request, Mode::Plain)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
+        let plan = self.identified(request, Mode::Plain)?;
+        let answer = async {
+            if plan.streamed {
+                return self.open(&plan).await?.collect_response().await;
+            }
+            let reply = self.exchange(&plan, Mode::Plain).await?;
+            let head = reply.head.clone();
+            let body = reply.into_bytes().await?;
+            self.decoded(&plan, &head, &body)
+        };
+        answer.await.map_err(|error| self.named(error))
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        let plan = self.identified(request, Mode::Stream)?;
+        self.open(&plan).await.map_err(|error| self.named(error))
+    }
+}

@@ -1,0 +1,62 @@
+//! How a request shows who sends it.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, header};
+use polysight_core::{ApiKey, Error, ErrorKind, Result};
+
+use crate::Transport;
+
+/// Puts credentials on requests, and makes them anew when the vendor says that they have expired.
+#[async_trait]
+pub trait Credentials: Send + Sync + fmt::Debug {
+    /// Adds what the vendor wants to the headers. A token that must be fetched first goes through `transport`.
+    ///
+    /// # Errors
+    /// Whatever fails while making a token.
+    async fn authorize(&self, transport: &Transport, headers: &mut HeaderMap) -> Result<()>;
+
+    /// Forgets a token so that the next request makes a new one; false when there is nothing to make anew.
+    fn renew(&self) -> bool;
+}
+
+/// `Authorization: Bearer <key>`, the form that every vendor takes.
+#[derive(Debug, Clone)]
+pub struct BearerKey {
+    value: HeaderValue,
+}
+
+impl BearerKey {
+    /// Prepares the header once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the key cannot stand in a header.
+    pub fn new(key: &ApiKey) -> Result<Self> {
+        Ok(Self { value: bearer(key.expose())? })
+    }
+}
+
+/// The value of an `Authorization: Bearer` header, marked so that nothing prints it.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when the token cannot stand in a header.
+pub fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+        Error::new(ErrorKind::Config, "the key holds characters that no HTTP header may hold")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[async_trait]
+impl Credentials for BearerKey {
+    async fn authorize(&self, _: &Transport, headers: &mut HeaderMap) -> Result<()> {
+        headers.insert(header::AUTHORIZATION, self.value.clone());
+        Ok(())
+    }
+
+    fn renew(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,326 @@
+//! A reply as it comes from the socket, bounded in time and size.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body as _;
+use polysight_core::{Error, ErrorKind, RateLimits, Result, RetryAdvice, TimeoutPhase};
+use tokio::time::{Instant, Sleep};
+
+use crate::Limits;
+
+/// Status and headers of a reply.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReplyHead {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: HeaderMap,
+}
+
+impl ReplyHead {
+    /// A head for decoding without a socket.
+    #[must_use]
+    pub fn new(status: u16, headers: HeaderMap) -> Self {
+        Self { status, headers }
+    }
+
+    /// True for status 2xx.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header's value, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// True when the reply says that it is an event stream.
+    #[must_use]
+    pub fn is_event_stream(&self) -> bool {
+        self.media_type().eq_ignore_ascii_case("text/event-stream")
+    }
+
+    /// The media type without parameters; empty when none is given.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
+    }
+
+    /// The vendor's id of the request, from whichever header this vendor puts it in.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        let names = ["x-request-id", "x-baidu-request-id", "x-dashscope-request-id", "request-id"];
+        names.into_iter().find_map(|name| self.header(name)).filter(|id| !id.is_empty())
+    }
+
+    /// What the `x-ratelimit-*` headers say; `None` when there are none.
+    #[must_use]
+    pub fn rate_limits(&self) -> Option<RateLimits> {
+        let count = |name| self.header(name).and_then(|text| text.trim().parse().ok());
+        let mut limits = RateLimits::default();
+        limits.limit_requests = count("x-ratelimit-limit-requests");
+        limits.remaining_requests = count("x-ratelimit-remaining-requests");
+        limits.limit_tokens = count("x-ratelimit-limit-tokens");
+        limits.remaining_tokens = count("x-ratelimit-remaining-tokens");
+        (limits != RateLimits::default()).then_some(limits)
+    }
+
+    /// How long the vendor asks to wait, from `retry-after-ms` or `retry-after` in seconds or as a date; a gateway's
+    /// `llm_provider-retry-after` too. Negative, absurd (over a day) and malformed values are ignored.
+    #[must_use]
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        const MAX: f64 = 86_400.0;
+        let seconds = |text: &str, scale: f64| {
+            let value = text.trim().parse::<f64>().ok()? / scale;
+            (0.0..=MAX).contains(&value).then(|| Duration::from_secs_f64(value))
+        };
+        let date = |text: &str| {
+            let wait = httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default();
+            (wait.as_secs_f64() <= MAX).then_some(wait)
+        };
+        self.header("retry-after-ms").and_then(|text| seconds(text, 1_000.0)).or_else(|| {
+            let text = self.header("retry-after").or_else(|| self.header("llm_provider-retry-after"))?;
+            seconds(text, 1.0).or_else(|| date(text))
+        })
+    }
+
+    /// Completes an error with what the headers say about trying again: how long to wait, and `x-should-retry`.
+    #[must_use]
+    pub fn advise(&self, error: Error) -> Error {
+        match self.header("x-should-retry") {
+            Some("false") => return error.with_retry(RetryAdvice::Never),
+            Some("true") if error.retry() == RetryAdvice::Never => {
+                return error.with_retry(RetryAdvice::After(self.retry_after(SystemTime::now())));
+            }
+            _ => {}
+        }
+        match (error.retry(), self.retry_after(SystemTime::now())) {
+            (RetryAdvice::After(None), Some(wait)) => error.with_retry(RetryAdvice::After(Some(wait))),
+            _ => error,
+        }
+    }
+}
+
+/// A reply whose body has not been read yet.
+#[derive(Debug)]
+pub struct WireReply {
+    /// Status and headers.
+    pub head: ReplyHead,
+    chunks: Chunks,
+    max_bytes: usize,
+    max_error_bytes: usize,
+}
+
+impl WireReply {
+    pub(crate) fn new(response: reqwest::Response, limits: &Limits, deadline: Option<Instant>) -> Self {
+        let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+        Self {
+            head: ReplyHead { status: parts.status.as_u16(), headers: parts.headers },
+            chunks: Chunks { body, idle: limits.idle, deadline, timer: None },
+            max_bytes: limits.max_reply_bytes,
+            max_error_bytes: limits.max_error_bytes,
+        }
+    }
+
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when it is larger than [`Limits::max_reply_bytes`] or compressed though nobody asked;
+    /// [`ErrorKind::Timeout`] and [`ErrorKind::Network`] when it breaks off.
+    pub async fn into_bytes(mut self) -> Result<Bytes> {
+        self.refuse_compression()?;
+        let limit = self.max_bytes;
+        match self.read_up_to(limit).await? {
+            (body, true) => Ok(body),
+            (_, false) => {
+                Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes"))
+                    .with_status(self.head.status))
+            }
+        }
+    }
+
+    /// Reads what an error reply says: at most [`Limits::max_error_bytes`], and whatever arrived before it broke off.
+    pub async fn into_error_bytes(mut self) -> (ReplyHead, Bytes) {
+        let limit = self.max_error_bytes;
+        let body = self.read_up_to(limit).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
+        (self.head, body)
+    }
+
+    /// Gives the body piece by piece.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when it is compressed though nobody asked.
+    pub fn into_chunks(self) -> Result<(ReplyHead, Chunks)> {
+        self.refuse_compression()?;
+        Ok((self.head, self.chunks))
+    }
+
+    fn refuse_compression(&self) -> Result<()> {
+        match self.head.header("content-encoding").unwrap_or("identity").trim() {
+            "identity" | "" => Ok(()),
+            other => Err(Error::new(
+                ErrorKind::Protocol,
+                format!(
+                    "the reply is {}-encoded though nobody asked for that",
+                    polysight_core::redact(other)
+                ),
+            )
+            .with_status(self.head.status)),
+        }
+    }
+
+    /// Reads until the end or until more than `limit` bytes have come; says whether that was all.
+    async fn read_up_to(&mut self, limit: usize) -> Result<(Bytes, bool)> {
+        let Some(first) = self.chunks.next_chunk().await? else { return Ok((Bytes::new(), true)) };
+        let Some(second) = self.chunks.next_chunk().await? else {
+            let whole = first.len() <= limit;
+            return Ok((first.slice(..first.len().min(limit)), whole));
+        };
+        let mut all = BytesMut::with_capacity(first.len() + second.len());
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        while all.len() <= limit {
+            match self.chunks.next_chunk().await? {
+                Some(chunk) => all.extend_from_slice(&chunk),
+                None => return Ok((all.freeze(), true)),
+            }
+        }
+        all.truncate(limit);
+        Ok((all.freeze(), false))
+    }
+}
+
+/// The pieces of a reply's body.
+#[derive(Debug)]
+pub struct Chunks {
+    body: reqwest::Body,
+    idle: Duration,
+    deadline: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Chunks {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] when nothing came for [`Limits::idle`] or the whole call took too long, and
+    /// [`ErrorKind::Network`] when the connection broke.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        let mut limit = self.idle_limit();
+        std::future::poll_fn(|context| self.poll_chunk(context, &mut limit)).await
+    }
+
+    /// When the present wait must end, and what has passed then.
+    pub(crate) fn idle_limit(&self) -> WaitLimit {
+        WaitLimit::new(Instant::now() + self.idle, TimeoutPhase::Idle)
+    }
+
+    /// Polls for a piece, waiting until `limit` or the whole call's deadline, whichever is earlier.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: &mut WaitLimit,
+    ) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Poll::Ready(Ok(Some(data))),
+                    // Trailers hold nothing that a vendor documents.
+                    Err(_) => {}
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Pending => break,
+            }
+        }
+        let (until, phase) = match self.deadline {
+            Some(deadline) if deadline < limit.until => (deadline, TimeoutPhase::Total),
+            _ => (limit.until, limit.phase),
+        };
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                if timer.deadline() != until {
+                    timer.as_mut().reset(until);
+                }
+                timer
+            }
+            none => none.insert(Box::pin(tokio::time::sleep_until(until))),
+        };
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(timed_out(phase)))
+    }
+}
+
+/// When a wait must end, and which limit that is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WaitLimit {
+    until: Instant,
+    phase: TimeoutPhase,
+}
+
+impl WaitLimit {
+    pub(crate) fn new(until: Instant, phase: TimeoutPhase) -> Self {
+        Self { until, phase }
+    }
+}
+
+pub(crate) fn timed_out(phase: TimeoutPhase) -> Error {
+    Error::new(ErrorKind::Timeout(phase), "")
+}
+
+/// The error of a body that broke off.
+pub(crate) fn broken(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    Error::new(ErrorKind::Network, "the connection broke while the reply was being read").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&'static str, &str)]) -> ReplyHead {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        ReplyHead::new(429, map)
+    }
+
+    #[test]
+    fn reads_every_form_of_retry_after() {
+        let now = httpdate::parse_http_date("Sat, 21 Nov 2026 10:00:00 GMT").unwrap();
+        let wait = |headers: &[_]| head(headers).retry_after(now);
+        assert_eq!(wait(&[("retry-after", "2")]), Some(Duration::from_secs(2)));
+        assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1_500)));
+        assert_eq!(wait(&[("retry-after", "Sat, 21 Nov 2026 10:00:07 GMT")]), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT")]), Some(Duration::ZERO));
+        assert_eq!(
+            wait(&[("retry-after-ms", "300"), ("retry-after", "2")]),
+            Some(Duration::from_millis(300))
+        );
+        assert_eq!(wait(&[("llm_provider-retry-after", "3")]), Some(Duration::from_secs(3)));
+        for absurd in ["-1", "soon", "1e300", "NaN", "inf", "99999999", "Sat, 21 Nov 2099 09:00:00 GMT"] {
+            assert_eq!(wait(&[("retry-after", absurd)]), None, "{absurd}");
+        }
+    }
+
+    #[test]
+    fn headers_complete_the_advice_but_do_not_overrule_never() {
+        let limited = || Error::new(ErrorKind::RateLimited, "");
+        let billing = || Error::new(ErrorKind::Billing, "");
+        let waits = head(&[("retry-after", "2")]);
+        assert_eq!(waits.advise(limited()).retry(), RetryAdvice::After(Some(Duration::from_secs(2))));
+        assert_eq!(waits.advise(billing()).retry(), RetryAdvice::Never);
+        assert_eq!(head(&[("x-should-retry", "false")]).advise(limited()).retry(), RetryAdvice::Never);
+        assert!(head(&[("x-should-retry", "true")]).advise(billing()).is_retryable());
+    }
+}

@@ -1,0 +1,268 @@
+//! The one place that talks to the network.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use polysight_core::{Error, ErrorKind, Result, TimeoutPhase, redact};
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::{BlockPool, SendProgress, StreamedBody};
+use crate::reply::timed_out;
+use crate::{Limits, WireBody, WireReply, WireRequest};
+
+/// Sends requests and hands out replies, within [`Limits`]. Cloning shares connections and memory.
+///
+/// Redirects are never followed: a key must not reach another host.
+#[derive(Clone)]
+pub struct Transport {
+    client: reqwest::Client,
+    limits: Arc<Limits>,
+    headers: Arc<HeaderMap>,
+    pool: BlockPool,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("Transport")
+            .field("limits", &self.limits)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Transport`].
+#[derive(Default)]
+pub struct TransportBuilder {
+    limits: Limits,
+    headers: Vec<(String, String)>,
+    proxy: Option<String>,
+    client: Option<reqwest::ClientBuilder>,
+}
+
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl TransportBuilder {
+    /// Sets the limits of time and size.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`. Without it the
+    /// environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Starts from the caller's own client settings: certificates, DNS, pool sizes. Redirects are switched off and
+    /// the connect limit is set on top of them.
+    #[must_use]
+    pub fn client(mut self, client: reqwest::ClientBuilder) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Makes the transport.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a malformed proxy or header, and when TLS cannot be set up.
+    pub fn build(self) -> Result<Transport> {
+        self.limits.check()?;
+        install_tls();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            let (Ok(key), Ok(mut value)) = parsed else {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("`{}` is not a header to send", redact(name)),
+                ));
+            };
+            value.set_sensitive(true);
+            headers.append(key, value);
+        }
+        let mut client = self.client.unwrap_or_else(|| {
+            reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")))
+        });
+        if let Some(proxy) = &self.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(|error| {
+                Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error)
+            })?;
+            client = client.proxy(proxy);
+        }
+        let client = client
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.limits.connect)
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Config, "the HTTP client cannot be set up")
+                    .with_source(error.without_url())
+            })?;
+        Ok(Transport {
+            client,
+            limits: Arc::new(self.limits),
+            headers: Arc::new(headers),
+            pool: BlockPool::default(),
+        })
+    }
+}
+
+/// Makes ring the TLS provider unless the program has chosen one.
+fn install_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost only to another thread that installed one in the meantime, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+impl Transport {
+    /// Starts to set up a transport.
+    #[must_use]
+    pub fn builder() -> TransportBuilder {
+        TransportBuilder::default()
+    }
+
+    /// The limits of time and size.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::Media`] when a file broke off while it was
+    /// being sent. A reply of any status is no error here.
+    pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
+        let WireRequest { url, headers, body } = request;
+        let (body, progress) = self.body(body);
+        let mut wire = reqwest::Request::new(reqwest::Method::POST, url);
+        *wire.body_mut() = Some(body);
+        *wire.headers_mut() = headers;
+        let json = HeaderValue::from_static("application/json");
+        wire.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
+        self.send(wire, progress).await
+    }
+
+    /// Gets a document, for the few calls that vendors want besides chat.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn get(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+        let mut wire = reqwest::Request::new(reqwest::Method::GET, url);
+        *wire.headers_mut() = headers;
+        self.send(wire, None).await
+    }
+
+    fn body(&self, body: WireBody) -> (reqwest::Body, Option<Arc<SendProgress>>) {
+        if let Some(bytes) = body.as_bytes() {
+            return (reqwest::Body::from(bytes.clone()), None);
+        }
+        let progress = Arc::<SendProgress>::default();
+        let body = StreamedBody::new(body, self.pool.clone(), Arc::clone(&progress));
+        (reqwest::Body::wrap(body), Some(progress))
+    }
+
+    async fn send(
+        &self,
+        mut wire: reqwest::Request,
+        progress: Option<Arc<SendProgress>>,
+    ) -> Result<WireReply> {
+        for (name, value) in self.headers.iter() {
+            wire.headers_mut().insert(name.clone(), value.clone());
+        }
+        let started = Instant::now();
+        let deadline = self.limits.total.map(|total| started + total);
+        let sent = self.client.execute(wire);
+        let response = self.first_byte(sent, deadline, progress.as_deref()).await?;
+        match response {
+            Ok(response) => Ok(WireReply::new(response, &self.limits, deadline)),
+            Err(error) => match progress.and_then(|progress| progress.take_failure()) {
+                Some(media) => Err(media),
+                None => Err(unsent(error)),
+            },
+        }
+    }
+
+    /// Waits for the head; the limit starts anew with every block of the request that the connection took.
+    async fn first_byte<T>(
+        &self,
+        sent: impl Future<Output = T>,
+        deadline: Option<Instant>,
+        progress: Option<&SendProgress>,
+    ) -> Result<T> {
+        let mut sent = std::pin::pin!(sent);
+        loop {
+            let blocks = progress.map(SendProgress::blocks);
+            let limit = Instant::now() + self.limits.first_byte;
+            let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+            if let Ok(response) = timeout_at(until, &mut sent).await {
+                return Ok(response);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(timed_out(TimeoutPhase::Total));
+            }
+            if blocks == progress.map(SendProgress::blocks) {
+                return Err(timed_out(TimeoutPhase::FirstByte));
+            }
+        }
+    }
+}
+
+/// The error of a request that got no reply.
+fn unsent(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    if error.is_timeout() {
+        let phase = if error.is_connect() { TimeoutPhase::Connect } else { TimeoutPhase::Total };
+        return timed_out(phase).with_source(error);
+    }
+    let message = if error.is_connect() {
+        "no connection to the server"
+    } else {
+        "the connection broke before a reply"
+    };
+    Error::new(ErrorKind::Network, message).with_source(error)
+}
+
+/// The longest that a limit may be: `Instant` overflows beyond.
+pub(crate) const MAX_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+impl Limits {
+    /// Says whether every limit is one that can be kept: more than zero and at most a year.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the limit.
+    pub fn check(&self) -> Result<()> {
+        let times = [
+            ("connect", Some(self.connect)),
+            ("first_byte", Some(self.first_byte)),
+            ("idle", Some(self.idle)),
+            ("total", self.total),
+            ("after_finish", Some(self.after_finish)),
+        ];
+        for (name, limit) in times {
+            if limit.is_some_and(|limit| limit.is_zero() || limit > MAX_LIMIT) {
+                let message = format!("the time limit `{name}` must be more than 0 and at most a year");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+#![doc = include_str!("../README.md")]
+
+mod catalog;
+mod dialect;
+mod errors;
+mod extras;
+mod jwt;
+mod quirks;
+mod settings;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use catalog::catalog;
+pub use dialect::ZhipuDialect;
+pub use extras::{VENDOR, ZhipuExtras};
+use polysight_core::{ApiKey, Error, ErrorKind, ProviderId, Result};
+use polysight_wire::{BearerKey, Credentials, DialectProvider, ProviderOptions, forward_provider};
+pub use settings::{Auth, KEY_VARIABLES, Region, ZhipuSettings};
+
+/// Model for requests that name none: free, current, and able to see.
+pub const DEFAULT_MODEL: &str = "glm-4.6v-flash";
+
+/// Zhipu's chat completions as a provider.
+#[derive(Debug)]
+pub struct Zhipu(DialectProvider<ZhipuDialect>);
+
+forward_provider!(Zhipu);
+
+impl Zhipu {
+    /// Makes a provider from options that all vendors share and settings of this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] without a key, for a base URL of a surface that speaks another protocol, an unknown
+    /// deployment, and models that are malformed.
+    pub fn new(options: ProviderOptions, settings: &ZhipuSettings) -> Result<Self> {
+        check_deployment(&options)?;
+        let base_url = match &options.base_url {
+            Some(url) => url.clone(),
+            None => settings.region.base_url()?,
+        };
+        settings::check_surface(&base_url)?;
+        let key = options.require_key(KEY_VARIABLES[0])?;
+        let credentials: Arc<dyn Credentials> = match settings.auth {
+            Auth::Key => Arc::new(BearerKey::new(key)?),
+            Auth::Jwt => Arc::new(jwt::JwtKey::new(key.clone(), SystemTime::now)?),
+        };
+        let transport = options.transport()?;
+        let dialect = ZhipuDialect {
+            catalog: options.catalog(catalog()?)?,
+            model: options.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            url: base_url.join("chat/completions")?,
+            language: dialect::language(settings.accept_language())?,
+            id: ProviderId::new(options.name, VENDOR),
+            replies: Arc::new(dialect::ZhipuReplies),
+        };
+        let provider = DialectProvider::new(dialect, credentials, transport);
+        Ok(Self(match settings.generate_request_ids {
+            Some(false) => provider.with_request_ids(None),
+            _ => provider,
+        }))
+    }
+
+    /// Makes a provider with a key and defaults for everything else: the mainland's site, the key as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the key cannot be sent or TLS cannot be set up.
+    pub fn with_key(key: ApiKey) -> Result<Self> {
+        Self::new(ProviderOptions::new(VENDOR).with_api_key(key), &ZhipuSettings::default())
+    }
+
+    /// Makes a provider with the key in `ZHIPUAI_API_KEY` or `ZAI_API_KEY`; the latter belongs to the international
+    /// site.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when neither is set.
+    pub fn from_env() -> Result<Self> {
+        let regions = [Region::Mainland, Region::International];
+        for (variable, region) in KEY_VARIABLES.into_iter().zip(regions) {
+            if let Ok(key) = std::env::var(variable) {
+                let options = ProviderOptions::new(VENDOR).with_api_key(ApiKey::new(key)?);
+                return Self::new(options, &ZhipuSettings::new().with_region(region));
+            }
+        }
+        Err(Error::new(ErrorKind::Config, format!("neither {} is set", KEY_VARIABLES.join(" nor "))))
+    }
+}
+
+fn check_deployment(options: &ProviderOptions) -> Result<()> {
+    match options.deployment.as_deref() {
+        None | Some("vendor") => Ok(()),
+        Some(other) => {
+            let message =
+                format!("provider `{}`: zhipu knows no deployment `{other}`; known: vendor", options.name);
+            Err(Error::new(ErrorKind::Config, message))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is odd about this vendor's wire, each oddity a function of its own.
+//!
+//! Oddities that are numbers (two decimals, lengths of ids, forms of base64) stand in `catalog.toml`, and codes in
+//! `errors.rs`. Read 2026-11-21.
+
+use polysight_core::{ChatRequest, FinishKind, SafetyLabel, SafetyRole, Thinking};
+use polysight_wire::body::Object;
+use polysight_wire::chat::{self, SafetyFields};
+use serde::Deserialize;
+
+use crate::extras::{CLEAR_THINKING, VENDOR};
+
+/// Thinking is an object `{type, clear_thinking}`, and effort a field beside it that only the GLM-5.3 models read.
+/// Source: mainland chat reference.
+pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest) {
+    let switch = match request.thinking {
+        Thinking::On => Some("enabled"),
+        Thinking::Off => Some("disabled"),
+        _ => None,
+    };
+    let clear = clear_thinking(request);
+    if switch.is_some() || clear.is_some() {
+        root.object("thinking", |thinking| {
+            // The object's type has no default in the schema; thinking is on unless switched off.
+            thinking.field("type", switch.unwrap_or("enabled"));
+            thinking.optional("clear_thinking", clear);
+        });
+    }
+    if let Thinking::Effort(effort) = request.thinking {
+        root.field("reasoning_effort", effort.name());
+    }
+}
+
+/// Reasoning of earlier turns is read only with `clear_thinking: false`, and must then be sent back complete.
+/// Source: mainland chat reference.
+pub(crate) fn clear_thinking(request: &ChatRequest) -> Option<bool> {
+    request.extras.get(VENDOR)?.get(CLEAR_THINKING)?.as_bool()
+}
+
+/// Four finish reasons are the vendor's own; failures after the stream has begun come only as such.
+/// Source: GLM-4V reference (`sensitive`, `network_error`), newer references (`model_context_window_exceeded`).
+pub(crate) fn finish_kind(raw: &str) -> FinishKind {
+    match raw {
+        "sensitive" => FinishKind::ContentFilter,
+        "network_error" => FinishKind::Failed,
+        "model_context_window_exceeded" => FinishKind::ContextWindow,
+        other => chat::finish_kind(other),
+    }
+}
+
+/// Safety labels are `content_filter` in replies and `contentFilter` beside errors; level 0 is the most severe.
+/// Source: GLM-4V reference, and recorded error bodies.
+pub(crate) fn safety(fields: &SafetyFields<'_>) -> Vec<SafetyLabel> {
+    #[derive(Deserialize)]
+    struct Wire {
+        role: Option<String>,
+        level: Option<i64>,
+    }
+    let Some(raw) = fields.content_filter else { return Vec::new() };
+    let labels: Vec<Wire> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let role = |word: Option<String>| match word.as_deref() {
+        Some("assistant") => SafetyRole::Assistant,
+        Some("user") => SafetyRole::User,
+        Some("history") => SafetyRole::History,
+        _ => SafetyRole::Unknown,
+    };
+    labels.into_iter().map(|label| SafetyLabel::new(role(label.role), label.level)).collect()
+}

@@ -1,0 +1,148 @@
+//! What can be set for this vendor alone.
+
+use polysight_core::{Error, ErrorKind, Result};
+use polysight_wire::BaseUrl;
+use serde::Deserialize;
+
+/// The environment variables in which keys of this vendor usually are: the old SDK's and the new one's.
+pub const KEY_VARIABLES: [&str; 2] = ["ZHIPUAI_API_KEY", "ZAI_API_KEY"];
+
+/// Settings of this vendor, beside those that all vendors share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ZhipuSettings {
+    /// Which of the vendor's two sites; default the mainland's. A `base_url` overrides it.
+    pub region: Region,
+    /// How requests show the key; default as it is.
+    pub auth: Auth,
+    /// Language of error texts as in `Accept-Language`, such as `en-US,en`. Default: none on the mainland (Chinese),
+    /// English on the international site.
+    pub language: Option<String>,
+    /// Whether requests without an id get a random one. Default true.
+    pub generate_request_ids: Option<bool>,
+}
+
+impl ZhipuSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses the site.
+    #[must_use]
+    pub fn with_region(mut self, region: Region) -> Self {
+        self.region = region;
+        self
+    }
+
+    /// Chooses how requests show the key.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Chooses the language of error texts.
+    #[must_use]
+    pub fn with_language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
+    /// Says whether requests without an id get a random one.
+    #[must_use]
+    pub fn with_generate_request_ids(mut self, generate: bool) -> Self {
+        self.generate_request_ids = Some(generate);
+        self
+    }
+
+    pub(crate) fn accept_language(&self) -> Option<&str> {
+        self.language.as_deref().or(match self.region {
+            Region::Mainland => None,
+            Region::International => Some("en-US,en"),
+        })
+    }
+}
+
+/// The vendor's two sites: separate accounts, keys and currencies, one wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Region {
+    /// `https://open.bigmodel.cn/api/paas/v4`.
+    #[default]
+    Mainland,
+    /// `https://api.z.ai/api/paas/v4`.
+    International,
+}
+
+impl Region {
+    /// The site's base URL.
+    ///
+    /// # Errors
+    /// None in practice: a test parses both.
+    pub fn base_url(self) -> Result<BaseUrl> {
+        match self {
+            Self::Mainland => "https://open.bigmodel.cn/api/paas/v4",
+            Self::International => "https://api.z.ai/api/paas/v4",
+        }
+        .parse()
+    }
+}
+
+/// How requests show the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Auth {
+    /// The key itself as bearer, the vendor's default since April 2024.
+    #[default]
+    Key,
+    /// A token signed with the key, valid for 210 s.
+    Jwt,
+}
+
+/// Refuses base URLs of the vendor's surfaces that speak another wire, since their failures say nothing of that.
+pub(crate) fn check_surface(url: &BaseUrl) -> Result<()> {
+    let path = url.as_url().path();
+    let other = ["/api/anthropic", "/api/v1/", "/paas/v3/"].into_iter().find(|part| path.contains(part));
+    match other.filter(|_| matches!(url.as_url().host_str(), Some("open.bigmodel.cn" | "api.z.ai"))) {
+        Some(_) => {
+            let message =
+                format!("base_url {url} is a surface that speaks another protocol: use .../api/paas/v4");
+            Err(Error::new(ErrorKind::Config, message))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sites_have_a_base_url() {
+        assert_eq!(Region::Mainland.base_url().unwrap().to_string(), "https://open.bigmodel.cn/api/paas/v4");
+        assert_eq!(Region::International.base_url().unwrap().to_string(), "https://api.z.ai/api/paas/v4");
+    }
+
+    #[test]
+    fn surfaces_of_other_protocols_are_refused() {
+        let check = |text: &str| check_surface(&text.parse().unwrap());
+        assert!(check("https://open.bigmodel.cn/api/anthropic/v1").is_err());
+        assert!(check("https://open.bigmodel.cn/api/v1/responses").is_err());
+        assert!(check("https://open.bigmodel.cn/api/coding/paas/v4").is_ok());
+        assert!(check("https://proxy.example/api/v1/").is_ok());
+    }
+
+    #[test]
+    fn errors_are_english_on_the_international_site() {
+        assert_eq!(ZhipuSettings::new().accept_language(), None);
+        assert_eq!(
+            ZhipuSettings::new().with_region(Region::International).accept_language(),
+            Some("en-US,en")
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! The conversation of a request, read leniently: the vendor's checks say what is wrong with it.
+
+use crate::json::Json;
+use crate::media::Medium;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Role {
+    System,
+    User,
+    Assistant,
+    Tool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Message<'r> {
+    pub(crate) role: Role,
+    pub(crate) parts: Vec<Part<'r>>,
+    /// Ids of the tool calls that an assistant made.
+    pub(crate) calls: Vec<&'r str>,
+    /// The call that a tool message answers.
+    pub(crate) call_id: Option<&'r str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Part<'r> {
+    Text(&'r str),
+    Picture(Source<'r>),
+    Video(Source<'r>),
+    Document(Source<'r>),
+    /// A type that is not understood, or a known type without its content.
+    Unknown(&'r str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Source<'r> {
+    Inline(&'r Medium),
+    /// Whatever was not base64: a link, or garbage.
+    Link(&'r str),
+}
+
+impl<'r> Message<'r> {
+    /// All text parts, one a line.
+    pub(crate) fn text(&self) -> String {
+        self.texts().collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &'r str> + '_ {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(*text),
+            _ => None,
+        })
+    }
+
+    /// Whether there is anything to read or look at.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Text(text) if text.is_empty()))
+    }
+}
+
+/// Reads `messages`; `None` where it is not a list of messages with known roles.
+pub(crate) fn parse<'r>(messages: &'r Json, media: &'r [Medium]) -> Option<Vec<Message<'r>>> {
+    messages.list()?.iter().map(|message| parse_message(message, media)).collect()
+}
+
+fn parse_message<'r>(message: &'r Json, media: &'r [Medium]) -> Option<Message<'r>> {
+    let role = match message.get("role")?.text()? {
+        "system" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
+        _ => return None,
+    };
+    let parts = match message.get("content") {
+        None => Vec::new(),
+        Some(Json::Text(text)) => vec![Part::Text(text)],
+        Some(Json::List(parts)) => parts.iter().map(|part| parse_part(part, media)).collect(),
+        Some(_) => return None,
+    };
+    let calls = message.get("tool_calls").and_then(Json::list).unwrap_or_default();
+    let calls = calls.iter().filter_map(|call| call.get("id")?.text()).collect();
+    Some(Message { role, parts, calls, call_id: message.get("tool_call_id").and_then(Json::text) })
+}
+
+fn parse_part<'r>(part: &'r Json, media: &'r [Medium]) -> Part<'r> {
+    let kind = part.get("type").and_then(Json::text).unwrap_or_default();
+    let source = |keys: &[&str]| {
+        let value = part.get(kind)?;
+        // A bare string in place of the object is what some clients send and some servers take.
+        let inner = keys.iter().find_map(|key| value.get(key)).unwrap_or(value);
+        to_source(inner, media)
+    };
+    let known = match kind {
+        "text" => part.get("text").and_then(Json::text).map(Part::Text),
+        "image_url" => source(&["url"]).map(Part::Picture),
+        "video_url" => source(&["url"]).map(Part::Video),
+        "file_url" => source(&["url"]).map(Part::Document),
+        "file" => source(&["file_data", "file_url", "file_id"]).map(Part::Document),
+        _ => None,
+    };
+    known.unwrap_or(Part::Unknown(kind))
+}
+
+fn to_source<'r>(value: &'r Json, media: &'r [Medium]) -> Option<Source<'r>> {
+    match value {
+        Json::Media(index) => media.get(*index).map(Source::Inline),
+        Json::Text(text) => Some(Source::Link(text)),
+        _ => None,
+    }
+}

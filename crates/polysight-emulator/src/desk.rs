@@ -1,0 +1,100 @@
+//! From a request to a reply: finds the vendor, takes the faults, records what came.
+
+use std::sync::Arc;
+
+use crate::emulator::Surface;
+use crate::faults::{Fault, replies};
+use crate::intake::{Intake, take_in};
+use crate::record::RecordedRequest;
+use crate::route::{self, NoRoute, Route};
+use crate::server::{Head, Reply};
+use crate::state::{Seat, State};
+use crate::{gateway, zhipu};
+
+/// Header in which a client may name faults.
+const FAULT_HEADER: &str = "x-polysight-fault";
+
+/// A request that will be served.
+pub(crate) struct Order {
+    pub(crate) head: Head,
+    pub(crate) route: Route,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) seat: Seat,
+    pub(crate) state: Arc<State>,
+}
+
+/// A request that is turned away by its head.
+pub(crate) struct Declined {
+    pub(crate) head: Head,
+    pub(crate) reply: Reply,
+}
+
+/// Looks at the head alone.
+pub(crate) fn order(head: Head, state: &Arc<State>) -> Result<Order, Box<Declined>> {
+    let outcome = route::find(&head.method, &head.path)
+        .map_err(turn_away)
+        .and_then(|route| faults(&head, &route, state).map(|faults| (route, faults)));
+    match outcome {
+        Ok((route, faults)) => {
+            Ok(Order { head, route, faults, seat: state.take_seat(), state: Arc::clone(state) })
+        }
+        Err(reply) => {
+            note(&head, &[], state);
+            Err(Box::new(Declined { head, reply }))
+        }
+    }
+}
+
+fn turn_away(reason: NoRoute) -> Reply {
+    match reason {
+        NoRoute::UnknownPath => Reply::plain(404, "404 page not found\n"),
+        NoRoute::OnlyFor(method) => {
+            Reply::plain(405, "405 method not allowed\n").with_header("allow", method)
+        }
+    }
+}
+
+/// The faults of the header, else the next of the script; and the pace that is set for all.
+fn faults(head: &Head, route: &Route, state: &State) -> Result<Vec<Fault>, Reply> {
+    if !route.action.is_chat() {
+        return Ok(Vec::new());
+    }
+    let named: Result<Vec<Fault>, _> = head.headers.all(FAULT_HEADER).map(str::parse).collect();
+    let mut faults = named.map_err(|error| Reply::plain(400, &format!("{FAULT_HEADER}: {error}\n")))?;
+    if faults.is_empty() {
+        faults = state.next_faults();
+    }
+    faults.extend(state.settings.pace.map(Fault::Pace));
+    Ok(faults)
+}
+
+/// Serves a request. Media are measured on a thread for blocking work, a few at a time.
+pub(crate) async fn serve(order: &Arc<Order>, body: Vec<u8>) -> Reply {
+    let order = Arc::clone(order);
+    let Ok(_permit) = order.state.workers.acquire().await else {
+        return Reply::plain(503, "shutting down\n");
+    };
+    let work = Arc::clone(&order);
+    let reply = tokio::task::spawn_blocking(move || {
+        let intake = note(&work.head, &body, &work.state);
+        drop(body);
+        answer(&work, &intake)
+    });
+    reply.await.unwrap_or_else(|_| Reply::plain(500, "the emulator failed; please report it\n"))
+}
+
+fn answer(order: &Order, intake: &Intake) -> Reply {
+    let mut reply = match order.route.surface {
+        Surface::Zhipu => zhipu::answer(order, intake),
+        Surface::Gateway => gateway::answer(order, intake),
+    };
+    replies::damage(&mut reply, &order.faults);
+    reply
+}
+
+/// Records a request, with as much of its body as there is.
+pub(crate) fn note(head: &Head, body: &[u8], state: &State) -> Intake {
+    let intake = take_in(body);
+    state.record(RecordedRequest::new(head, body.len(), &intake));
+    intake
+}

@@ -1,0 +1,237 @@
+//! The running server and how it is set up.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::faults::Fault;
+use crate::keys::Key;
+use crate::record::RecordedRequest;
+use crate::server;
+use crate::state::{Settings, State};
+
+/// One of the interfaces that the emulator serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Surface {
+    /// Zhipu's own, `/api/paas/v4`.
+    Zhipu,
+    /// An OpenAI-compatible gateway to the same models, `/v1`.
+    Gateway,
+}
+
+impl Surface {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Zhipu, Self::Gateway];
+
+    /// What the paths of this interface begin with, without a slash at the end.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Zhipu => "/api/paas/v4",
+            Self::Gateway => "/v1",
+        }
+    }
+
+    /// A short name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zhipu => "zhipu",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A running server on loopback. It stops, and cuts all its connections, when it is dropped.
+///
+/// ```
+/// use polysight_emulator::{Emulator, Fault, Surface};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let emulator = Emulator::start().await?;
+/// let base_url = emulator.base_url(Surface::Zhipu);
+/// assert!(base_url.ends_with("/api/paas/v4"));
+///
+/// emulator.script(Fault::Code("1302".to_owned())); // the next chat request is told to slow down
+/// // ... let the program under test talk to `base_url` ...
+/// assert!(emulator.requests().is_empty());
+/// emulator.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Emulator {
+    address: SocketAddr,
+    shared: Shared,
+    server: JoinHandle<()>,
+}
+
+/// State, hidden from `Debug`: it knows keys.
+struct Shared(Arc<State>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("..")
+    }
+}
+
+impl Emulator {
+    /// Starts on a free port of 127.0.0.1. Any well-formed key is accepted. Needs a Tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Sets up an emulator before it starts.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder { port: 0, settings: Settings::default(), bad_key: false }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address to configure in a client: the prefix of all paths, without a slash at the end.
+    pub fn base_url(&self, surface: Surface) -> String {
+        format!("http://{}{}", self.address, surface.prefix())
+    }
+
+    /// Puts a fault at the end of the queue. Each chat request, plain, streamed or asynchronous, on any surface, takes one
+    /// from the front, whatever becomes of it; a request that names faults in a header takes none.
+    pub fn script(&self, fault: Fault) {
+        self.shared.0.script(vec![fault]);
+    }
+
+    /// Puts several faults for one and the same request at the end of the queue; with no fault at all, a request that goes
+    /// well.
+    pub fn script_together(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.shared.0.script(faults.into_iter().collect());
+    }
+
+    /// The requests that arrived, oldest first, those for unknown paths included.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.0.requests()
+    }
+
+    /// Forgets the requests that arrived.
+    pub fn clear_requests(&self) {
+        self.shared.0.clear_requests();
+    }
+
+    /// Stops the server and waits until its port is free.
+    pub async fn shutdown(mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Settings of an emulator; see [`Emulator::builder`].
+#[must_use = "an emulator runs only after `start`"]
+pub struct EmulatorBuilder {
+    port: u16,
+    settings: Settings,
+    bad_key: bool,
+}
+
+impl EmulatorBuilder {
+    /// Listens on this port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Accepts this key, `id.secret`, and with it no key that was not given. May be called for several. Signed tokens (JWT) are
+    /// verified only against keys given here.
+    pub fn key(self, key: &str) -> Self {
+        self.add_key(key, false)
+    }
+
+    /// Accepts this key, whose account has no money: models that cost something answer with code 1113.
+    pub fn key_without_balance(self, key: &str) -> Self {
+        self.add_key(key, true)
+    }
+
+    fn add_key(mut self, key: &str, broke: bool) -> Self {
+        match Key::parse(key) {
+            Some(mut key) => {
+                key.broke = broke;
+                self.settings.keys.push(key);
+            }
+            None => self.bad_key = true,
+        }
+        self
+    }
+
+    /// Answers in Zhipu's shape of 2024: numeric ids, no `object`, no token details. Off by default.
+    pub fn legacy_shape(mut self, legacy: bool) -> Self {
+        self.settings.legacy = legacy;
+        self
+    }
+
+    /// Waits this long before every delta of a stream. No pause by default.
+    pub fn pace(mut self, pause: Duration) -> Self {
+        self.settings.pace = Some(pause);
+        self
+    }
+
+    /// How many polls of an asynchronous task find it unfinished. 1 by default.
+    pub fn async_polls(mut self, polls: u32) -> Self {
+        self.settings.async_polls = polls;
+        self
+    }
+
+    /// Refuses more chat requests at once with code 1302. No limit by default.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.settings.max_in_flight = Some(requests);
+        self
+    }
+
+    /// Refuses requests that hold this text with code 1301, as the content audit does. May be called for several.
+    pub fn forbidden_text(mut self, text: impl Into<String>) -> Self {
+        self.settings.forbidden.push(text.into());
+        self
+    }
+
+    /// How many requests are kept for [`Emulator::requests`]; older ones are forgotten. 10,000 by default.
+    pub fn kept_requests(mut self, requests: usize) -> Self {
+        self.settings.kept_requests = requests;
+        self
+    }
+
+    /// Starts the server on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be had, or a key is not of the form `id.secret`.
+    pub async fn start(self) -> io::Result<Emulator> {
+        if self.bad_key {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a key must have the form id.secret"));
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::new(self.settings));
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        Ok(Emulator { address, shared: Shared(state), server })
+    }
+}
+
+impl fmt::Debug for EmulatorBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EmulatorBuilder").field("port", &self.port).finish_non_exhaustive()
+    }
+}

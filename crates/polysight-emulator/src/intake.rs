@@ -1,0 +1,185 @@
+//! From the bytes of a request body to a small JSON tree and a list of media.
+//!
+//! Base64 strings are decoded and measured while the JSON is read and never enter the tree, so that a body of
+//! hundreds of megabytes is held once and its pictures once more, decoded, and only one at a time.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::json::Json;
+use crate::media::Medium;
+
+/// Keys whose strings may be inline media.
+const MEDIA_KEYS: [&str; 6] = ["url", "image_url", "video_url", "file_data", "image", "video"];
+/// How numbers arrive where another crate has switched on serde_json's `arbitrary_precision`.
+const NUMBER_KEY: &str = "$serde_json::private::Number";
+/// How much is kept of a string that should have been media but cannot be decoded.
+const KEPT_OF_BROKEN: usize = 64;
+
+/// A request body that was read.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// `None` where the body is not JSON.
+    pub(crate) json: Option<Json>,
+    pub(crate) media: Vec<Medium>,
+}
+
+/// Reads a body and measures its media.
+pub(crate) fn take_in(body: &[u8]) -> Intake {
+    let mut media = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let json = Seed { media: &mut media, may_be_media: false }
+        .deserialize(&mut reader)
+        .and_then(|json| reader.end().map(|()| json))
+        .ok();
+    Intake { json, media }
+}
+
+struct Seed<'m> {
+    media: &'m mut Vec<Medium>,
+    may_be_media: bool,
+}
+
+impl Seed<'_> {
+    fn string(self, text: &str) -> Json {
+        if !self.may_be_media {
+            return Json::from(text);
+        }
+        match decode(text) {
+            Inline::Decoded(bytes) => {
+                self.media.push(Medium::measure(&bytes));
+                Json::Media(self.media.len() - 1)
+            }
+            Inline::Broken if text.len() > 2 * KEPT_OF_BROKEN => {
+                let start: String = text.chars().take(KEPT_OF_BROKEN).collect();
+                Json::Text(format!("{start}... ({} bytes, not base64)", text.len()))
+            }
+            Inline::Broken | Inline::Link => Json::from(text),
+        }
+    }
+}
+
+enum Inline {
+    Decoded(Vec<u8>),
+    Broken,
+    Link,
+}
+
+fn decode(text: &str) -> Inline {
+    let encoded = match text.strip_prefix("data:") {
+        Some(uri) => match uri.split_once(";base64,") {
+            Some((_, encoded)) => encoded,
+            None => return Inline::Broken,
+        },
+        None if text.contains("://") || text.is_empty() || looks_like_a_path(text) => return Inline::Link,
+        None => text,
+    };
+    match base64_simd::STANDARD.decode_to_vec(encoded) {
+        Ok(bytes) if !bytes.is_empty() => Inline::Decoded(bytes),
+        _ => Inline::Broken,
+    }
+}
+
+/// A link without a scheme, such as `host.example/picture.jpg`: base64 has no dot.
+fn looks_like_a_path(text: &str) -> bool {
+    text.len() < 2048 && text.contains('.')
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
+        Ok(self.string(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) =
+            items.next_element_seed(Seed { media: &mut *self.media, may_be_media: self.may_be_media })?
+        {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if key == NUMBER_KEY {
+                let digits = entries.next_value::<String>()?;
+                return digits.parse().map(Json::Number).map_err(A::Error::custom);
+            }
+            let may_be_media = MEDIA_KEYS.contains(&key.as_str());
+            let value = entries.next_value_seed(Seed { media: &mut *self.media, may_be_media })?;
+            object.push((key, value));
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_base64_out_of_the_tree() {
+        let body = br#"{"a":[{"url":"data:image/png;base64,AAAA"},{"url":"AA\/+"},{"text":"AAAA"}]}"#;
+        let intake = take_in(body);
+        assert_eq!(intake.media.len(), 2);
+        assert_eq!(intake.media.iter().map(|medium| medium.bytes).collect::<Vec<_>>(), [3, 3]);
+        let value = intake.json.unwrap().to_value(&intake.media);
+        assert_eq!(value["a"][0]["url"], intake.media[0].summary());
+        assert_eq!(value["a"][2]["text"], "AAAA");
+    }
+
+    #[test]
+    fn leaves_links_alone_and_shortens_broken_base64() {
+        let broken = "!".repeat(5000);
+        let body = format!(r#"{{"url":"host.example/a.jpg","image_url":"https://h/x","image":"{broken}"}}"#);
+        let intake = take_in(body.as_bytes());
+        assert!(intake.media.is_empty());
+        let json = intake.json.unwrap();
+        assert_eq!(json.get("url").unwrap().text(), Some("host.example/a.jpg"));
+        assert!(json.get("image").unwrap().text().unwrap().ends_with("(5000 bytes, not base64)"));
+    }
+
+    #[test]
+    fn anything_after_the_body_makes_it_no_json() {
+        assert!(take_in(b"{} {}").json.is_none());
+        assert!(take_in(b"").json.is_none());
+        assert!(take_in("[".repeat(5000).as_bytes()).json.is_none());
+    }
+}

@@ -1,0 +1,84 @@
+//! The emulator as a program: prints where it listens, and runs until it is killed.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use polysight_emulator::{Emulator, EmulatorBuilder, Fault, Surface};
+
+const USAGE: &str = "\
+A local server that speaks the wire of vision-language model vendors.
+
+Usage: polysight-emulator [OPTIONS]
+
+Options:
+  --port N           port on 127.0.0.1 (default: a free one)
+  --key ID.SECRET    accept this key and no other; may be repeated (default: any well-formed key)
+  --legacy           Zhipu replies in the shape of 2024
+  --pace MS          pause before every delta of a stream
+  --async-polls N    polls that find an asynchronous task unfinished (default: 1)
+  --faults           list what the header x-polysight-fault may hold
+  --help, --version
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("polysight-emulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let Some(builder) = arguments()? else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Nobody will ask what arrived.
+        let emulator = builder.kept_requests(0).start().await?;
+        for surface in Surface::ALL {
+            println!("{}", emulator.base_url(*surface));
+        }
+        std::future::pending().await
+    })
+}
+
+/// Reads the command line; `None` where it only asks for information.
+fn arguments() -> Result<Option<EmulatorBuilder>, lexopt::Error> {
+    let mut builder = Emulator::builder();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        builder = match argument {
+            Long("port") => builder.port(parser.value()?.parse()?),
+            Long("key") => builder.key(&parser.value()?.string()?),
+            Long("legacy") => builder.legacy_shape(true),
+            Long("pace") => builder.pace(Duration::from_millis(parser.value()?.parse()?)),
+            Long("async-polls") => builder.async_polls(parser.value()?.parse()?),
+            Long("faults") => return Ok(inform(&fault_list())),
+            Short('h') | Long("help") => return Ok(inform(USAGE)),
+            Short('V') | Long("version") => {
+                return Ok(inform(concat!("polysight-emulator ", env!("CARGO_PKG_VERSION"), "\n")));
+            }
+            other => return Err(other.unexpected()),
+        };
+    }
+    Ok(Some(builder))
+}
+
+fn inform(text: &str) -> Option<EmulatorBuilder> {
+    print!("{text}");
+    None
+}
+
+fn fault_list() -> String {
+    Fault::catalogue()
+        .iter()
+        .map(|entry| {
+            let argument =
+                if entry.argument.is_empty() { String::new() } else { format!("={}", entry.argument) };
+            format!("{}{argument}\n    {}\n", entry.name, entry.summary)
+        })
+        .collect()
+}

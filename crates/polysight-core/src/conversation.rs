@@ -56,7 +56,7 @@ impl Conversation {
     }
 
     /// Drops the pictures and videos of all but the newest `keep` messages that hold any, and says how many parts
-    /// were dropped. Text stays.
+    /// were dropped. Text stays; a message of media alone becomes `[media left out]`, since vendors refuse empty ones.
     pub fn forget_media(&mut self, keep: usize) -> usize {
         let is_media = |part: &crate::Part| matches!(part, crate::Part::Image(_) | crate::Part::Video(_));
         let mut dropped = 0;
@@ -65,6 +65,9 @@ impl Conversation {
             let before = message.parts.len();
             message.parts.retain(|part| !is_media(part));
             dropped += before - message.parts.len();
+            if message.parts.is_empty() {
+                message.parts.push("[media left out]".into());
+            }
         }
         dropped
     }

@@ -1,11 +1,12 @@
 //! One error for everything that can go wrong between a question and its answer.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use strum::{EnumIter, IntoStaticStr};
 
+use crate::redact::OneLine;
 use crate::{SafetyLabel, Violation, redact};
 
 /// The result of everything in Polysight that can fail.
@@ -235,22 +236,21 @@ impl Error {
     /// Adds the vendor's own code.
     #[must_use]
     pub fn with_code(mut self, code: impl AsRef<str>) -> Self {
-        self.0.code = Some(redact(code.as_ref()));
+        self.0.code = shown(code.as_ref());
         self
     }
 
     /// Adds the vendor's own words, redacted.
     #[must_use]
     pub fn with_vendor_message(mut self, message: impl AsRef<str>) -> Self {
-        let message = redact(message.as_ref());
-        self.0.vendor_message = (!message.is_empty()).then_some(message);
+        self.0.vendor_message = shown(message.as_ref());
         self
     }
 
     /// Adds the vendor's id of the request.
     #[must_use]
     pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.0.request_id = Some(redact(id.as_ref()));
+        self.0.request_id = shown(id.as_ref());
         self
     }
 
@@ -264,7 +264,7 @@ impl Error {
     /// Adds the time at which an exhausted quota comes back, in the vendor's words.
     #[must_use]
     pub fn with_quota_reset(mut self, when: impl AsRef<str>) -> Self {
-        self.0.quota_reset = Some(redact(when.as_ref()));
+        self.0.quota_reset = shown(when.as_ref());
         self
     }
 
@@ -371,8 +371,14 @@ impl Error {
     }
 }
 
+/// A vendor's words as they may be shown; `None` when they are empty.
+fn shown(text: &str) -> Option<String> {
+    Some(redact(text)).filter(|text| !text.is_empty())
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut OneLine(f);
         let inner = &self.0;
         if let Some(provider) = &inner.provider {
             write!(f, "{provider}: ")?;
@@ -458,5 +464,45 @@ mod tests {
     fn a_read_timeout_is_not_retried_by_itself() {
         assert!(!Error::new(ErrorKind::Timeout(TimeoutPhase::Idle), "").is_retryable());
         assert!(Error::new(ErrorKind::Timeout(TimeoutPhase::Connect), "").is_retryable());
+    }
+
+    #[test]
+    fn stays_on_one_line_whatever_it_holds() {
+        for code in (0..=0x9f).chain([0x2028, 0x2029]) {
+            let Some(c) = char::from_u32(code).filter(|c| c.is_control() || *c > '\u{a0}') else { continue };
+            let nasty = format!("a{c}b");
+            let error = Error::new(ErrorKind::Server, nasty.clone())
+                .with_provider(nasty.clone())
+                .with_code(&nasty)
+                .with_vendor_message(&nasty)
+                .with_request_id(&nasty)
+                .with_quota_reset(&nasty)
+                .with_source(std::io::Error::other(nasty));
+            for shown in [error.to_string(), format!("{error:?}")] {
+                assert!(!shown.contains(c), "{code:x}: {shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shows_no_empty_brackets() {
+        let error = Error::new(ErrorKind::Server, "")
+            .with_code("")
+            .with_vendor_message(" \n")
+            .with_request_id("")
+            .with_quota_reset("");
+        assert_eq!(error.to_string(), "server failure");
+        assert_eq!(error.code(), None);
+    }
+
+    #[test]
+    fn shows_neither_keys_nor_media_of_vendor_texts() {
+        let media = "iVBORw0KGgo".repeat(40);
+        let text = format!("cannot read https://me:canary@host/a?sign=canary or {media}");
+        let error = Error::new(ErrorKind::MediaUnreachable, "")
+            .with_vendor_message(&text)
+            .with_source(std::io::Error::other(text));
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("canary") && !shown.contains("iVBOR"), "{shown}");
     }
 }

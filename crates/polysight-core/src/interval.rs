@@ -81,9 +81,10 @@ impl Interval {
         value.is_finite() && above && below
     }
 
-    /// The nearest value inside; an open end is approached to within `step`.
+    /// The nearest value inside; an open end is approached to within `step`, or to the middle of an interval that is
+    /// narrower.
     ///
-    /// NaN becomes the lower end, since it is nearest to nothing.
+    /// What is no number becomes the lower end, or the upper one of an interval that has no other.
     #[must_use]
     pub fn clamp(&self, value: f64, step: f64) -> f64 {
         if self.contains(value) {
@@ -97,14 +98,15 @@ impl Interval {
             End::Closed(high) => high,
             End::Open(high) => high - step,
         });
-        match (lowest, highest) {
-            (Some(low), _) if value.is_nan() || value < low => low,
-            (_, Some(high)) if value > high => high,
-            (None, Some(high)) if value.is_nan() => high,
-            (Some(low), _) if self.low.is_some_and(|end| value <= end.value()) => low,
-            (_, Some(high)) => high,
-            (Some(low), None) => low,
+        let nearest = match (lowest, highest) {
+            (Some(_), Some(high)) if self.high.is_some_and(|end| value >= end.value()) => high,
+            (Some(low), _) => low,
+            (None, Some(high)) => high,
             (None, None) => 0.0,
+        };
+        match (self.low, self.high) {
+            (Some(low), Some(high)) if !self.contains(nearest) => f64::midpoint(low.value(), high.value()),
+            _ => nearest,
         }
     }
 }
@@ -234,5 +236,31 @@ mod tests {
             assert!(text.parse::<Interval>().is_err(), "{text}");
         }
         assert!("[1,1]".parse::<Interval>().is_ok());
+    }
+
+    #[test]
+    fn clamps_into_every_interval_whatever_the_step() {
+        for text in [
+            "[0, 1]",
+            "(0, 1)",
+            "(0, 0.001)",
+            "[0, 0.001)",
+            "(0, 0.001]",
+            "[5, 5]",
+            "(1,)",
+            "(,1)",
+            "(,)",
+            "[-2, 2]",
+        ] {
+            let range = interval(text);
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, -0.0, 0.5, 1.0, 5.0]
+            {
+                for step in [1.0, 0.01, 1e-9] {
+                    let nearest = range.clamp(value, step);
+                    assert!(range.contains(nearest), "{value} in {text} by {step} is {nearest}");
+                }
+            }
+        }
+        assert_eq!(interval("(0, 0.005)").clamp(1.0, 0.01), 0.0025);
     }
 }

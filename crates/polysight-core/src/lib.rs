@@ -31,8 +31,10 @@ pub use provider_ext::VisionProviderExt;
 pub use redact::redact;
 pub use request::{ChatRequest, Effort, RandomSampling, ResponseFormat, Sampling, Thinking, VendorExtras};
 pub use response::{
-    ChatResponse, FinishKind, FinishReason, RawReply, SafetyLabel, SafetyRole, TokenDetails, Usage,
+    ChatResponse, FinishKind, FinishReason, RateLimits, RawReply, SafetyLabel, SafetyRole, TokenDetails,
+    Usage,
 };
 pub use secret::ApiKey;
+pub use serde_json::Value as JsonValue;
 pub use stream::{ChatStream, StreamEnd, StreamEvent, ToolCallDelta};
 pub use tools::{ToolCall, ToolChoice, ToolDefinition, ToolResult};

@@ -1,6 +1,7 @@
 //! Keeps media, link secrets and control characters out of texts that are shown.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::fmt::{self, Write};
 
 /// Longest text that a vendor's message may have in an error, in characters.
 const MAX_SHOWN: usize = 600;
@@ -9,8 +10,8 @@ const MEDIA_RUN: usize = 120;
 
 /// Makes a text from outside fit for one line of an error or a log.
 ///
-/// Runs of 120 and more base64 characters become their length, queries of URLs are cut off (they may be signed),
-/// white space and control characters become single spaces, and the whole is at most 600 characters long.
+/// Runs of 120 and more base64 characters become their length, queries of URLs are cut off (they may be signed) and
+/// users and passwords in them left out, white space and control characters become single spaces, and the whole is at most 600 characters long.
 ///
 /// ```
 /// let text = polysight_core::redact("cannot fetch\nhttps://cdn.example/a.jpg?sign=abc: 404");
@@ -36,7 +37,9 @@ pub fn redact(text: &str) -> String {
 }
 
 fn push_word(shown: &mut String, word: &str) {
-    let mut rest = word;
+    let is_url = word.contains("://");
+    let word = if is_url { without_user(word) } else { Cow::Borrowed(word) };
+    let mut rest = &*word;
     while !rest.is_empty() {
         let run = rest.bytes().take_while(|byte| is_base64(*byte)).count();
         if run >= MEDIA_RUN {
@@ -49,10 +52,36 @@ fn push_word(shown: &mut String, word: &str) {
         let piece = rest.get(..taken).unwrap_or(rest);
         shown.push_str(piece);
         rest = rest.get(taken..).unwrap_or_default();
-        if next == Some('?') && word.contains("://") && !rest.is_empty() {
+        if next == Some('?') && is_url && !rest.is_empty() {
             shown.push_str("..");
             return;
         }
+    }
+}
+
+/// Takes user and password out of a URL.
+fn without_user(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else { return Cow::Borrowed(word) };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        None => Cow::Borrowed(word),
+        Some((user, _)) => Cow::Owned(format!("{scheme}://..{}", rest.get(user.len()..).unwrap_or_default())),
+    }
+}
+
+/// Writes line breaks and control characters as spaces, so that what is shown stays on one line.
+pub(crate) struct OneLine<'a, W: ?Sized>(pub(crate) &'a mut W);
+
+impl<W: Write + ?Sized> Write for OneLine<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        for (index, piece) in text.split(breaks).enumerate() {
+            if index > 0 {
+                self.0.write_char(' ')?;
+            }
+            self.0.write_str(piece)?;
+        }
+        Ok(())
     }
 }
 
@@ -80,5 +109,45 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         let text = redact(&"图 ".repeat(2_000));
         assert_eq!(text.chars().count(), MAX_SHOWN + 2);
+    }
+
+    #[test]
+    fn users_and_passwords_of_urls_are_left_out() {
+        assert_eq!(redact("GET https://me:pw@host/a@b?x=1 failed"), "GET https://..@host/a@b?.. failed");
+        assert_eq!(redact("socks5://p@ss:w@host"), "socks5://..@host");
+        assert_eq!(redact("write to me@example.com"), "write to me@example.com");
+        assert_eq!(redact("https://example.com/@me"), "https://example.com/@me");
+    }
+
+    #[test]
+    fn odd_text_stays_on_one_line_and_short() {
+        for odd in [
+            "a\u{85}b\u{2028}c\u{2029}d\u{0}e\u{7f}f\u{9b}g\r\n\th".to_owned(),
+            "👩‍👩‍👧‍👦".repeat(400),
+            "é\u{301}?".repeat(900) + "://",
+            "://?://?@@@".repeat(500),
+            format!("图{}图", "A".repeat(120)),
+            "\u{202e}\u{feff}".repeat(700),
+            "A".repeat(100_000),
+        ] {
+            let shown = redact(&odd);
+            assert!(
+                !shown.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')),
+                "{shown:?}"
+            );
+            assert!(shown.chars().count() <= MAX_SHOWN + 2);
+            assert_eq!(redact(&shown), shown, "what was redacted stays");
+        }
+        assert_eq!(redact(&format!("图{}图", "A".repeat(120))), "图[120 characters]图");
+        assert_eq!(redact(&"A".repeat(119)), "A".repeat(119));
+    }
+
+    #[test]
+    fn a_long_hostile_text_costs_linear_time() {
+        let started = std::time::Instant::now();
+        for text in ["?".repeat(2_000_000), "? ".repeat(1_000_000), "a/?".repeat(700_000)] {
+            assert!(redact(&text).chars().count() <= MAX_SHOWN + 2);
+        }
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }

@@ -82,6 +82,28 @@ pub struct TokenDetails {
     pub reasoning: Option<u64>,
 }
 
+/// What the vendor's headers say about the account's limits; `None` where they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimits {
+    /// Requests allowed in the present window.
+    pub limit_requests: Option<u64>,
+    /// Requests left in it.
+    pub remaining_requests: Option<u64>,
+    /// Tokens allowed in the present window.
+    pub limit_tokens: Option<u64>,
+    /// Tokens left in it.
+    pub remaining_tokens: Option<u64>,
+    /// Prompt tokens allowed in the present window, where the vendor counts them apart.
+    pub limit_input_tokens: Option<u64>,
+    /// Prompt tokens left in it.
+    pub remaining_input_tokens: Option<u64>,
+    /// Answer tokens allowed in the present window, where the vendor counts them apart.
+    pub limit_output_tokens: Option<u64>,
+    /// Answer tokens left in it.
+    pub remaining_output_tokens: Option<u64>,
+}
+
 /// Whose text a safety label is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
 #[strum(serialize_all = "snake_case")]
@@ -181,6 +203,8 @@ pub struct ChatResponse {
     pub request_id: Option<String>,
     /// When the vendor made the answer, in seconds since 1970.
     pub created: Option<u64>,
+    /// What the vendor's headers say about the account's limits, where they say anything.
+    pub rate_limits: Option<RateLimits>,
     /// What was changed in the request on its way out.
     pub adjustments: Vec<Adjustment>,
     /// The vendor's own JSON, when the request asked to [keep it](crate::ChatRequest::keep_raw).
@@ -203,6 +227,7 @@ impl ChatResponse {
             id: None,
             request_id: None,
             created: None,
+            rate_limits: None,
             adjustments: Vec::new(),
             raw: None,
         }

@@ -86,4 +86,21 @@ mod tests {
         assert!(ApiKey::new("schlüssel").is_err());
         assert!(ApiKey::new("a b").is_err());
     }
+
+    #[test]
+    fn tells_where_a_key_is_wrong_on_one_line_and_never_the_key() {
+        for bad in ["\u{0}", "\u{1b}", "\r", "\t", "\u{85}", "\u{2028}", "\u{a0}", "é", "\u{feff}", "\u{7f}"]
+        {
+            let error = ApiKey::new(format!("sekret{bad}token")).unwrap_err();
+            for shown in [error.to_string(), format!("{error:?}")] {
+                assert!(shown.contains("at character 7"), "{shown}");
+                assert!(
+                    !shown.contains("sekret") && !shown.contains("token") && !shown.contains(bad),
+                    "{shown:?}"
+                );
+            }
+        }
+        let key = ApiKey::new("sekret").unwrap();
+        assert!(!format!("{key:?} {:?}", Some(&key)).contains("sekret"));
+    }
 }

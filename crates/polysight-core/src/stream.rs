@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::{
-    Adjustment, ChatResponse, Error, ErrorKind, FinishReason, Partial, RawReply, Result, SafetyLabel,
-    ToolCall, Usage,
+    Adjustment, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply, Result,
+    SafetyLabel, ToolCall, Usage,
 };
 
 /// A piece of a tool call, as it arrives. Pieces with the same index belong together.
@@ -69,6 +69,8 @@ pub struct StreamEnd {
     pub request_id: Option<String>,
     /// When the vendor made the answer, in seconds since 1970.
     pub created: Option<u64>,
+    /// What the vendor's headers say about the account's limits, where they say anything.
+    pub rate_limits: Option<RateLimits>,
     /// What was changed in the request on its way out.
     pub adjustments: Vec<Adjustment>,
     /// The data of each event, when the request asked to keep it.
@@ -88,6 +90,7 @@ impl StreamEnd {
             id: None,
             request_id: None,
             created: None,
+            rate_limits: None,
             adjustments: Vec::new(),
             raw: None,
         }
@@ -109,13 +112,16 @@ impl StreamEnd {
         }
     }
 
-    fn into_response(self) -> ChatResponse {
+    /// The response without the text, which the stream has handed out.
+    #[must_use]
+    pub fn into_response(self) -> ChatResponse {
         let mut response = ChatResponse::new(self.provider, self.model, self.finish);
         response.usage = self.usage;
         response.safety = self.safety;
         response.id = self.id;
         response.request_id = self.request_id;
         response.created = self.created;
+        response.rate_limits = self.rate_limits;
         response.adjustments = self.adjustments;
         response.raw = self.raw;
         response
@@ -155,12 +161,10 @@ impl ChatStream {
             match event {
                 Ok(StreamEvent::End(end)) => return Ok(collected.complete(*end)),
                 Ok(event) => collected.add(event),
-                Err(error) => {
-                    return Err(error.with_partial(Partial::new(collected.text, collected.reasoning)));
-                }
+                Err(error) => return Err(collected.interrupted(error)),
             }
         }
-        Err(no_end().with_partial(Partial::new(collected.text, collected.reasoning)))
+        Err(collected.interrupted(no_end()))
     }
 }
 
@@ -224,6 +228,14 @@ impl Collected {
                 call.name = name;
             }
             call.arguments.push_str(&delta.arguments);
+        }
+    }
+
+    /// Leaves what had arrived on the error; one that brings its own partial keeps it when nothing had.
+    fn interrupted(self, error: Error) -> Error {
+        match Partial::new(self.text, self.reasoning) {
+            None => error,
+            partial => error.with_partial(partial),
         }
     }
 

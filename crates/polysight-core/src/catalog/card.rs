@@ -29,6 +29,8 @@ pub struct ModelCard {
     pub context: Option<u64>,
     /// Most tokens that an answer can be limited to.
     pub max_output: Option<u64>,
+    /// Fewest tokens that an answer can be limited to. `None`: 1.
+    pub min_output: Option<u64>,
     /// Whether and how it reasons.
     pub thinking: ThinkingCard,
     /// Function tools.
@@ -73,6 +75,7 @@ impl Default for ModelCard {
             replacement: None,
             context: None,
             max_output: None,
+            min_output: None,
             thinking: ThinkingCard::default(),
             tools: Capability::Unknown,
             response_formats: None,

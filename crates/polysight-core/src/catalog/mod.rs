@@ -40,6 +40,9 @@ use toml::{Table, Value};
 
 use crate::{Error, ErrorKind, Result};
 
+/// One model's table of a catalogue, as a config file gives it.
+pub type ModelRow = Value;
+
 /// The models of one vendor or deployment.
 #[derive(Debug, Clone)]
 pub struct Catalog {
@@ -55,10 +58,10 @@ impl Catalog {
     /// Reads a catalogue.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] that names the line, for malformed TOML, unknown fields, ranges that are no intervals, and
-    /// two models of one name.
+    /// [`ErrorKind::Config`] that names the line of malformed TOML, and the model of unknown fields, ranges that are no
+    /// intervals, and names that two models share.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let mut table: Table = toml::from_str(text).map_err(|error| bad("", &error))?;
+        let mut table: Table = toml::from_str(text).map_err(|error| bad(text, &error))?;
         let vendor = match table.remove("vendor") {
             Some(Value::String(vendor)) => vendor,
             _ => return Err(Error::new(ErrorKind::Config, "model catalogue: `vendor` is missing")),
@@ -83,7 +86,15 @@ impl Catalog {
         if let Some(key) = table.keys().next() {
             return Err(Error::new(ErrorKind::Config, format!("model catalogue: unknown key `{key}`")));
         }
-        Self::empty(vendor, defaults)?.with_models(rows)
+        let mut catalog = Self::empty(vendor, defaults)?;
+        for row in rows {
+            let (id, row) = named(row)?;
+            if catalog.by_name.contains_key(&id.to_lowercase()) {
+                return Err(Error::new(ErrorKind::Config, format!("two models are called `{id}`")));
+            }
+            catalog.put(&id, row)?;
+        }
+        Ok(catalog)
     }
 
     fn empty(vendor: String, defaults: Table) -> Result<Self> {
@@ -91,26 +102,25 @@ impl Catalog {
         Ok(Self { vendor, defaults, cards: Vec::new(), rows: Vec::new(), by_name: HashMap::new(), unknown })
     }
 
-    /// Adds or overrides models: a row with the id of a known model replaces the fields that it names, any other row
-    /// adds a model.
+    /// Adds or overrides models: a row with the id or an alias of a known model replaces the fields that it names, but
+    /// not the id; any other row adds a model.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] that names the model, for a row without `id`, unknown fields and malformed values.
-    pub fn with_models(mut self, rows: impl IntoIterator<Item = Value>) -> Result<Self> {
+    pub fn with_models(mut self, rows: impl IntoIterator<Item = ModelRow>) -> Result<Self> {
         for row in rows {
-            let Value::Table(row) = row else {
-                return Err(Error::new(ErrorKind::Config, "model catalogue: a model is not a table"));
-            };
-            let Some(id) = row.get("id").and_then(Value::as_str).map(str::to_owned) else {
-                return Err(Error::new(ErrorKind::Config, "model catalogue: a model has no `id`"));
-            };
+            let (id, row) = named(row)?;
             self.put(&id, row)?;
         }
         Ok(self)
     }
 
-    fn put(&mut self, id: &str, row: Table) -> Result<()> {
+    fn put(&mut self, id: &str, mut row: Table) -> Result<()> {
         let known = self.by_name.get(&id.to_lowercase()).copied();
+        if let Some(index) = known {
+            row.remove("id");
+            self.by_name.retain(|_, named| *named != index);
+        }
         let base = known.and_then(|index| self.rows.get(index)).cloned().unwrap_or_default();
         let row = merged(base, row);
         let card = read_card(&self.defaults, row.clone()).map_err(|error| {
@@ -165,13 +175,26 @@ impl Catalog {
     }
 }
 
+/// A row and its id.
+fn named(row: Value) -> Result<(String, Table)> {
+    let Value::Table(row) = row else {
+        return Err(Error::new(ErrorKind::Config, "model catalogue: a model is not a table"));
+    };
+    match row.get("id").and_then(Value::as_str).map(str::to_owned) {
+        Some(id) if !id.trim().is_empty() => Ok((id, row)),
+        _ => Err(Error::new(ErrorKind::Config, "model catalogue: a model has no `id`")),
+    }
+}
+
 fn read_card(defaults: &Table, row: Table) -> Result<ModelCard> {
     ModelCard::read(merged(defaults.clone(), row)).map_err(|error| bad("", &error))
 }
 
-fn bad(context: &str, error: &toml::de::Error) -> Error {
-    let place = error.span().map(|span| format!(" (at byte {})", span.start)).unwrap_or_default();
-    Error::new(ErrorKind::Config, format!("model catalogue{context}: {}{place}", error.message().trim()))
+fn bad(text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line =
+        before.map(|before| format!(" in line {}", before.matches('\n').count() + 1)).unwrap_or_default();
+    Error::new(ErrorKind::Config, format!("model catalogue{line}: {}", error.message().trim()))
 }
 
 /// Lays `over` on `base`, table by table.

@@ -37,7 +37,7 @@ impl Base64Text {
         let uri = Bytes::from(uri.into());
         let comma = uri.iter().take(256).position(|byte| *byte == b',');
         let head = comma.and_then(|comma| uri.get(..comma)).and_then(|head| std::str::from_utf8(head).ok());
-        let (Some(comma), Some(head)) = (comma, head) else {
+        let (Some(comma), Some(head)) = (comma, head.map(str::to_ascii_lowercase)) else {
             return Err(unusable("data URI", "there is no comma after its type"));
         };
         let declared =
@@ -45,8 +45,8 @@ impl Base64Text {
         let media_type = declared
             .strip_suffix(";base64")
             .ok_or_else(|| unusable("data URI", "only base64 is supported: its head must end in ;base64"))?;
-        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        Self::checked(uri.slice(comma + 1..), Some(media_type))
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        Self::checked(uri.slice(comma + 1..), Some(media_type.to_owned()))
     }
 
     fn checked(text: Bytes, media_type: Option<String>) -> Result<Self> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
-use super::{Base64Text, MediaFile, MediaSource, parse_url, unusable};
+use super::{Base64Text, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
 use crate::{Result, probe};
 
 /// A picture format, told by content and never by a file's name.
@@ -103,6 +103,18 @@ pub enum Detail {
     High,
 }
 
+/// What a caller may say about how closely to look at a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Hint {
+    Detail,
+    Fps,
+    MaxFrames,
+    MinPixels,
+    MaxPixels,
+    TotalPixels,
+}
+
 /// A picture: where its bytes are, what its header says, and how closely to look.
 ///
 /// Cloning is cheap and never copies the picture.
@@ -133,7 +145,7 @@ impl Image {
     /// # Errors
     /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is no absolute URL, for example without `https://`.
     pub fn from_url(url: &str) -> Result<Self> {
-        if url.starts_with("data:") {
+        if is_data_uri(url) {
             return Self::from_data_uri(url);
         }
         Ok(Self::unprobed(MediaSource::Url(parse_url(url)?)))
@@ -248,8 +260,13 @@ impl Image {
         self.max_pixels
     }
 
-    /// Forgets the detail and the pixel budgets, for a vendor that has none.
-    pub(crate) fn clear_hints(&mut self) {
-        (self.detail, self.min_pixels, self.max_pixels) = (None, None, None);
+    /// Replaces one hint, or forgets it where a vendor has none of the kind.
+    pub(crate) fn set_hint(&mut self, hint: Hint, value: Option<f64>) {
+        match hint {
+            Hint::Detail => self.detail = self.detail.filter(|_| value.is_some()),
+            Hint::MinPixels => self.min_pixels = value.map(|value| value as u64),
+            Hint::MaxPixels => self.max_pixels = value.map(|value| value as u64),
+            Hint::Fps | Hint::MaxFrames | Hint::TotalPixels => {}
+        }
     }
 }

@@ -11,11 +11,12 @@ mod video;
 use std::path::Path;
 
 pub use base64::Base64Text;
+pub(crate) use image::Hint;
 pub use image::{Detail, Image, ImageFormat, ImageInfo};
 pub use source::{MediaFile, MediaSource};
 pub use video::{Video, VideoFormat, VideoInfo, VideoSource};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, probe};
 
 /// A picture or a video, whichever it turned out to be.
 #[derive(Debug, Clone)]
@@ -36,8 +37,9 @@ impl Media {
     /// # Errors
     /// [`ErrorKind::Media`] as for [`Image::from_file`], [`Image::from_url`] and [`Image::from_data_uri`].
     pub fn open(location: &str) -> Result<Self> {
-        if let Some(rest) = location.strip_prefix("data:") {
-            return if rest.starts_with("video/") {
+        if is_data_uri(location) {
+            let declared = location.get(DATA.len()..).unwrap_or_default();
+            return if starts_with(declared, "video/") {
                 Video::from_data_uri(location).map(Self::Video)
             } else {
                 Image::from_data_uri(location).map(Self::Image)
@@ -53,9 +55,10 @@ impl Media {
             };
         }
         let file = MediaFile::open(location)?;
-        if crate::probe::looks_like_video(&mut file.reader()?)
-            || (file.byte_len() > 0 && VideoFormat::from_path(location).is_some())
-        {
+        let mut reader = file.reader()?;
+        let named_video = VideoFormat::from_path(location).is_some();
+        // The name decides nothing but which of the two an unreadable file is told not to be.
+        if probe::looks_like_video(&mut reader) || (named_video && !probe::looks_like_picture(&mut reader)) {
             Video::from_media_file(file).map(Self::Video)
         } else {
             Image::from_media_file(file).map(Self::Image)
@@ -63,19 +66,32 @@ impl Media {
     }
 }
 
+/// The scheme of data URIs; upper and lower case are alike.
+const DATA: &str = "data:";
+
+fn is_data_uri(text: &str) -> bool {
+    starts_with(text, DATA)
+}
+
+fn starts_with(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
+
 /// Parses an absolute URL that a vendor can be given.
 fn parse_url(text: &str) -> Result<url::Url> {
-    let shown = crate::redact(text);
-    let url = url::Url::parse(text).map_err(|error| {
-        let hint = if text.contains("://") { "" } else { "; it has no scheme: write https:// in front" };
+    let refused = |hint: &str| {
+        let shown = crate::redact(text);
         Error::new(ErrorKind::Media, format!("`{shown}` is not a URL that a vendor could fetch{hint}"))
-            .with_source(error)
-    })?;
-    if url.scheme() == "file" || url.cannot_be_a_base() {
-        return Err(Error::new(
-            ErrorKind::Media,
-            format!("`{shown}` is not a URL that a vendor could fetch: give files by their path"),
-        ));
+    };
+    // `localhost:8080/a.jpg` and `C:\a.jpg` parse, with `localhost` and `c` as their schemes.
+    let no_scheme = "; it has no scheme: write https:// in front, or give a file by its path";
+    let hint = if text.contains("://") { "" } else { no_scheme };
+    let url = url::Url::parse(text).map_err(|error| refused(hint).with_source(error))?;
+    if url.scheme() == "file" {
+        return Err(refused(": give files by their path"));
+    }
+    if url.cannot_be_a_base() {
+        return Err(refused(hint));
     }
     Ok(url)
 }

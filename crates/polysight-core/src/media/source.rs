@@ -11,7 +11,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::{Base64Text, name_of, unusable};
-use crate::{Result, redact};
+use crate::{Result, probe, redact};
 
 /// Where the bytes of a picture or video are. Cloning shares, never copies.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ impl MediaSource {
             Self::Url(_) => None,
             Self::Bytes(bytes) => Some(Ok(Box::new(Cursor::new(bytes.clone())))),
             Self::File(file) => Some(file.reader().map(|reader| Box::new(reader) as Box<dyn Readable>)),
-            Self::Base64(text) => Some(Ok(Box::new(BufReader::new(text.reader())))),
+            Self::Base64(text) => Some(Ok(Box::new(probe::buffered(text.reader())))),
         }
     }
 
@@ -150,16 +150,21 @@ impl MediaFile {
         let name = name_of(&self.path);
         let gone =
             |error: io::Error| unusable(&name, format!("can no longer be read: {error}")).with_source(error);
+        let changed = || unusable(&name, "the file changed since it was opened: open it again");
+        // As in `open`: what has become a named pipe would wait for its writer.
+        if !std::fs::metadata(&self.path).map_err(gone)?.is_file() {
+            return Err(changed());
+        }
         let file = File::open(&self.path).map_err(gone)?;
         let metadata = file.metadata().map_err(gone)?;
         if metadata.len() != self.len || metadata.modified().ok() != self.modified {
-            return Err(unusable(&name, "the file changed since it was opened: open it again"));
+            return Err(changed());
         }
         Ok(file)
     }
 
     pub(crate) fn reader(&self) -> Result<BufReader<impl Read + Seek + use<>>> {
-        self.reopen().map(BufReader::new)
+        self.reopen().map(probe::buffered)
     }
 }
 

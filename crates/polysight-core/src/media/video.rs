@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, IntoStaticStr};
 
-use super::{Base64Text, Image, MediaFile, MediaSource, parse_url, unusable};
+use super::{Base64Text, Hint, Image, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
 use crate::{Result, probe};
 
 /// A video container, told by content.
@@ -119,7 +119,7 @@ impl Video {
     /// # Errors
     /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is no absolute URL.
     pub fn from_url(url: &str) -> Result<Self> {
-        if url.starts_with("data:") {
+        if is_data_uri(url) {
             return Self::from_data_uri(url);
         }
         Ok(Self::unprobed(VideoSource::Whole(MediaSource::Url(parse_url(url)?))))
@@ -278,9 +278,24 @@ impl Video {
         self.total_pixels
     }
 
-    /// Forgets how finely to sample, for a vendor that has no such choice.
-    pub(crate) fn clear_hints(&mut self) {
-        (self.fps, self.max_frames) = (None, None);
-        (self.min_pixels, self.max_pixels, self.total_pixels) = (None, None, None);
+    /// The frames; none for a video in one piece.
+    pub(crate) fn frames_mut(&mut self) -> &mut [Image] {
+        match &mut self.source {
+            VideoSource::Frames(frames) => frames,
+            VideoSource::Whole(_) => &mut [],
+        }
+    }
+
+    /// Replaces one hint, or forgets it where a vendor has none of the kind.
+    pub(crate) fn set_hint(&mut self, hint: Hint, value: Option<f64>) {
+        let whole = value.map(|value| value as u64);
+        match hint {
+            Hint::Detail => {}
+            Hint::Fps => self.fps = value,
+            Hint::MaxFrames => self.max_frames = value.map(|value| value as u32),
+            Hint::MinPixels => self.min_pixels = whole,
+            Hint::MaxPixels => self.max_pixels = whole,
+            Hint::TotalPixels => self.total_pixels = whole,
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What the checks found: violations, changes, notes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Deserialize;
 use strum::{Display, EnumString};
+
+use crate::redact::OneLine;
 
 /// What may be changed in a request on its way out. Media is never dropped, under any tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Display, EnumString)]
@@ -39,6 +41,7 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut OneLine(f);
         write!(f, "{}: {} (allowed: {})", self.path, self.problem, self.limit)?;
         if !self.fix.is_empty() {
             write!(f, ": {}", self.fix)?;
@@ -65,7 +68,7 @@ pub struct Adjustment {
 impl fmt::Display for Adjustment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.lossless { "" } else { " (lossy)" };
-        write!(f, "{}: {}{mark}", self.path, self.change)
+        write!(OneLine(f), "{}: {}{mark}", self.path, self.change)
     }
 }
 
@@ -137,7 +140,12 @@ impl Findings {
         self.allow(Tolerance::Lossy, path, change)
     }
 
-    fn allow(&mut self, needed: Tolerance, path: impl Into<String>, change: impl Into<String>) -> bool {
+    pub(super) fn allow(
+        &mut self,
+        needed: Tolerance,
+        path: impl Into<String>,
+        change: impl Into<String>,
+    ) -> bool {
         let allowed = self.tolerance >= needed;
         if allowed {
             let lossless = needed == Tolerance::Lossless;

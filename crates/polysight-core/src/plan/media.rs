@@ -1,9 +1,10 @@
 //! Pictures and videos against the model's limits.
 
 use super::Findings;
+use crate::catalog::NumberRange;
 use crate::catalog::{ImageCard, VideoCard};
-use crate::media::{Image, MediaSource, Video, VideoSource};
-use crate::{Capability, ChatRequest, Message, ModelCard, Part};
+use crate::media::{Hint, Image, MediaSource, Video, VideoSource};
+use crate::{Capability, ChatRequest, Interval, Message, ModelCard, Part};
 
 pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
     let images = count(request, |part| matches!(part, Part::Image(_)));
@@ -102,50 +103,71 @@ fn check_image_hints(
     card: &ImageCard,
     findings: &mut Findings,
 ) {
-    let mut unsupported = Vec::new();
-    if image.detail().is_some() && !card.detail {
-        unsupported.push("detail");
-    }
-    let budgets = [("min_pixels", image.min_pixels()), ("max_pixels", image.max_pixels())];
-    check_budgets(path, &budgets, card.pixel_budget, &mut unsupported, findings);
-    if !unsupported.is_empty() && drop_hints(path, &unsupported, findings) {
-        image.clear_hints();
-    }
+    let detail = if card.detail { Capability::Unknown } else { Capability::No };
+    let budget = budget_rule(card.pixel_budget);
+    let hints = [
+        (Hint::Detail, image.detail().map(|_| 0.0), detail),
+        (Hint::MinPixels, image.min_pixels().map(|pixels| pixels as f64), budget),
+        (Hint::MaxPixels, image.max_pixels().map(|pixels| pixels as f64), budget),
+    ];
+    check_hints(path, &hints, &mut |hint, value| image.set_hint(hint, value), findings);
 }
 
-fn check_budgets(
+/// A card without a pixel budget is of a model that has none.
+fn budget_rule(range: Option<Interval>) -> Capability<NumberRange> {
+    range.map_or(Capability::No, |range| Capability::Yes(NumberRange(Some(range))))
+}
+
+/// Hints say how closely to look; what cannot be said to a vendor may be left unsaid, or said in other numbers, only
+/// where losses are tolerated.
+fn check_hints(
     path: &dyn Fn() -> String,
-    budgets: &[(&'static str, Option<u64>)],
-    range: Option<crate::Interval>,
-    unsupported: &mut Vec<&'static str>,
+    hints: &[(Hint, Option<f64>, Capability<NumberRange>)],
+    set: &mut dyn FnMut(Hint, Option<f64>),
     findings: &mut Findings,
 ) {
-    for (name, value) in budgets {
-        let Some(value) = value else { continue };
-        match range {
-            None => unsupported.push(name),
-            Some(range) if !range.contains(*value as f64) => {
-                findings.violate(
-                    path(),
-                    format!("{name} is {value}"),
-                    range.to_string(),
-                    "choose a budget in range",
-                );
-            }
-            Some(_) => {}
+    let mut unsupported = Vec::new();
+    for (hint, value, rule) in hints {
+        let Some(value) = *value else { continue };
+        match rule {
+            Capability::No => unsupported.push(*hint),
+            Capability::Unknown => check_hint(path, *hint, value, None, set, findings),
+            Capability::Yes(range) => check_hint(path, *hint, value, range.0, set, findings),
         }
     }
-}
-
-/// Hints say how closely to look; what cannot be said to a vendor may be left unsaid only where losses are tolerated.
-fn drop_hints(path: &dyn Fn() -> String, names: &[&str], findings: &mut Findings) -> bool {
-    let names = names.join(", ");
-    let dropped = findings.lossy(path(), format!("{names} left out"));
-    if !dropped {
+    if unsupported.is_empty() {
+        return;
+    }
+    let names = unsupported.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if findings.lossy(path(), format!("{names} left out")) {
+        unsupported.into_iter().for_each(|hint| set(hint, None));
+    } else {
         let problem = format!("{} has no {names} for media", findings.model());
         findings.violate(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
     }
-    dropped
+}
+
+fn check_hint(
+    path: &dyn Fn() -> String,
+    hint: Hint,
+    value: f64,
+    range: Option<Interval>,
+    set: &mut dyn FnMut(Hint, Option<f64>),
+    findings: &mut Findings,
+) {
+    if !value.is_finite() {
+        findings.violate(path(), format!("{hint} is {value}"), "a number", "set it to a number");
+        return;
+    }
+    let Some(range) = range.filter(|range| !range.contains(value)) else { return };
+    let step = if hint == Hint::Fps { 0.01 } else { 1.0 };
+    let nearest = range.clamp(value, step);
+    if findings.lossy(path(), format!("{hint} {value} brought into range: {nearest}")) {
+        set(hint, Some(nearest));
+    } else {
+        let fix = "choose a value in range";
+        findings.violate(path(), format!("{hint} is {value}"), range.to_string(), fix);
+    }
 }
 
 fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, findings: &mut Findings) {
@@ -171,7 +193,11 @@ fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, f
             check_source(path, source, &wanted, findings);
             check_video_info(path, video, limits, findings);
         }
-        VideoSource::Frames(frames) => check_frames(path, frames, card, limits, findings),
+        VideoSource::Frames(frames) => {
+            if check_frame_count(path, frames.len(), limits, findings) {
+                check_frames(path, video.frames_mut(), &card.image, findings);
+            }
+        }
     }
     check_video_hints(path, video, limits, findings);
 }
@@ -190,34 +216,34 @@ fn check_video_info(path: &dyn Fn() -> String, video: &Video, card: &VideoCard, 
     }
 }
 
-fn check_frames(
+/// Says whether lists of frames are taken at all.
+fn check_frame_count(
     path: &dyn Fn() -> String,
-    frames: &[Image],
-    card: &ModelCard,
+    count: usize,
     limits: &VideoCard,
     findings: &mut Findings,
-) {
-    match &limits.frames {
-        Capability::No => {
-            let problem = format!("{} takes no list of frames as a video", findings.model());
-            findings.violate(path(), problem, "a video file or URL", "send the frames as pictures");
-            return;
-        }
-        Capability::Yes(range) => {
-            if let Some(range) = range.0.filter(|range| !range.contains(frames.len() as f64)) {
-                findings.violate(
-                    path(),
-                    format!("{} frames", frames.len()),
-                    range.to_string(),
-                    "choose fewer or more",
-                );
-            }
-        }
-        Capability::Unknown => {}
+) -> bool {
+    if limits.frames.is_no() {
+        let problem = format!("{} takes no list of frames as a video", findings.model());
+        findings.violate(path(), problem, "a video file or URL", "send the frames as pictures");
+        return false;
     }
-    for (place, frame) in frames.iter().enumerate() {
+    let range = limits.frames.limits().and_then(|range| range.0);
+    if let Some(range) = range.filter(|range| !range.contains(count as f64)) {
+        findings.violate(path(), format!("{count} frames"), range.to_string(), "choose fewer or more");
+    }
+    true
+}
+
+fn check_frames(
+    path: &dyn Fn() -> String,
+    frames: &mut [Image],
+    capability: &Capability<ImageCard>,
+    findings: &mut Findings,
+) {
+    for (place, frame) in frames.iter_mut().enumerate() {
         let path = || format!("{}.frames[{place}]", path());
-        check_image(&path, &mut frame.clone(), &card.image, findings);
+        check_image(&path, frame, capability, findings);
     }
 }
 
@@ -227,33 +253,17 @@ fn check_video_hints(
     card: &VideoCard,
     findings: &mut Findings,
 ) {
-    let mut unsupported = Vec::new();
-    let numbers = [
-        ("fps", video.fps(), &card.fps),
-        ("max_frames", video.max_frames().map(f64::from), &card.max_frames),
+    // As with budgets: what a card does not offer is not there, since a dialect would not write it.
+    let offered = |rule: Capability<NumberRange>| if rule.is_yes() { rule } else { Capability::No };
+    let budget = budget_rule(card.pixel_budget);
+    let hints = [
+        (Hint::Fps, video.fps(), offered(card.fps)),
+        (Hint::MaxFrames, video.max_frames().map(f64::from), offered(card.max_frames)),
+        (Hint::MinPixels, video.min_pixels().map(|pixels| pixels as f64), budget),
+        (Hint::MaxPixels, video.max_pixels().map(|pixels| pixels as f64), budget),
+        (Hint::TotalPixels, video.total_pixels().map(|pixels| pixels as f64), budget),
     ];
-    for (name, value, capability) in numbers {
-        let (Some(value), range) = (value, capability.limits().and_then(|range| range.0)) else { continue };
-        if !capability.is_yes() {
-            unsupported.push(name);
-        } else if let Some(range) = range.filter(|range| !range.contains(value)) {
-            findings.violate(
-                path(),
-                format!("{name} is {value}"),
-                range.to_string(),
-                "choose a value in range",
-            );
-        }
-    }
-    let budgets = [
-        ("min_pixels", video.min_pixels()),
-        ("max_pixels", video.max_pixels()),
-        ("total_pixels", video.total_pixels()),
-    ];
-    check_budgets(path, &budgets, card.pixel_budget, &mut unsupported, findings);
-    if !unsupported.is_empty() && drop_hints(path, &unsupported, findings) {
-        video.clear_hints();
-    }
+    check_hints(path, &hints, &mut |hint, value| video.set_hint(hint, value), findings);
 }
 
 /// What a card says about where media may come from.

@@ -67,7 +67,7 @@ impl Estimate {
     /// Tokens of the whole prompt; `None` when any of its kinds is unknown.
     #[must_use]
     pub fn input_tokens(&self) -> Option<u64> {
-        Some(self.text_tokens? + self.image_tokens? + self.video_tokens?)
+        self.text_tokens?.checked_add(self.image_tokens?)?.checked_add(self.video_tokens?)
     }
 
     fn priced(mut self, card: &ModelCard, max_tokens: Option<u32>) -> Self {
@@ -96,9 +96,9 @@ pub struct Draft {
 impl Draft {
     /// Runs the checks that hold for every vendor; `streaming` says whether the caller wants a stream.
     #[must_use]
-    pub fn new(request: ChatRequest, card: Arc<ModelCard>, streaming: bool) -> Self {
+    pub fn new(mut request: ChatRequest, card: Arc<ModelCard>, streaming: bool) -> Self {
         let tolerance = request.tolerance.unwrap_or_default();
-        let model = request.model.clone().unwrap_or_else(|| card.id.clone());
+        let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
         let findings = Findings::new(tolerance, model, card.citation());
         let mut draft = Self { request, card, findings, streamed: false };
         draft.note_model();
@@ -127,7 +127,7 @@ impl Draft {
     /// Gives the plan, or every violation at once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) with the violations in order of their paths.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) with the violations in the order in which they were found.
     pub fn finish(self, estimate: Estimate) -> Result<Plan> {
         let Findings { violations, adjustments, notes, .. } = self.findings;
         if !violations.is_empty() {

@@ -1,7 +1,7 @@
 //! Sampling, limits, ids, tools and thinking against the model's card.
 
-use super::Findings;
-use crate::catalog::{GreedyForm, IdLength, NumberRange, SamplingCard, ThinkingMode};
+use super::{Findings, Tolerance};
+use crate::catalog::{GreedyForm, IdLength, NumberRange, SamplingCard, ThinkingCard, ThinkingMode};
 use crate::{
     Capability, ChatRequest, Effort, Interval, ModelCard, RandomSampling, ResponseFormat, Sampling, Thinking,
     ToolChoice,
@@ -11,8 +11,9 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
     check_sampling(request, &card.sampling, findings);
     check_max_tokens(request, card, findings);
     check_stop(request, card, findings);
-    check_id("request_id", &mut request.request_id, card.request_id, findings);
-    check_id("end_user_id", &mut request.end_user_id, card.end_user_id, findings);
+    // An answer is the same without the caller's id of the request; the vendor acts on the end user's.
+    check_id("request_id", &mut request.request_id, card.request_id, Tolerance::Lossless, findings);
+    check_id("end_user_id", &mut request.end_user_id, card.end_user_id, Tolerance::Lossy, findings);
     check_thinking(request, card, findings);
     check_format(request, card, findings);
     check_tools(request, card, findings);
@@ -23,7 +24,7 @@ pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard, findings: &mu
     let thinks = match request.thinking {
         Thinking::Off => false,
         Thinking::On | Thinking::Budget(_) | Thinking::Effort(_) => true,
-        Thinking::Default => card.thinking.default_on,
+        Thinking::Default => card.thinking.default_on || card.thinking.mode == Some(ThinkingMode::Forced),
     };
     if !(card.thinking.stream_only && thinks) {
         return false;
@@ -39,7 +40,8 @@ pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard, findings: &mu
 
 fn check_sampling(request: &mut ChatRequest, card: &SamplingCard, findings: &mut Findings) {
     if let Sampling::Random(random) = request.sampling {
-        request.sampling = Sampling::Random(checked_random(random, card, findings));
+        let random = checked_random(random, card, findings);
+        request.sampling = Sampling::Random(random);
         if random.temperature == Some(0.0) && card.greedy == GreedyForm::DoSample {
             say_greedy(request, card, findings);
         }
@@ -69,6 +71,7 @@ fn checked_random(random: RandomSampling, card: &SamplingCard, findings: &mut Fi
     let known = |range: Option<Interval>| {
         range.map_or(Capability::Unknown, |range| Capability::Yes(NumberRange(Some(range))))
     };
+    let top_k = check_number("top_k", random.top_k.map(f64::from), &card.top_k, Some(0), findings);
     let mut number = |name, value, capability: &Capability<NumberRange>| {
         check_number(name, value, capability, card.decimals, findings)
     };
@@ -79,7 +82,7 @@ fn checked_random(random: RandomSampling, card: &SamplingCard, findings: &mut Fi
             number("temperature", random.temperature, &known(card.temperature))
         },
         top_p: number("top_p", random.top_p, &known(card.top_p)),
-        top_k: number("top_k", random.top_k.map(f64::from), &card.top_k).map(|value| value as u32),
+        top_k: top_k.map(|value| value as u32),
         presence_penalty: number("presence_penalty", random.presence_penalty, &card.presence_penalty),
         frequency_penalty: number("frequency_penalty", random.frequency_penalty, &card.frequency_penalty),
         repetition_penalty: number("repetition_penalty", random.repetition_penalty, &card.repetition_penalty),
@@ -102,39 +105,46 @@ fn check_number(
     if capability.is_no() {
         return drop_option(name, value, findings);
     }
-    let step = decimals.map_or(0.01, |decimals| 0.1f64.powi(i32::from(decimals)));
-    if let Some(range) = capability.limits().and_then(|range| range.0).filter(|range| !range.contains(value))
-    {
-        let nearest = range.clamp(value, step);
-        if findings.lossy(name, format!("{name} {value} brought into range: {nearest}")) {
-            value = nearest;
-        } else {
-            findings.violate(
-                name,
-                format!("{name} is {value}"),
-                range.to_string(),
-                "choose a value in range",
-            );
-            return Some(value);
-        }
-    }
-    if let Some(decimals) = decimals {
-        let rounded = round(value, decimals);
-        if rounded != value {
-            if findings.lossless(name, format!("{name} {value} rounded to {rounded}")) {
-                value = rounded;
-            } else {
-                let limit = format!("at most {decimals} decimals");
-                findings.violate(name, format!("{name} is {value}"), limit, format!("write {rounded}"));
+    let range = capability.limits().and_then(|range| range.0);
+    let nearest = nearest(value, range, decimals);
+    if let Some(range) = range.filter(|range| !range.contains(value)) {
+        match nearest {
+            Some(nearest)
+                if findings.lossy(name, format!("{name} {value} brought into range: {nearest}")) =>
+            {
+                value = nearest;
             }
+            _ => {
+                let problem = format!("{name} is {value}");
+                findings.violate(name, problem, range.to_string(), "choose a value in range");
+            }
+        }
+    } else if let Some(rounded) = nearest.filter(|rounded| *rounded != value) {
+        if findings.lossless(name, format!("{name} {value} rounded to {rounded}")) {
+            value = rounded;
+        } else {
+            let limit = format!("at most {} decimals", decimals.unwrap_or_default());
+            findings.violate(name, format!("{name} is {value}"), limit, format!("write {rounded}"));
         }
     }
     Some(value)
 }
 
-/// Rounds to a number of decimals, giving the float whose shortest form has no more.
+/// The nearest number in range that has no more than these decimals; `None` when the range holds no such number.
+fn nearest(value: f64, range: Option<Interval>, decimals: Option<u8>) -> Option<f64> {
+    let step = 10f64.powi(-i32::from(decimals.unwrap_or(2)));
+    let inside = range.map_or(value, |range| range.clamp(value, step));
+    let Some(decimals) = decimals else { return Some(inside) };
+    let rounded = round(inside, decimals);
+    // Rounding may lead out of the range again: 0.001 to 0 in (0, 1].
+    let mut candidates =
+        [rounded, round(rounded + step, decimals), round(rounded - step, decimals)].into_iter();
+    candidates.find(|candidate| range.is_none_or(|range| range.contains(*candidate)))
+}
+
+/// Rounds to a number of decimals, giving the float whose shortest form has no more, and no negative zero.
 fn round(value: f64, decimals: u8) -> f64 {
-    format!("{value:.*}", usize::from(decimals)).parse().unwrap_or(value)
+    format!("{value:.*}", usize::from(decimals)).parse().unwrap_or(value) + 0.0
 }
 
 fn drop_option<T: std::fmt::Display>(name: &'static str, value: T, findings: &mut Findings) -> Option<T> {
@@ -148,8 +158,10 @@ fn drop_option<T: std::fmt::Display>(name: &'static str, value: T, findings: &mu
 
 fn check_max_tokens(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
     let Some(tokens) = request.max_tokens else { return };
-    let cap = card.max_output.map(|cap| u32::try_from(cap).unwrap_or(u32::MAX));
-    let nearest = tokens.clamp(1, cap.unwrap_or(u32::MAX));
+    let whole = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX).max(1);
+    let least = card.min_output.map_or(1, whole);
+    let cap = card.max_output.map(|cap| whole(cap).max(least));
+    let nearest = tokens.clamp(least, cap.unwrap_or(u32::MAX));
     if nearest == tokens {
         return;
     }
@@ -157,9 +169,11 @@ fn check_max_tokens(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
         request.max_tokens = Some(nearest);
         return;
     }
-    let limit =
-        cap.map_or_else(|| "at least 1".to_owned(), |cap| format!("[1, {cap}] for {}", findings.model()));
-    let fix = if tokens == 0 { "leave it out for no limit of your own" } else { "choose a lower limit" };
+    let limit = match cap {
+        Some(cap) => format!("[{least}, {cap}] for {}", findings.model()),
+        None => format!("at least {least}"),
+    };
+    let fix = if tokens < least { "leave it out for no limit of your own" } else { "choose a lower limit" };
     findings.violate("max_tokens", format!("max_tokens is {tokens}"), limit, fix);
 }
 
@@ -184,10 +198,16 @@ fn check_stop(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) 
     }
 }
 
-fn check_id(name: &'static str, id: &mut Option<String>, rule: Option<IdLength>, findings: &mut Findings) {
+fn check_id(
+    name: &'static str,
+    id: &mut Option<String>,
+    rule: Option<IdLength>,
+    needed: Tolerance,
+    findings: &mut Findings,
+) {
     let Some(value) = id.as_ref() else { return };
     let Some(rule) = rule else {
-        if findings.lossy(name, format!("{name} left out")) {
+        if findings.allow(needed, name, format!("{name} left out: the vendor takes none")) {
             *id = None;
         } else {
             let problem = format!("the vendor takes no {name}");
@@ -203,43 +223,57 @@ fn check_id(name: &'static str, id: &mut Option<String>, rule: Option<IdLength>,
 }
 
 fn check_thinking(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
-    let thinking = &card.thinking;
-    let problem = match (request.thinking, thinking.mode) {
-        (Thinking::Default, _) | (_, None) => return,
-        (Thinking::Off, Some(ThinkingMode::Forced)) => "always reasons".to_owned(),
-        (Thinking::On | Thinking::Budget(_) | Thinking::Effort(_), Some(ThinkingMode::None)) => {
-            "never reasons".to_owned()
-        }
-        (Thinking::Budget(tokens), _) => match thinking.budget {
-            Some(range) if range.contains(f64::from(tokens)) => return,
-            Some(range) => format!("takes reasoning budgets of {range} tokens, not of {tokens}"),
-            None => "takes no reasoning budget".to_owned(),
-        },
-        (Thinking::Effort(effort), _) => {
-            if thinking.efforts.contains(&effort) {
-                return;
-            }
-            let names: Vec<&str> = thinking.efforts.iter().map(|effort| <&str>::from(*effort)).collect();
-            match names.as_slice() {
-                [] => "takes no reasoning effort".to_owned(),
-                names => format!("takes the efforts {}, not {}", names.join(", "), <&str>::from(effort)),
-            }
-        }
-        (Thinking::On | Thinking::Off, _) => return,
+    let Some((problem, nearest)) = unsuitable(request.thinking, &card.thinking) else { return };
+    let wanted = phrase(request.thinking);
+    let change = match nearest {
+        Thinking::Default => format!("{wanted} left out"),
+        nearest => format!("{wanted} replaced by {}", phrase(nearest)),
     };
-    let wanted = match request.thinking {
-        Thinking::Default | Thinking::On => "thinking on".to_owned(),
-        Thinking::Off => "thinking off".to_owned(),
-        Thinking::Budget(tokens) => format!("a reasoning budget of {tokens} tokens"),
-        Thinking::Effort(effort) => format!("effort {}", <&str>::from(effort)),
-    };
-    if findings.lossy("thinking", format!("{wanted} left out: {} {problem}", findings.model().to_owned())) {
-        request.thinking = Thinking::Default;
+    if findings.lossy("thinking", format!("{change}: {} {problem}", findings.model())) {
+        request.thinking = nearest;
         return;
     }
-    let mode = thinking.mode.map_or_else(String::new, |mode| mode.to_string());
+    let mode = card.thinking.mode.map_or_else(String::new, |mode| mode.to_string());
     let problem = format!("{wanted} is asked for, but {} {problem}", findings.model());
     findings.violate("thinking", problem, format!("thinking: {mode}"), "choose another setting or model");
+}
+
+/// Why a model does not take a setting, and the nearest that it takes; `None` when it takes the setting.
+fn unsuitable(thinking: Thinking, card: &ThinkingCard) -> Option<(String, Thinking)> {
+    match (thinking, card.mode?) {
+        (Thinking::Off, ThinkingMode::Forced) => Some(("always reasons".to_owned(), Thinking::Default)),
+        (Thinking::Default | Thinking::Off, _) => None,
+        (_, ThinkingMode::None) => Some(("never reasons".to_owned(), Thinking::Default)),
+        (Thinking::On, _) => None,
+        (Thinking::Budget(tokens), _) => unsuitable_budget(tokens, card.budget),
+        (Thinking::Effort(effort), _) if card.efforts.contains(&effort) => None,
+        (Thinking::Effort(_), _) if card.efforts.is_empty() => {
+            Some(("takes no reasoning effort".to_owned(), Thinking::On))
+        }
+        (Thinking::Effort(_), _) => {
+            let names: Vec<&str> = card.efforts.iter().map(|effort| effort.name()).collect();
+            Some((format!("takes the efforts {} only", names.join(", ")), Thinking::On))
+        }
+    }
+}
+
+fn unsuitable_budget(tokens: u32, range: Option<Interval>) -> Option<(String, Thinking)> {
+    let Some(range) = range else { return Some(("takes no reasoning budget".to_owned(), Thinking::On)) };
+    if range.contains(f64::from(tokens)) {
+        return None;
+    }
+    let nearest = Thinking::Budget(range.clamp(f64::from(tokens), 1.0) as u32);
+    Some((format!("takes reasoning budgets of {range} tokens"), nearest))
+}
+
+fn phrase(thinking: Thinking) -> String {
+    match thinking {
+        Thinking::Default => "the model's own thinking".to_owned(),
+        Thinking::On => "thinking on".to_owned(),
+        Thinking::Off => "thinking off".to_owned(),
+        Thinking::Budget(tokens) => format!("a reasoning budget of {tokens} tokens"),
+        Thinking::Effort(effort) => format!("effort {}", effort.name()),
+    }
 }
 
 fn check_format(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {

@@ -1,0 +1,165 @@
+//! Streams end once, whatever a provider does.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use polysight_core::{
+    ChatStream, Error, ErrorKind, FinishKind, FinishReason, Partial, Result, StreamEnd, StreamEvent,
+    ToolCallDelta, Usage,
+};
+
+/// Hands out what it was given, pausing before each item, and says when it is dropped.
+struct Scripted {
+    items: std::vec::IntoIter<Result<StreamEvent>>,
+    paused: bool,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Stream for Scripted {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.paused = !self.paused;
+        if self.paused {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.items.next())
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::SeqCst);
+    }
+}
+
+fn scripted(items: Vec<Result<StreamEvent>>) -> (ChatStream, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let inner = Scripted { items: items.into_iter(), paused: false, dropped: Arc::clone(&dropped) };
+    (ChatStream::new(inner), dropped)
+}
+
+fn text(text: &str) -> Result<StreamEvent> {
+    Ok(StreamEvent::Text(text.to_owned()))
+}
+
+fn end() -> Result<StreamEvent> {
+    let mut end = StreamEnd::new("toy", "eye", FinishReason::new(FinishKind::Stop, "stop"));
+    end.usage = Some(Usage::new(3, 2, 5));
+    Ok(StreamEvent::End(Box::new(end)))
+}
+
+fn failure() -> Error {
+    Error::new(ErrorKind::Network, "the connection broke")
+}
+
+fn piece(index: usize, id: Option<&str>, name: Option<&str>, arguments: &str) -> Result<StreamEvent> {
+    let delta = ToolCallDelta::new(index, id.map(Into::into), name.map(Into::into), arguments.to_owned());
+    Ok(StreamEvent::ToolCall(delta))
+}
+
+async fn all(mut stream: ChatStream) -> Vec<Result<StreamEvent>> {
+    let mut items = Vec::new();
+    while let Some(item) = stream.next_event().await {
+        items.push(item);
+    }
+    assert!(stream.next_event().await.is_none(), "it stays ended");
+    items
+}
+
+#[tokio::test]
+async fn a_stream_ends_once_and_nothing_follows() {
+    for script in [vec![text("a"), end(), text("b"), end()], vec![text("a"), end(), Err(failure())]] {
+        let items = all(scripted(script).0).await;
+        assert_eq!(items.len(), 2);
+        assert!(matches!(items[1], Ok(StreamEvent::End(_))));
+    }
+}
+
+#[tokio::test]
+async fn an_error_ends_a_stream() {
+    let items = all(scripted(vec![text("a"), Err(failure()), text("b"), end()]).0).await;
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[1].as_ref().unwrap_err().kind(), ErrorKind::Network);
+}
+
+#[tokio::test]
+async fn a_stream_that_stops_short_was_interrupted() {
+    for script in [vec![], vec![text("a")]] {
+        let mut items = all(scripted(script).0).await;
+        let error = items.pop().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert!(error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn the_connection_is_closed_at_the_end_and_on_drop() {
+    let (mut stream, dropped) = scripted(vec![text("a"), end()]);
+    assert_eq!(format!("{stream:?}"), "ChatStream(open)");
+    stream.next_event().await.unwrap().unwrap();
+    assert!(!dropped.load(Ordering::SeqCst));
+    stream.next_event().await.unwrap().unwrap();
+    assert!(dropped.load(Ordering::SeqCst), "at the end, though the stream still lives");
+    assert_eq!(format!("{stream:?}"), "ChatStream(ended)");
+    let (stream, dropped) = scripted(vec![text("a")]);
+    drop(stream);
+    assert!(dropped.load(Ordering::SeqCst), "on drop");
+}
+
+#[tokio::test]
+async fn collecting_puts_the_pieces_together() {
+    let script = vec![
+        Ok(StreamEvent::Reasoning("hm".to_owned())),
+        text("one "),
+        piece(1, Some("b"), Some("g"), "{\"x\""),
+        piece(0, Some("a"), Some("f"), "{"),
+        text("two"),
+        piece(1, None, None, ":1}"),
+        piece(0, Some(""), Some(""), "}"),
+        Ok(StreamEvent::Reasoning("!".to_owned())),
+        piece(usize::MAX, None, None, ""),
+        end(),
+    ];
+    let response = scripted(script).0.collect_response().await.unwrap();
+    assert_eq!((&*response.text, &*response.reasoning), ("one two", "hm!"));
+    let calls: Vec<_> =
+        response.tool_calls.iter().map(|call| (&*call.id, &*call.name, &*call.arguments)).collect();
+    assert_eq!(calls, [("a", "f", "{}"), ("b", "g", "{\"x\":1}"), ("", "", "")]);
+    assert_eq!((&*response.provider, response.usage.unwrap().total_tokens), ("toy", 5));
+}
+
+#[tokio::test]
+async fn collecting_keeps_what_had_arrived_before_an_error() {
+    let reasoned = || Ok(StreamEvent::Reasoning("hm".to_owned()));
+    for (script, kind) in [
+        (vec![reasoned(), text("ha"), text("lf"), Err(failure())], ErrorKind::Network),
+        (vec![reasoned(), text("half")], ErrorKind::Interrupted),
+    ] {
+        let error = scripted(script).0.collect_response().await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        let partial = error.partial().unwrap();
+        assert_eq!((&*partial.text, &*partial.reasoning), ("half", "hm"));
+    }
+    let error = scripted(vec![Err(failure())]).0.collect_response().await.unwrap_err();
+    assert_eq!(error.partial(), None);
+}
+
+#[tokio::test]
+async fn an_error_that_brings_its_own_partial_keeps_it() {
+    let brought = failure().with_partial(Partial::new("known".to_owned(), String::new()));
+    let error = scripted(vec![Err(brought)]).0.collect_response().await.unwrap_err();
+    assert_eq!(error.partial().unwrap().text, "known");
+}
+
+#[test]
+fn a_stream_can_cross_threads() {
+    fn sendable<T: Send + 'static>() {}
+    sendable::<ChatStream>();
+}

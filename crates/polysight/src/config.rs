@@ -1,0 +1,492 @@
+//! The config file: providers, roles, and defaults for all roles.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use polysight_core::catalog::ModelRow;
+use polysight_core::{
+    ChatRequest, Effort, Error, ErrorKind, RandomSampling, ResponseFormat, Result, Sampling, Thinking,
+    Tolerance,
+};
+use polysight_wire::Limits;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::fields::fields_of;
+
+/// Keys of a provider that hold for every vendor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProviderConfig {
+    /// The vendor's id: `zhipu`, `qwen-vl`, `ernie`, or one that the program registered.
+    pub backend: String,
+    /// Prefix of all paths; default: the vendor's own.
+    pub base_url: Option<String>,
+    /// Where the models are served; default: `vendor`.
+    pub deployment: Option<String>,
+    /// The key, usually `${NAME_OF_AN_ENVIRONMENT_VARIABLE}`.
+    pub api_key: Option<String>,
+    /// A file that holds the key, relative to the config file.
+    pub api_key_file: Option<PathBuf>,
+    /// Headers for every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Time limits, in seconds.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Size limits, in bytes.
+    #[serde(default)]
+    pub sizes: Sizes,
+    /// Proxy, such as `http://proxy.example:3128`; default: the environment's.
+    pub proxy: Option<String>,
+    /// Model for requests and roles that name none.
+    pub model: Option<String>,
+    /// Models that extend or override the vendor's catalogue.
+    #[serde(default)]
+    pub models: Vec<ModelRow>,
+}
+
+/// Time limits in seconds; see [`Limits`] for what each is and its default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// [`Limits::connect`].
+    pub connect: Option<f64>,
+    /// [`Limits::first_byte`].
+    pub first_byte: Option<f64>,
+    /// [`Limits::idle`].
+    pub idle: Option<f64>,
+    /// [`Limits::total`].
+    pub total: Option<f64>,
+}
+
+/// Size limits in bytes; see [`Limits`] for what each is and its default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// [`Limits::max_reply_bytes`].
+    pub max_reply: Option<usize>,
+    /// [`Limits::max_line_bytes`].
+    pub max_line: Option<usize>,
+}
+
+impl ProviderConfig {
+    /// The limits that the config sets, over the defaults.
+    pub(crate) fn limits(&self) -> Result<Limits> {
+        let mut limits = Limits::default();
+        let seconds = |name: &str, value: f64| {
+            Duration::try_from_secs_f64(value).map_err(|error| {
+                let message = format!("timeouts.{name} is {value}: a number of seconds is wanted");
+                Error::new(ErrorKind::Config, message).with_source(error)
+            })
+        };
+        if let Some(value) = self.timeouts.connect {
+            limits.connect = seconds("connect", value)?;
+        }
+        if let Some(value) = self.timeouts.first_byte {
+            limits.first_byte = seconds("first_byte", value)?;
+        }
+        if let Some(value) = self.timeouts.idle {
+            limits.idle = seconds("idle", value)?;
+        }
+        if let Some(value) = self.timeouts.total {
+            limits.total = Some(seconds("total", value)?);
+        }
+        limits.max_reply_bytes = self.sizes.max_reply.unwrap_or(limits.max_reply_bytes);
+        limits.max_line_bytes = self.sizes.max_line.unwrap_or(limits.max_line_bytes);
+        Ok(limits)
+    }
+}
+
+/// Keys of a role: who plays it, and defaults of its requests by their field names.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RoleConfig {
+    /// Name of the provider.
+    pub provider: Option<String>,
+    /// The model; default: the provider's.
+    pub model: Option<String>,
+    /// What may be changed on the way out: `strict`, `lossless` or `lossy`.
+    pub tolerance: Option<Tolerance>,
+    /// Always the likeliest token.
+    pub greedy: Option<bool>,
+    /// Temperature of random sampling.
+    pub temperature: Option<f64>,
+    /// `top_p` of random sampling.
+    pub top_p: Option<f64>,
+    /// `top_k` of random sampling.
+    pub top_k: Option<u32>,
+    /// Presence penalty.
+    pub presence_penalty: Option<f64>,
+    /// Frequency penalty.
+    pub frequency_penalty: Option<f64>,
+    /// Repetition penalty.
+    pub repetition_penalty: Option<f64>,
+    /// Most tokens of the answer.
+    pub max_tokens: Option<u32>,
+    /// Texts at which the answer ends.
+    pub stop: Option<Vec<String>>,
+    /// Seed of random sampling.
+    pub seed: Option<i64>,
+    /// Id of the end user.
+    pub end_user_id: Option<String>,
+    /// `"on"`, `"off"`, an effort (`"low"`, `"medium"`, `"high"`, `"max"`), or a budget of tokens.
+    pub thinking: Option<Value>,
+    /// `"text"` or `"json_object"`.
+    pub response_format: Option<String>,
+    /// Whether several functions may be called at once.
+    pub parallel_tool_calls: Option<bool>,
+    /// Whether responses keep the vendor's raw JSON.
+    pub keep_raw: Option<bool>,
+}
+
+impl RoleConfig {
+    /// The defaults as a request without messages; the problem if they contradict each other.
+    fn request(&self) -> std::result::Result<ChatRequest, String> {
+        let mut request = ChatRequest::default();
+        request.model.clone_from(&self.model);
+        request.tolerance = self.tolerance;
+        request.sampling = self.sampling()?;
+        request.max_tokens = self.max_tokens;
+        request.stop = self.stop.clone().unwrap_or_default();
+        request.seed = self.seed;
+        request.end_user_id.clone_from(&self.end_user_id);
+        request.thinking = self.thinking.as_ref().map_or(Ok(Thinking::Default), thinking)?;
+        request.response_format = match self.response_format.as_deref() {
+            None | Some("text") => ResponseFormat::Text,
+            Some("json_object") => ResponseFormat::JsonObject,
+            Some(other) => {
+                return Err(format!("response_format is `{other}`: `text` or `json_object` is wanted"));
+            }
+        };
+        request.parallel_tool_calls = self.parallel_tool_calls;
+        request.keep_raw = self.keep_raw.unwrap_or(false);
+        Ok(request)
+    }
+
+    fn sampling(&self) -> std::result::Result<Sampling, String> {
+        let mut random = RandomSampling::default();
+        random.temperature = self.temperature;
+        random.top_p = self.top_p;
+        random.top_k = self.top_k;
+        random.presence_penalty = self.presence_penalty;
+        random.frequency_penalty = self.frequency_penalty;
+        random.repetition_penalty = self.repetition_penalty;
+        match (self.greedy.unwrap_or(false), random == RandomSampling::default()) {
+            (true, true) => Ok(Sampling::Greedy),
+            (true, false) => {
+                Err("greedy sampling has no temperature or other random setting: drop either".to_owned())
+            }
+            (false, true) => Ok(Sampling::Default),
+            (false, false) => Ok(Sampling::Random(random)),
+        }
+    }
+}
+
+fn thinking(value: &Value) -> std::result::Result<Thinking, String> {
+    let wanted = || "thinking: \"on\", \"off\", an effort or a number of tokens is wanted".to_owned();
+    match value {
+        Value::Boolean(true) => Ok(Thinking::On),
+        Value::Boolean(false) => Ok(Thinking::Off),
+        Value::Integer(tokens) => u32::try_from(*tokens).map(Thinking::Budget).map_err(|_| wanted()),
+        Value::String(word) => match word.as_str() {
+            "on" => Ok(Thinking::On),
+            "off" => Ok(Thinking::Off),
+            effort => effort.parse::<Effort>().map(Thinking::Effort).map_err(|_| wanted()),
+        },
+        _ => Err(wanted()),
+    }
+}
+
+/// A provider's table: the keys of all vendors, and what is left for its own.
+#[derive(Debug, Clone)]
+pub(crate) struct ProviderEntry {
+    pub(crate) table: Table,
+    pub(crate) backend: String,
+}
+
+/// A role's settings, complete.
+#[derive(Debug, Clone)]
+pub(crate) struct RoleEntry {
+    pub(crate) provider: String,
+    pub(crate) defaults: ChatRequest,
+}
+
+/// A config file, read and checked, keys not yet looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) place: Place,
+    pub(crate) providers: BTreeMap<String, ProviderEntry>,
+    pub(crate) roles: Vec<(String, RoleEntry)>,
+}
+
+/// Where a config came from, for messages and relative paths.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn error(&self, key: &str, problem: impl AsRef<str>) -> Error {
+        let separator = if key.is_empty() { "" } else { ": " };
+        Error::new(ErrorKind::Config, format!("{}: {key}{separator}{}", self.name, problem.as_ref()))
+    }
+
+    pub(crate) fn of(path: &Path) -> Self {
+        Self {
+            name: path.display().to_string(),
+            folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a config; `backend_keys` tells the keys that a backend has for itself, `None` for an unknown backend.
+    pub(crate) fn read(
+        text: &str,
+        place: Place,
+        backends: &[&str],
+        backend_keys: impl Fn(&str) -> Option<&'static [&'static str]>,
+    ) -> Result<Self> {
+        let mut root: Table = toml::from_str(text).map_err(|error| syntax(&place, text, &error))?;
+        check_keys(&place, "", &root, &["providers", "roles", "defaults"], &[])?;
+        let providers = tables(&place, &mut root, "providers")?;
+        let roles = tables(&place, &mut root, "roles")?;
+        let defaults = match root.remove("defaults") {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(_) => return Err(place.error("defaults", "a table is wanted")),
+        };
+        let providers = providers
+            .into_iter()
+            .map(|(name, table)| {
+                let entry = read_provider(&place, &format!("providers.{name}"), table, &backend_keys)?;
+                Ok((name, entry))
+            })
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        check_keys(&place, "defaults", &defaults, fields_of::<RoleConfig>(), backends)?;
+        let roles = roles
+            .into_iter()
+            .map(|(name, table)| {
+                let path = format!("roles.{name}");
+                check_keys(&place, &path, &table, fields_of::<RoleConfig>(), backends)?;
+                let entry = read_role(&place, &path, laid_over(&defaults, table), backends, &providers)?;
+                Ok((name, entry))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { place, providers, roles })
+    }
+}
+
+fn syntax(place: &Place, text: &str, error: &toml::de::Error) -> Error {
+    let line =
+        error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+    let at = line.map(|line| format!("line {line}")).unwrap_or_default();
+    place.error(&at, error.message().trim())
+}
+
+/// The tables under a key, in the order of their names in the file.
+fn tables(place: &Place, root: &mut Table, key: &str) -> Result<Vec<(String, Table)>> {
+    let Some(value) = root.remove(key) else { return Ok(Vec::new()) };
+    let Value::Table(entries) = value else { return Err(place.error(key, "a table of tables is wanted")) };
+    entries
+        .into_iter()
+        .map(|(name, entry)| match entry {
+            Value::Table(table) => Ok((name, table)),
+            _ => Err(place.error(&format!("{key}.{name}"), "a table is wanted")),
+        })
+        .collect()
+}
+
+fn read_provider(
+    place: &Place,
+    path: &str,
+    table: Table,
+    backend_keys: &impl Fn(&str) -> Option<&'static [&'static str]>,
+) -> Result<ProviderEntry> {
+    let Some(backend) = table.get("backend").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(place.error(path, "`backend` is missing: it names the vendor"));
+    };
+    if let Some(own) = backend_keys(&backend) {
+        check_keys(place, path, &table, fields_of::<ProviderConfig>(), own)?;
+    }
+    Ok(ProviderEntry { table, backend })
+}
+
+fn read_role(
+    place: &Place,
+    path: &str,
+    mut table: Table,
+    backends: &[&str],
+    providers: &BTreeMap<String, ProviderEntry>,
+) -> Result<RoleEntry> {
+    let mut extras = BTreeMap::new();
+    for backend in backends {
+        match table.remove(*backend) {
+            None => {}
+            Some(Value::Table(fields)) => {
+                let fields = fields.into_iter().map(|(key, value)| (key, json(value))).collect();
+                extras.insert((*backend).to_owned(), fields);
+            }
+            Some(_) => return Err(place.error(&format!("{path}.{backend}"), "a table of options is wanted")),
+        }
+    }
+    let role: RoleConfig = table.try_into().map_err(|error| type_error(place, path, &error))?;
+    let provider = match (&role.provider, providers.len()) {
+        (Some(name), _) => name.clone(),
+        (None, 1) => providers.keys().next().cloned().unwrap_or_default(),
+        (None, _) => return Err(place.error(path, "`provider` is missing: it names one of the providers")),
+    };
+    if !providers.contains_key(&provider) {
+        let known: Vec<&str> = providers.keys().map(String::as_str).collect();
+        let problem = unknown("provider", &provider, &known);
+        return Err(place.error(&format!("{path}.provider"), problem));
+    }
+    let mut defaults = role.request().map_err(|problem| place.error(path, problem))?;
+    defaults.extras = extras;
+    Ok(RoleEntry { provider, defaults })
+}
+
+/// Reads a value whose keys were checked before; only types can be wrong.
+pub(crate) fn type_error(place: &Place, path: &str, error: &toml::de::Error) -> Error {
+    let text = error.to_string();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    place.error(path, text)
+}
+
+fn laid_over(base: &Table, over: Table) -> Table {
+    let mut merged = base.clone();
+    for (key, value) in over {
+        let value = match (merged.remove(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(laid_over(&below, above)),
+            (_, value) => value,
+        };
+        merged.insert(key, value);
+    }
+    merged
+}
+
+fn json(value: Value) -> polysight_core::JsonValue {
+    use polysight_core::JsonValue;
+    match value {
+        Value::String(text) => text.into(),
+        Value::Integer(number) => number.into(),
+        Value::Float(number) => number.into(),
+        Value::Boolean(truth) => truth.into(),
+        Value::Datetime(time) => time.to_string().into(),
+        Value::Array(items) => JsonValue::Array(items.into_iter().map(json).collect()),
+        Value::Table(fields) => {
+            JsonValue::Object(fields.into_iter().map(|(key, value)| (key, json(value))).collect())
+        }
+    }
+}
+
+/// Refuses keys that are in neither list, all at once, naming for each the nearest that is.
+fn check_keys(place: &Place, path: &str, table: &Table, known: &[&str], own: &[&str]) -> Result<()> {
+    let all: Vec<&str> = known.iter().chain(own).copied().collect();
+    let problems = table.keys().filter(|key| !all.contains(&key.as_str())).map(|key| {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        format!("{path}: {}", unknown("key", key, &all))
+    });
+    let problems: Vec<String> = problems.collect();
+    if problems.is_empty() { Ok(()) } else { Err(place.error("", problems.join("; "))) }
+}
+
+/// Says that a name is unknown, and which known one is nearest.
+pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    match nearest {
+        Some((_, candidate)) => format!("unknown {what} `{name}`, did you mean `{candidate}`?"),
+        None if known.is_empty() => format!("unknown {what} `{name}`: there is none"),
+        None => format!("unknown {what} `{name}`, known: {}", known.join(", ")),
+    }
+}
+
+/// Replaces `${NAME}` by environment variables; `$${` stands for `${` itself.
+pub(crate) fn expand(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> std::result::Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, from) = rest.split_at(at);
+        let after = from.strip_prefix("${").unwrap_or_default();
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str("${");
+            rest = after;
+            continue;
+        }
+        let (name, behind) = after.split_once('}').ok_or("`${` is not closed by `}`")?;
+        let value = lookup(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
+        expanded.push_str(before);
+        expanded.push_str(&value);
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// Expands every text in a table.
+pub(crate) fn expand_table(
+    place: &Place,
+    path: &str,
+    value: &mut Value,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<()> {
+    match value {
+        Value::String(text) => {
+            *text = expand(text, lookup).map_err(|problem| place.error(path, problem))?;
+        }
+        Value::Array(items) => {
+            for item in items {
+                expand_table(place, path, item, lookup)?;
+            }
+        }
+        Value::Table(fields) => {
+            for (key, value) in fields.iter_mut() {
+                expand_table(place, &format!("{path}.{key}"), value, lookup)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(name: &str) -> Option<String> {
+        (name == "KEY").then(|| "secret".to_owned())
+    }
+
+    #[test]
+    fn variables_are_replaced_anywhere_in_a_text() {
+        assert_eq!(expand("${KEY}", &env).unwrap(), "secret");
+        assert_eq!(expand("a-${KEY}-${KEY}", &env).unwrap(), "a-secret-secret");
+        assert_eq!(expand("$${KEY} $5", &env).unwrap(), "${KEY} $5");
+        assert!(expand("${NONE}", &env).unwrap_err().contains("NONE is not set"));
+        assert!(expand("${KEY", &env).unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        assert_eq!(
+            unknown("key", "api_kei", &["api_key", "proxy"]),
+            "unknown key `api_kei`, did you mean `api_key`?"
+        );
+        assert_eq!(unknown("key", "zzz", &["api_key", "proxy"]), "unknown key `zzz`, known: api_key, proxy");
+    }
+}

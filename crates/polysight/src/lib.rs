@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "config")]
+mod config;
+#[cfg(feature = "config")]
+mod fields;
+#[cfg(feature = "config")]
+mod registry;
+mod role;
+#[cfg(feature = "config")]
+mod sight;
+
+#[cfg(feature = "config")]
+pub use config::{ProviderConfig, RoleConfig};
+pub use polysight_core::*;
+#[cfg(feature = "config")]
+pub use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport};
+#[cfg(feature = "zhipu")]
+pub use polysight_zhipu as zhipu;
+#[cfg(feature = "config")]
+pub use registry::Registry;
+pub use role::RoleProvider;
+#[cfg(feature = "config")]
+pub use sight::Polysight;

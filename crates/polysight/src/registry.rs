@@ -1,0 +1,120 @@
+//! The vendors that a config file can name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use polysight_core::{Error, ErrorKind, Result, VisionProvider};
+use polysight_wire::ProviderOptions;
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+use crate::fields::fields_of;
+
+type Build = Arc<dyn Fn(ProviderOptions, Table) -> Result<Arc<dyn VisionProvider>> + Send + Sync>;
+
+/// The vendors that a config file can name by `backend`: those of the enabled cargo features, and the program's own.
+///
+/// ```
+/// use std::sync::Arc;
+/// use polysight::{Error, ErrorKind, Registry};
+///
+/// # #[derive(serde::Deserialize)]
+/// # struct AcmeSettings {}
+/// let registry = Registry::new().with_backend("acme", |options, settings: AcmeSettings| {
+///     // Make a provider of the options and the settings here.
+///     Err(Error::new(ErrorKind::Unsupported, options.name))
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    backends: BTreeMap<String, Backend>,
+}
+
+#[derive(Clone)]
+struct Backend {
+    keys: &'static [&'static str],
+    build: Build,
+}
+
+/// Vendors with a cargo feature each, whether or not it is enabled.
+const FEATURES: [&str; 3] = ["zhipu", "qwen-vl", "ernie"];
+
+impl Registry {
+    /// The vendors of the enabled cargo features.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Self { backends: BTreeMap::new() };
+        #[cfg(feature = "zhipu")]
+        let registry = registry.with_backend("zhipu", |options, settings| {
+            Ok(Arc::new(polysight_zhipu::Zhipu::new(options, &settings)?))
+        });
+        registry
+    }
+
+    /// Adds a vendor, or replaces one: `build` makes a provider of what all vendors share and the settings of its own.
+    #[must_use]
+    pub fn with_backend<S, B>(mut self, id: impl Into<String>, build: B) -> Self
+    where
+        S: DeserializeOwned,
+        B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
+    {
+        let build: Build = Arc::new(move |options, table| {
+            let settings = S::deserialize(table).map_err(|error| {
+                let text = error.to_string();
+                Error::new(ErrorKind::Config, text.split_whitespace().collect::<Vec<_>>().join(" "))
+            })?;
+            build(options, settings)
+        });
+        self.backends.insert(id.into(), Backend { keys: fields_of::<S>(), build });
+        self
+    }
+
+    /// Ids of the vendors.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.backends.keys().map(String::as_str)
+    }
+
+    /// Ids under which a role may carry options: also those of vendors whose feature is off, so that one file serves
+    /// builds with different features.
+    pub(crate) fn extra_keys(&self) -> Vec<&str> {
+        let off = FEATURES.into_iter().filter(|id| !self.backends.contains_key(*id));
+        self.ids().chain(off).collect()
+    }
+
+    pub(crate) fn keys(&self, id: &str) -> Option<&'static [&'static str]> {
+        self.backends.get(id).map(|backend| backend.keys)
+    }
+
+    pub(crate) fn build(
+        &self,
+        id: &str,
+        options: ProviderOptions,
+        own: Table,
+    ) -> Result<Arc<dyn VisionProvider>> {
+        let backend = self.backends.get(id).ok_or_else(|| Error::new(ErrorKind::Config, self.missing(id)))?;
+        (backend.build)(options, own)
+    }
+
+    /// Why there is no such backend.
+    pub(crate) fn missing(&self, id: &str) -> String {
+        if FEATURES.contains(&id) {
+            return format!(
+                "backend `{id}` is not compiled in: enable the cargo feature `{id}` of polysight"
+            );
+        }
+        crate::config::unknown("backend", id, &self.extra_keys())
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.ids()).finish()
+    }
+}

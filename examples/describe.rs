@@ -1,0 +1,208 @@
+//! The main job: pictures and videos in, an answer out, for every role of a config.
+//!
+//! ```text
+//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--stream] [--json] [MEDIA...]
+//! ```
+//!
+//! Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
+//! go into one request. Errors go to stderr, one line for each violation, and the exit code is 1.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+use polysight::{
+    ChatRequest, ChatResponse, Error, ErrorKind, Media, Polysight, Result, RoleProvider, StreamEvent,
+    VisionProvider,
+};
+use polysight_examples::{complain, config, embedded, media, video_config};
+use serde_json::json;
+
+const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
+
+#[derive(Default)]
+struct Options {
+    config: Option<String>,
+    roles: Vec<String>,
+    prompt: Option<String>,
+    stream: bool,
+    json: bool,
+    media: Vec<String>,
+}
+
+fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
+    let mut options = Options::default();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("config") => options.config = Some(parser.value()?.string()?),
+            Long("role") => options.roles.push(parser.value()?.string()?),
+            Long("prompt") => options.prompt = Some(parser.value()?.string()?),
+            Long("stream") => options.stream = true,
+            Long("json") => options.json = true,
+            Long("help") | Short('h') => return Ok(None),
+            Value(location) => options.media.push(location.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match options() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}\nusage: {USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain("describe", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks every role; says whether all answered.
+async fn run(options: &Options) -> Result<bool> {
+    let media = open_media(&options.media)?;
+    let has_local_video =
+        media.iter().any(|medium| matches!(medium, Media::Video(video) if video.info().is_some()));
+    let (_emulator, sight) = match &options.config {
+        Some(file) => (None, Polysight::from_file(file)?),
+        None => {
+            let (emulator, sight) = embedded(if has_local_video { video_config } else { config }).await?;
+            (Some(emulator), sight)
+        }
+    };
+    let roles = match options.roles.as_slice() {
+        [] => sight.role_names().map(|name| sight.role(name)).collect::<Result<Vec<_>>>()?,
+        names => names.iter().map(|name| sight.role(name)).collect::<Result<Vec<_>>>()?,
+    };
+    if roles.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "the config has no role to ask"));
+    }
+    let question = options.prompt.as_deref().unwrap_or("What do you see?");
+    let mut all_answered = true;
+    for (index, role) in roles.iter().enumerate() {
+        if index > 0 && !options.json {
+            println!();
+        }
+        if let Err(error) = ask(role, ChatRequest::ask(question, media.clone()), options).await {
+            complain(role.name(), &error);
+            all_answered = false;
+        }
+    }
+    Ok(all_answered)
+}
+
+/// Opens every medium, so that one bad file does not hide another.
+fn open_media(locations: &[String]) -> Result<Vec<Media>> {
+    if locations.is_empty() {
+        return Ok(vec![Media::open(&media("cat.jpg").to_string_lossy())?]);
+    }
+    let (opened, failed): (Vec<_>, Vec<_>) =
+        locations.iter().map(|location| Media::open(location)).partition(Result::is_ok);
+    let mut failed: Vec<Error> = failed.into_iter().filter_map(Result::err).collect();
+    match failed.pop() {
+        None => Ok(opened.into_iter().flatten().collect()),
+        Some(last) => {
+            for error in &failed {
+                complain("describe", error);
+            }
+            Err(last)
+        }
+    }
+}
+
+async fn ask(role: &RoleProvider, request: ChatRequest, options: &Options) -> Result<()> {
+    if options.json {
+        let response = if options.stream {
+            role.stream(request).await?.collect_response().await?
+        } else {
+            role.chat(request).await?
+        };
+        println!("{}", as_json(role, &response));
+        return Ok(());
+    }
+    let plan = role.plan(request.clone())?;
+    println!("role       {}", role.name());
+    println!("provider   {} ({})", role.id().name, role.id().vendor);
+    println!("model      {}", plan.model());
+    for note in &plan.notes {
+        println!("note       {note}");
+    }
+    println!("answer");
+    let response = if options.stream { streamed(role, request).await? } else { plain(role, request).await? };
+    print_rest(&response);
+    Ok(())
+}
+
+async fn plain(role: &RoleProvider, request: ChatRequest) -> Result<ChatResponse> {
+    let response = role.chat(request).await?;
+    println!("{}", response.text);
+    Ok(response)
+}
+
+/// Prints the text as it arrives.
+async fn streamed(role: &RoleProvider, request: ChatRequest) -> Result<ChatResponse> {
+    let mut stream = role.stream(request).await?;
+    let mut out = std::io::stdout();
+    while let Some(event) = stream.next_event().await {
+        match event? {
+            StreamEvent::Text(piece) => {
+                let _ = write!(out, "{piece}").and_then(|()| out.flush());
+            }
+            StreamEvent::End(end) => {
+                println!();
+                return Ok(end.into_response());
+            }
+            _ => {}
+        }
+    }
+    Err(Error::new(ErrorKind::Interrupted, "the stream stopped without an end"))
+}
+
+fn print_rest(response: &ChatResponse) {
+    println!("finish     {} (as {:?})", response.finish.kind, response.finish.raw);
+    match response.usage {
+        Some(usage) => println!(
+            "usage      {} tokens in, {} out, {} together",
+            usage.input_tokens, usage.output_tokens, usage.total_tokens
+        ),
+        None => println!("usage      not told"),
+    }
+    let none = || "none".to_owned();
+    println!("request    {}", response.request_id.clone().unwrap_or_else(none));
+    println!("answer id  {}", response.id.clone().unwrap_or_else(none));
+    if response.adjustments.is_empty() {
+        println!("changed    nothing");
+    }
+    for adjustment in &response.adjustments {
+        println!("changed    {adjustment}");
+    }
+}
+
+fn as_json(role: &RoleProvider, response: &ChatResponse) -> serde_json::Value {
+    let usage = response.usage.map(|usage| {
+        json!({"input": usage.input_tokens, "output": usage.output_tokens, "total": usage.total_tokens})
+    });
+    json!({
+        "role": role.name(),
+        "provider": response.provider,
+        "model": response.model,
+        "text": response.text,
+        "finish": {"kind": response.finish.kind.to_string(), "raw": response.finish.raw},
+        "usage": usage,
+        "request_id": response.request_id,
+        "adjustments": response.adjustments.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,133 @@
+//! The examples and the emulator's binary, run as a user runs them.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use image::ImageFormat;
+use polysight_tests::{picture, sha256};
+use serde_json::Value;
+
+/// The folder of built programs: this test program stands in `deps` of it.
+fn built() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.parent().and_then(|deps| deps.parent()).unwrap().to_path_buf()
+}
+
+/// An example, built now if the command that runs these tests did not build it.
+fn example(name: &str) -> Command {
+    let path = built().join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--locked", "-p", "polysight-examples", "--example", name]);
+        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+    }
+    Command::new(path)
+}
+
+fn run(name: &str, arguments: &[&str]) -> Output {
+    example(name).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn cat() -> Vec<u8> {
+    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/cat.jpg")).unwrap()
+}
+
+#[test]
+fn describe_tells_the_truth_about_the_bundled_photograph_plain_and_streamed() {
+    for arguments in [&[][..], &["--stream"]] {
+        let output = run("describe", arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let shown = text(&output.stdout);
+        let facts = ["JPEG, 451x300 px".to_owned(), format!("{} bytes", cat().len()), sha256(&cat())];
+        for fact in facts {
+            assert!(shown.contains(&fact), "{fact} is not in: {shown}");
+        }
+        for label in ["role ", "provider ", "model ", "finish ", "usage ", "request ", "changed "] {
+            assert!(shown.lines().any(|line| line.starts_with(label)), "{label} is not in: {shown}");
+        }
+    }
+}
+
+#[test]
+fn describe_prints_one_json_object_a_role() {
+    let output = run("describe", &["--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
+        assert!(object.get(key).is_some(), "{key}");
+    }
+    let streamed: Value = serde_json::from_slice(&run("describe", &["--json", "--stream"]).stdout).unwrap();
+    assert_eq!(object["text"], streamed["text"]);
+}
+
+#[test]
+fn describe_takes_several_media_in_one_request_and_videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for (format, ending) in [(ImageFormat::Png, "png"), (ImageFormat::WebP, "webp"), (ImageFormat::Jpeg, "dat")] {
+        let path = folder.path().join(format!("picture.{ending}"));
+        std::fs::write(&path, picture(format, 60, 40)).unwrap();
+        paths.push(path.to_string_lossy().into_owned());
+    }
+    let output = run("describe", &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    let shown = text(&output.stdout);
+    let places: Vec<usize> = ["Picture 1: PNG", "Picture 2: WebP", "Picture 3: JPEG"]
+        .iter()
+        .map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} is not in: {shown}")))
+        .collect();
+    assert!(places.is_sorted());
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mov");
+    assert!(!text(&run("describe", &[clip]).stdout).contains("MOV"), "that model takes MP4 only");
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mp4");
+    let output = run("describe", &[clip, "--prompt", "What moves?"]);
+    assert!(text(&output.stdout).contains("MP4, 2.6"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn describe_complains_on_stderr_a_line_a_violation_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("polysight.toml");
+    std::fs::write(
+        &config,
+        "[providers.zhipu]\nbackend = \"zhipu\"\napi_key = \"a.b\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
+         [roles.default]\nmodel = \"glm-4v-plus\"\ntemperature = 1.5\ntop_p = 2\nmax_tokens = 0\nend_user_id = \"abc\"",
+    )
+    .unwrap();
+    let long = folder.path().join("long.png");
+    std::fs::write(&long, picture(ImageFormat::Png, 7_000, 10)).unwrap();
+    let output = run("describe", &["--config", &config.to_string_lossy(), &long.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    let complaints = text(&output.stderr);
+    assert_eq!(complaints.lines().filter(|line| line.starts_with("error: default: ")).count(), 5, "{complaints}");
+
+    for (arguments, part) in [
+        (vec!["missing.jpg"], "no such file"),
+        (vec!["--role", "defalt"], "did you mean `default`?"),
+        (vec!["--config", "none.toml"], "cannot be read"),
+    ] {
+        let output = run("describe", &arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(run("describe", &["--colour"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_other_examples_run() {
+    for (name, part) in [
+        ("stream", "pieces, finish stop"),
+        ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
+        ("conversation", "1 picture of an earlier turn forgotten"),
+        ("video", "video moved to the front"),
+        ("swap", "-- careful: glm-5v-turbo"),
+    ] {
+        let output = run(name, &[]);
+        let shown = text(&output.stdout);
+        assert!(output.status.success() && shown.contains(part), "{name}: {shown}{}", text(&output.stderr));
+    }
+}

@@ -38,9 +38,12 @@ impl Conversation {
         self.messages.push(message);
     }
 
-    /// Adds the model's answer, its tool calls included, as the next assistant message.
+    /// Adds the model's answer, its tool calls included, as the next assistant message. An answer without text and
+    /// calls is not added: vendors refuse empty messages.
     pub fn push_response(&mut self, response: &ChatResponse) {
-        self.messages.push(response.to_message());
+        if !(response.text.is_empty() && response.tool_calls.is_empty()) {
+            self.messages.push(response.to_message());
+        }
     }
 
     /// The messages so far.

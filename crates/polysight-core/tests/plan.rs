@@ -182,6 +182,9 @@ fn media_are_counted_over_the_whole_dialogue() {
     check("at the limit", "image.count = 2", &request, always(Same));
     let words = "2 pictures in the request, earlier turns included (allowed: at most 1 for eye)";
     check("above", "image.count = 1", &request, always(Refused("messages", words)));
+    check("inline", "image.inline_count = 1", &request, always(Refused("messages", "2 inline pictures")));
+    let linked = ask_about(picture(9, 9)).with_message(Message::user("and").with(link("https://a.b/c.jpg")));
+    check("linked", "image.inline_count = 1", &linked, always(Same));
     let request = ask_about(clip(1)).with_message(Message::user("and").with(clip(1)));
     check("videos", "video.count = 1", &request, always(Refused("messages", "2 videos")));
 }
@@ -390,6 +393,16 @@ fn videos_are_moved_to_the_front_in_their_order() {
         })
         .collect();
     assert_eq!(parts, ["1ms", "2ms", "first", "then"]);
+    let many = (0..60).fold(Message::new(Role::User), |message, place| match place % 3 {
+        0 => message.with(clip(place + 1)),
+        _ => message.with(place.to_string()),
+    });
+    let planned = plan("video.must_be_first = true", &ChatRequest::new([many]), Tolerance::Lossless).unwrap();
+    let texts = planned.request.messages[0].parts.iter().skip(20).map(|part| match part {
+        Part::Text(text) => text.parse::<u32>().unwrap(),
+        _ => panic!("a video behind text"),
+    });
+    assert!(texts.is_sorted(), "texts keep their order");
 }
 
 fn random(change: impl FnOnce(&mut RandomSampling)) -> ChatRequest {

@@ -68,6 +68,7 @@ async fn all(mut stream: ChatStream) -> Vec<Result<StreamEvent>> {
     let mut items = Vec::new();
     while let Some(item) = stream.next_event().await {
         items.push(item);
+        assert!(items.len() < 100, "it never ends");
     }
     assert!(stream.next_event().await.is_none(), "it stays ended");
     items

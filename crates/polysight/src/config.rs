@@ -316,6 +316,11 @@ fn read_provider(
     if let Some(own) = backend_keys(&backend) {
         check_keys(place, path, &table, fields_of::<ProviderConfig>(), own)?;
     }
+    for (key, known) in [("timeouts", fields_of::<Timeouts>()), ("sizes", fields_of::<Sizes>())] {
+        if let Some(Value::Table(inner)) = table.get(key) {
+            check_keys(place, &format!("{path}.{key}"), inner, known, &[])?;
+        }
+    }
     Ok(ProviderEntry { table, backend })
 }
 

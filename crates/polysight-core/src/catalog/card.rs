@@ -251,6 +251,8 @@ pub struct IdLength {
 pub struct ImageCard {
     /// Most pictures in a request, earlier turns included.
     pub count: Option<u64>,
+    /// Most pictures that may come inside a request, where that is fewer than [`count`](Self::count).
+    pub inline_count: Option<u64>,
     /// Largest picture, in bytes.
     pub max_bytes: Option<u64>,
     /// Largest picture as base64, in bytes of text, its data-URI prefix included.

@@ -10,6 +10,8 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
     let images = count(request, |part| matches!(part, Part::Image(_)));
     let videos = count(request, |part| matches!(part, Part::Video(_)));
     check_count("picture", images, limit_of(&card.image, |card| card.count), findings);
+    let inline = count(request, |part| matches!(part, Part::Image(image) if image.source().url().is_none()));
+    check_count("inline picture", inline, limit_of(&card.image, |card| card.inline_count), findings);
     check_count("video", videos, limit_of(&card.video, |card| card.count), findings);
     if images > 0 && videos > 0 && card.image_with_video == Some(false) {
         let problem = format!("{images} pictures and {videos} videos in one request");

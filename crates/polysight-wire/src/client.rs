@@ -16,7 +16,7 @@ use polysight_core::{
 
 use crate::events::EventReader;
 use crate::reply::Chunks;
-use crate::{Credentials, Dialect, Mode, ReplyHead, Transport, WireReply};
+use crate::{Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
 pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
@@ -60,6 +60,14 @@ impl<D: Dialect> DialectProvider<D> {
     #[must_use]
     pub fn credentials(&self) -> &Arc<dyn Credentials> {
         &self.credentials
+    }
+
+    /// Plans and writes a request without sending it: what would go over the wire, credentials left out.
+    ///
+    /// # Errors
+    /// As [`VisionProvider::plan`].
+    pub fn preview(&self, request: ChatRequest, mode: Mode) -> Result<WireRequest> {
+        self.dialect.encode(&self.planned(request, mode)?, mode)
     }
 
     fn planned(&self, mut request: ChatRequest, mode: Mode) -> Result<Plan> {

@@ -61,6 +61,12 @@ impl Zhipu {
         }))
     }
 
+    /// The provider's workings: its dialect, its transport, and a preview of what would be sent.
+    #[must_use]
+    pub fn inner(&self) -> &DialectProvider<ZhipuDialect> {
+        &self.0
+    }
+
     /// Makes a provider with a key and defaults for everything else: the mainland's site, the key as it is.
     ///
     /// # Errors

@@ -37,6 +37,21 @@ impl BearerKey {
     }
 }
 
+/// No credentials at all, as self-hosted servers without a key want it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoKey;
+
+#[async_trait]
+impl Credentials for NoKey {
+    async fn authorize(&self, _: &Transport, _: &mut HeaderMap) -> Result<()> {
+        Ok(())
+    }
+
+    fn renew(&self) -> bool {
+        false
+    }
+}
+
 /// The value of an `Authorization: Bearer` header, marked so that nothing prints it.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub use base_url::BaseUrl;
 pub use body::{JsonBody, WireBody};
 pub use classify::classify;
 pub use client::{DialectProvider, RequestIds};
-pub use credentials::{BearerKey, Credentials, bearer};
+pub use credentials::{BearerKey, Credentials, NoKey, bearer};
 pub use dialect::{Dialect, Events, Mode, Progress, StreamDecoder, WireRequest};
 pub use limits::Limits;
 pub use options::ProviderOptions;

@@ -70,6 +70,10 @@ impl ReplyHead {
         limits.remaining_requests = count("x-ratelimit-remaining-requests");
         limits.limit_tokens = count("x-ratelimit-limit-tokens");
         limits.remaining_tokens = count("x-ratelimit-remaining-tokens");
+        limits.limit_input_tokens = count("x-ratelimit-limit-input-tokens");
+        limits.remaining_input_tokens = count("x-ratelimit-remaining-input-tokens");
+        limits.limit_output_tokens = count("x-ratelimit-limit-output-tokens");
+        limits.remaining_output_tokens = count("x-ratelimit-remaining-output-tokens");
         (limits != RateLimits::default()).then_some(limits)
     }
 

@@ -151,6 +151,19 @@ impl Transport {
     /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::Media`] when a file broke off while it was
     /// being sent. A reply of any status is no error here.
     pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
+        self.post_with(&self.headers, request).await
+    }
+
+    /// Posts a body to a host that is not the provider's own, such as a vendor's file store: without the headers that
+    /// this transport adds to every request, since they may hold secrets.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn post_elsewhere(&self, request: WireRequest) -> Result<WireReply> {
+        self.post_with(&HeaderMap::new(), request).await
+    }
+
+    async fn post_with(&self, own: &HeaderMap, request: WireRequest) -> Result<WireReply> {
         let WireRequest { url, headers, body } = request;
         let (body, progress) = self.body(body);
         let mut wire = reqwest::Request::new(reqwest::Method::POST, url);
@@ -158,7 +171,7 @@ impl Transport {
         *wire.headers_mut() = headers;
         let json = HeaderValue::from_static("application/json");
         wire.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
-        self.send(wire, progress).await
+        self.send(own, wire, progress).await
     }
 
     /// Gets a document, for the few calls that vendors want besides chat.
@@ -166,9 +179,22 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn get(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+        self.get_with(&self.headers, url, headers).await
+    }
+
+    /// Gets a document from a host that is not the provider's own, such as a vendor's key service: without the headers
+    /// that this transport adds to every request.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn get_elsewhere(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+        self.get_with(&HeaderMap::new(), url, headers).await
+    }
+
+    async fn get_with(&self, own: &HeaderMap, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
         let mut wire = reqwest::Request::new(reqwest::Method::GET, url);
         *wire.headers_mut() = headers;
-        self.send(wire, None).await
+        self.send(own, wire, None).await
     }
 
     fn body(&self, body: WireBody) -> (reqwest::Body, Option<Arc<SendProgress>>) {
@@ -182,10 +208,11 @@ impl Transport {
 
     async fn send(
         &self,
+        own: &HeaderMap,
         mut wire: reqwest::Request,
         progress: Option<Arc<SendProgress>>,
     ) -> Result<WireReply> {
-        for (name, value) in self.headers.iter() {
+        for (name, value) in own {
             wire.headers_mut().insert(name.clone(), value.clone());
         }
         let started = Instant::now();

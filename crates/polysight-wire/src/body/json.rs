@@ -72,17 +72,26 @@ impl JsonBody {
         }
     }
 
-    /// A JSON string of `prefix` and the base64 of a medium. Neither needs escaping.
-    fn base64(&mut self, prefix: &str, source: &MediaSource) {
+    /// A JSON string of `prefix` and the base64 of media, with commas between them. None of it needs escaping.
+    fn base64(&mut self, prefix: &str, sources: &[&MediaSource]) {
         self.text.push(b'"');
         self.text.extend_from_slice(prefix.as_bytes());
+        for (index, source) in sources.iter().enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            self.medium(source);
+        }
+        self.text.push(b'"');
+    }
+
+    fn medium(&mut self, source: &MediaSource) {
         let text = std::mem::take(&mut self.text);
         self.segments.push(Segment::Text(Bytes::from(text)));
         self.segments.push(match source {
             MediaSource::Base64(text) => Segment::Text(text.text().clone()),
             source => Segment::Base64(source.clone()),
         });
-        self.text.push(b'"');
     }
 }
 
@@ -127,7 +136,13 @@ impl Object<'_> {
     ///
     /// `prefix` must hold nothing that JSON would escape: a data URI's head, or nothing.
     pub fn base64(&mut self, key: &str, prefix: &str, source: &MediaSource) {
-        self.key(key).base64(prefix, source);
+        self.key(key).base64(prefix, &[source]);
+    }
+
+    /// Adds a string made of a prefix and the base64 of several media with commas between them; see
+    /// [`base64`](Self::base64).
+    pub fn base64_list(&mut self, key: &str, prefix: &str, sources: &[&MediaSource]) {
+        self.key(key).base64(prefix, sources);
     }
 }
 
@@ -156,6 +171,6 @@ impl Array<'_> {
 
     /// Adds a string made of a prefix and the base64 of a medium; see [`Object::base64`].
     pub fn base64(&mut self, prefix: &str, source: &MediaSource) {
-        self.next().base64(prefix, source);
+        self.next().base64(prefix, &[source]);
     }
 }

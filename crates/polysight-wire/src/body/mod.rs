@@ -1,13 +1,15 @@
-//! Request bodies made of JSON text and media sources.
+//! Request bodies made of JSON text, or the fields of a form, and media sources.
 //!
 //! A body knows its exact length before its first byte is sent, and holds no media: each source is read and
 //! base64-encoded block by block while the socket takes it. Making a body again costs nothing, so a retry keeps none.
 
+mod form;
 mod json;
 mod pool;
 mod stream;
 
 use bytes::Bytes;
+pub use form::FormBody;
 pub use json::{Array, JsonBody, Object};
 use polysight_core::MediaSource;
 pub(crate) use pool::BlockPool;
@@ -20,6 +22,8 @@ pub(crate) enum Segment {
     Text(Bytes),
     /// Media that go out as base64.
     Base64(MediaSource),
+    /// Media that go out as they are.
+    Raw(MediaSource),
 }
 
 impl Segment {
@@ -27,6 +31,7 @@ impl Segment {
         match self {
             Self::Text(text) => text.len() as u64,
             Self::Base64(source) => source.base64_len().unwrap_or_default(),
+            Self::Raw(source) => source.byte_len().unwrap_or_default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use polysight_core::media::MediaFile;
 use polysight_core::{Error, ErrorKind, MediaSource, Result};
 
-use super::pool::{BLOCK_INPUT, BlockPool};
+use super::pool::{BLOCK_INPUT, BLOCK_OUTPUT, BlockPool};
 use super::{Segment, WireBody};
 
 /// What the sender of a body tells to whoever waits for the reply.
@@ -63,6 +63,7 @@ impl StreamedBody {
                 Some(Segment::Text(text)) if text.is_empty() => {}
                 Some(Segment::Text(text)) => return Ok(Some(text)),
                 Some(Segment::Base64(source)) => self.current = Some(Encoding::start(&source)?),
+                Some(Segment::Raw(source)) => self.current = Some(Encoding::start_raw(&source)?),
             }
         }
     }
@@ -102,11 +103,18 @@ impl Body for StreamedBody {
     }
 }
 
-/// A medium that is being encoded.
-#[derive(Debug)]
+/// A medium that is being sent, as base64 unless it is raw.
 enum Encoding {
     Memory(Bytes),
     Disk { file: File, left: u64, name: MediaFile },
+    RawMemory(Bytes),
+    Raw { reader: Box<dyn Read + Send + Sync>, left: u64, name: Option<MediaFile> },
+}
+
+impl std::fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encoding(..)")
+    }
 }
 
 impl Encoding {
@@ -117,6 +125,18 @@ impl Encoding {
                 Ok(Self::Disk { file: file.reopen()?, left: file.byte_len(), name: file.clone() })
             }
             _ => Err(Error::new(ErrorKind::Unsupported, "this medium cannot be sent inside a request")),
+        }
+    }
+
+    fn start_raw(source: &MediaSource) -> Result<Self> {
+        let left = source.byte_len().unwrap_or_default();
+        match source {
+            MediaSource::Bytes(bytes) => Ok(Self::RawMemory(bytes.clone())),
+            MediaSource::File(file) => {
+                Ok(Self::Raw { reader: Box::new(file.reopen()?), left, name: Some(file.clone()) })
+            }
+            MediaSource::Base64(text) => Ok(Self::Raw { reader: Box::new(text.reader()), left, name: None }),
+            _ => Err(Error::new(ErrorKind::Unsupported, "this medium cannot be sent as it is")),
         }
     }
 
@@ -142,6 +162,26 @@ impl Encoding {
                 let block = encode(input.get(..count).unwrap_or_default(), pool);
                 pool.give_back(input);
                 Ok(Some(block))
+            }
+            // Cut only so that whoever waits sees progress; nothing is copied.
+            Self::RawMemory(bytes) => {
+                let block = bytes.split_to(bytes.len().min(BLOCK_OUTPUT));
+                Ok(Some(block).filter(|block| !block.is_empty()))
+            }
+            Self::Raw { left: 0, .. } => Ok(None),
+            Self::Raw { reader, left, name } => {
+                let mut block = pool.take();
+                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(block.len());
+                let read = match block.get_mut(..count) {
+                    Some(space) => reader.read_exact(space),
+                    None => Err(io::ErrorKind::InvalidInput.into()),
+                };
+                read.map_err(|error| match name {
+                    Some(name) => unreadable(name, error),
+                    None => Error::new(ErrorKind::Media, "the base64 text broke off").with_source(error),
+                })?;
+                *left -= count as u64;
+                Ok(Some(pool.lend(block, count)))
             }
         }
     }
@@ -210,6 +250,36 @@ mod tests {
     }
 
     #[test]
+    fn every_source_can_be_sent_as_it_is() {
+        for len in [33, 34, 35, BLOCK_INPUT, 3 * BLOCK_INPUT + 2] {
+            let bytes = png(len);
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&bytes).unwrap();
+            let encoded = base64_simd::STANDARD.encode_to_string(&bytes);
+            for image in [
+                polysight_core::Image::from_bytes(bytes.clone()).unwrap(),
+                polysight_core::Image::from_file(file.path()).unwrap(),
+                polysight_core::Image::from_base64(encoded.clone()).unwrap(),
+            ] {
+                let body = WireBody::new(vec![Segment::Raw(image.source().clone())]);
+                assert_eq!(body.len(), len as u64);
+                assert_eq!(body.to_vec().unwrap(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn several_media_can_stand_in_one_string() {
+        let image = |len| polysight_core::Image::from_bytes(png(len)).unwrap();
+        let (first, second) = (image(33), image(40));
+        let sources = [first.source(), second.source()];
+        let body = JsonBody::object(|root| root.base64_list("url", "data:,", &sources)).unwrap();
+        let encoded = [33, 40].map(|len| base64_simd::STANDARD.encode_to_string(png(len))).join(",");
+        let expected = format!(r#"{{"url":"data:,{encoded}"}}"#);
+        assert_eq!((body.len(), body.to_vec().unwrap()), (expected.len() as u64, expected.into_bytes()));
+    }
+
+    #[test]
     fn a_file_that_shrank_is_an_error_and_not_a_short_body() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&png(5_000)).unwrap();
@@ -223,6 +293,6 @@ mod tests {
     #[test]
     fn a_block_is_as_large_as_its_encoded_input() {
         assert_eq!(BLOCK_INPUT % 3, 0);
-        assert_eq!(base64_simd::STANDARD.encoded_length(BLOCK_INPUT), super::super::pool::BLOCK_OUTPUT);
+        assert_eq!(base64_simd::STANDARD.encoded_length(BLOCK_INPUT), BLOCK_OUTPUT);
     }
 }

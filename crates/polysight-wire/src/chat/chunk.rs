@@ -41,7 +41,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
     pub fn new(vendor: Arc<V>, provider: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(polysight_core::FinishKind::Other, "");
         let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
-        end.request_id = plan.request.request_id.clone().or_else(|| head.request_id().map(str::to_owned));
+        end.request_id = head.request_id().map(str::to_owned).or_else(|| plan.request.request_id.clone());
         end.rate_limits = head.rate_limits();
         end.adjustments = plan.adjustments.clone();
         Self {

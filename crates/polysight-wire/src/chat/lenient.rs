@@ -11,15 +11,18 @@ use serde::{Deserialize, Deserializer};
 
 /// Text: a string, a number as text, or the joined text of a list of parts; `None` for anything else.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Text<'a>(pub(crate) Option<Cow<'a, str>>);
+pub struct Text<'a>(pub Option<Cow<'a, str>>);
 
 impl Text<'_> {
-    pub(crate) fn as_str(&self) -> Option<&str> {
+    /// The text as it came, which may be empty.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
     /// The text, if there is any.
-    pub(crate) fn non_empty(self) -> Option<String> {
+    #[must_use]
+    pub fn non_empty(self) -> Option<String> {
         self.0.filter(|text| !text.is_empty()).map(Cow::into_owned)
     }
 }
@@ -97,10 +100,12 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 /// A whole number: a number, or a number as text; `None` for anything else.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-pub(crate) struct Whole(pub(crate) Option<i64>);
+pub struct Whole(pub Option<i64>);
 
 impl Whole {
-    pub(crate) fn count(self) -> Option<u64> {
+    /// The number, unless it is negative.
+    #[must_use]
+    pub fn count(self) -> Option<u64> {
         self.0.and_then(|number| u64::try_from(number).ok())
     }
 }
@@ -157,7 +162,7 @@ impl<'de> Visitor<'de> for WholeVisitor {
 
 /// The first element of a list, read without keeping the list; `None` for an empty list and for anything else.
 #[derive(Debug, Clone)]
-pub(crate) struct First<T>(pub(crate) Option<T>);
+pub struct First<T>(pub Option<T>);
 
 impl<T> Default for First<T> {
     fn default() -> Self {
@@ -218,7 +223,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
 
 /// An object, or nothing when something else stands in its place.
 #[derive(Debug, Clone)]
-pub(crate) struct Maybe<T>(pub(crate) Option<T>);
+pub struct Maybe<T>(pub Option<T>);
 
 impl<T> Default for Maybe<T> {
     fn default() -> Self {
@@ -277,7 +282,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeVisitor<T> {
 
 /// Every element of a list as `T`; empty for anything else.
 #[derive(Debug, Clone)]
-pub(crate) struct List<T>(pub(crate) Vec<T>);
+pub struct List<T>(pub Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {

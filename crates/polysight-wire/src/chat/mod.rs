@@ -5,7 +5,7 @@
 
 mod chunk;
 mod failure;
-mod lenient;
+pub mod lenient;
 pub mod request;
 mod response;
 mod think;

@@ -19,21 +19,30 @@ pub struct MessageShape {
     pub image_data_uri: bool,
     /// Videos inside the request as data URIs (true) or as bare base64 (false).
     pub video_data_uri: bool,
+    /// Whether a video's fps stands inside `video_url` (true) or beside it (false).
+    pub fps_inside: bool,
     /// How lists of frames are written.
     pub frames: FramesShape,
     /// Whether reasoning of earlier turns is sent back.
     pub replay_reasoning: bool,
+    /// Whether reasoning is sent back while the model's tool calls are being answered.
+    pub replay_in_tool_loop: bool,
+    /// Whether `fps` and pixel budgets are written at all.
+    pub part_hints: bool,
 }
 
 impl MessageShape {
-    /// Data URIs throughout, no lists of frames, no reasoning sent back.
+    /// Data URIs throughout, hints beside their media, no lists of frames, no reasoning sent back.
     #[must_use]
     pub fn new() -> Self {
         Self {
             image_data_uri: true,
             video_data_uri: true,
+            fps_inside: false,
             frames: FramesShape::None,
             replay_reasoning: false,
+            replay_in_tool_loop: false,
+            part_hints: true,
         }
     }
 
@@ -51,6 +60,13 @@ impl MessageShape {
         self
     }
 
+    /// Puts a video's fps inside `video_url`.
+    #[must_use]
+    pub fn with_fps_inside(mut self, inside: bool) -> Self {
+        self.fps_inside = inside;
+        self
+    }
+
     /// Sets the form of lists of frames.
     #[must_use]
     pub fn with_frames(mut self, frames: FramesShape) -> Self {
@@ -62,6 +78,20 @@ impl MessageShape {
     #[must_use]
     pub fn with_replay_reasoning(mut self, replay: bool) -> Self {
         self.replay_reasoning = replay;
+        self
+    }
+
+    /// Sends reasoning back while the model's tool calls are being answered.
+    #[must_use]
+    pub fn with_replay_in_tool_loop(mut self, replay: bool) -> Self {
+        self.replay_in_tool_loop = replay;
+        self
+    }
+
+    /// Says whether `fps` and pixel budgets are written at all.
+    #[must_use]
+    pub fn with_part_hints(mut self, hints: bool) -> Self {
+        self.part_hints = hints;
         self
     }
 }
@@ -80,18 +110,31 @@ pub enum FramesShape {
     None,
     /// `{"type": "video", "video": [url, ..], "fps": n}`.
     VideoArray,
+    /// `{"type": "video_url", "video_url": {"url": "data:video/jpeg;base64,F1,F2,.."}}`: JPEG frames inside the request.
+    JpegDataUri,
 }
 
 /// Writes `messages`.
 pub fn messages(root: &mut Object<'_>, request: &ChatRequest, shape: &MessageShape) {
+    let loop_start = tool_loop_start(request);
     root.array("messages", |list| {
-        for message in &request.messages {
+        for (index, message) in request.messages.iter().enumerate() {
+            let replay = shape.replay_reasoning || (shape.replay_in_tool_loop && index >= loop_start);
             match message.role {
                 Role::Tool => tool_results(list, message),
-                _ => list.object(|fields| write_message(fields, message, shape)),
+                _ => list.object(|fields| write_message(fields, message, shape, replay)),
             }
         }
     });
+}
+
+/// Index of the first message of the turn in which the model's tool calls are being answered; the number of messages
+/// when the last one is no tool result.
+#[must_use]
+pub fn tool_loop_start(request: &ChatRequest) -> usize {
+    let is_open = request.messages.last().is_some_and(|message| message.role == Role::Tool);
+    let asked = request.messages.iter().rposition(|message| message.role == Role::User);
+    if is_open { asked.map_or(0, |place| place + 1) } else { request.messages.len() }
 }
 
 /// One message on the wire for each result.
@@ -107,9 +150,9 @@ fn tool_results(list: &mut Array<'_>, message: &Message) {
     }
 }
 
-fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShape) {
+fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShape, replay: bool) {
     fields.field("role", message.role.name());
-    if message.role == Role::Assistant && shape.replay_reasoning {
+    if message.role == Role::Assistant && replay {
         let reasoning: String = message.parts.iter().filter_map(reasoning_of).collect();
         fields.optional("reasoning_content", Some(reasoning).filter(|text| !text.is_empty()));
     }
@@ -188,8 +231,10 @@ fn write_image(fields: &mut Object<'_>, image: &Image, shape: &MessageShape) {
         media(inner, "url", image.source(), shape.image_data_uri, image_type(image));
         inner.optional("detail", image.detail().map(<&str>::from));
     });
-    fields.optional("min_pixels", image.min_pixels());
-    fields.optional("max_pixels", image.max_pixels());
+    if shape.part_hints {
+        fields.optional("min_pixels", image.min_pixels());
+        fields.optional("max_pixels", image.max_pixels());
+    }
 }
 
 fn write_video(fields: &mut Object<'_>, video: &Video, shape: &MessageShape) {
@@ -197,7 +242,15 @@ fn write_video(fields: &mut Object<'_>, video: &Video, shape: &MessageShape) {
         VideoSource::Whole(source) => {
             fields.field("type", "video_url");
             let media_type = video.info().map_or(VideoFormat::Mp4, |info| info.format).media_type();
-            fields.object("video_url", |inner| media(inner, "url", source, shape.video_data_uri, media_type));
+            fields.object("video_url", |inner| {
+                media(inner, "url", source, shape.video_data_uri, media_type);
+                inner.optional("fps", video.fps().filter(|_| shape.fps_inside && shape.part_hints));
+            });
+        }
+        VideoSource::Frames(frames) if shape.frames == FramesShape::JpegDataUri => {
+            fields.field("type", "video_url");
+            let sources: Vec<&MediaSource> = frames.iter().map(Image::source).collect();
+            fields.object("video_url", |inner| inner.base64_list("url", "data:video/jpeg;base64,", &sources));
         }
         VideoSource::Frames(frames) => {
             fields.field("type", "video");
@@ -209,10 +262,12 @@ fn write_video(fields: &mut Object<'_>, video: &Video, shape: &MessageShape) {
         }
         _ => {}
     }
-    fields.optional("fps", video.fps());
-    fields.optional("min_pixels", video.min_pixels());
-    fields.optional("max_pixels", video.max_pixels());
-    fields.optional("total_pixels", video.total_pixels());
+    if shape.part_hints {
+        fields.optional("fps", video.fps().filter(|_| !shape.fps_inside));
+        fields.optional("min_pixels", video.min_pixels());
+        fields.optional("max_pixels", video.max_pixels());
+        fields.optional("total_pixels", video.total_pixels());
+    }
 }
 
 fn write_frame(list: &mut Array<'_>, frame: &Image, shape: &MessageShape) {

@@ -61,8 +61,8 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     response.request_id = envelope
         .request_id
         .non_empty()
-        .or_else(|| plan.request.request_id.clone())
-        .or_else(|| head.request_id().map(str::to_owned));
+        .or_else(|| head.request_id().map(str::to_owned))
+        .or_else(|| plan.request.request_id.clone());
     response.rate_limits = head.rate_limits();
     response.created = envelope.created.count();
     response.adjustments = plan.adjustments.clone();

@@ -1,0 +1,136 @@
+//! What is odd about this vendor's wire, each oddity a function of its own.
+//!
+//! Oddities that are numbers stand in the catalogues, those of a deployment in `deployment.rs`, and codes in
+//! `errors.rs`. Read 2026-11-21.
+
+use polysight_core::catalog::{GreedyForm, ThinkingMode};
+use polysight_core::plan::Draft;
+use polysight_core::{ChatRequest, FinishKind, ModelCard, Plan, SafetyLabel, SafetyRole, Sampling, Thinking};
+use polysight_wire::body::Object;
+use polysight_wire::chat::{self, SafetyFields, request};
+use serde_json::{Map, Value, json};
+
+use crate::deployment::{CHAT_TEMPLATE_KWARGS, Deployment, MAX_COMPLETION_TOKENS, SwitchForm};
+use crate::extras::VENDOR;
+
+/// The factor against repetition is `penalty_score` here, 1 to 2 and 1 for none; the chat reference also lists a
+/// `repetition_penalty` without range or meaning, which the vendor's SDK does not know.
+/// Source: chat reference of 2026-05-08, recorded bodies of the Python SDK.
+pub(crate) fn write_sampling(
+    root: &mut Object<'_>,
+    sampling: Sampling,
+    greedy_temperature: f64,
+    deployment: &Deployment,
+) {
+    match sampling {
+        Sampling::Greedy => root.field("temperature", &greedy_temperature),
+        Sampling::Random(mut random) => {
+            let repetition = random.repetition_penalty.take();
+            request::sampling(root, &Sampling::Random(random), GreedyForm::Temperature);
+            root.optional(deployment.repetition, repetition);
+        }
+        _ => {}
+    }
+}
+
+/// Temperature 0 stood outside the documented range (0, 1] for years, and was seen to be taken in August 2026; who must
+/// serve an older back end sends a small number instead.
+/// Source: chat references of 2024 to 2026, a public script's notes.
+pub(crate) fn say_greedy(draft: &mut Draft, greedy_temperature: f64) {
+    let Sampling::Random(random) = &mut draft.request.sampling else { return };
+    if random.temperature != Some(0.0) || greedy_temperature == 0.0 {
+        return;
+    }
+    if draft.findings.lossless("temperature", format!("temperature 0 sent as {greedy_temperature}")) {
+        random.temperature = Some(greedy_temperature);
+    } else {
+        let fix = "ask for greedy sampling";
+        draft.findings.violate(
+            "temperature",
+            "temperature is 0",
+            format!("{greedy_temperature} or more"),
+            fix,
+        );
+    }
+}
+
+/// `max_tokens` of a model that reasons limits the answer alone in one vendor page and reasoning with it in another;
+/// `max_completion_tokens` limits both in all of them, and that is what the request means.
+/// Source: chat reference of 2026-05-08, model list of 2026-09-16.
+pub(crate) fn write_limit(root: &mut Object<'_>, plan: &Plan, deployment: &Deployment) {
+    // Both at once only when the caller names the other one as an extra.
+    let is_extra =
+        plan.request.extras.get(VENDOR).is_some_and(|extras| extras.contains_key(MAX_COMPLETION_TOKENS));
+    let may_reason = plan.card.known && plan.card.thinking.mode != Some(ThinkingMode::None);
+    let name = if may_reason && !is_extra { deployment.reasoning_limit } else { "max_tokens" };
+    root.optional(name, plan.request.max_tokens);
+}
+
+/// Reasoning is switched by `enable_thinking`: at the vendor a field, on self-hosted servers an argument of the chat
+/// template. A model that never reasons is not told to stop.
+/// Source: thinking guide of 2026-05-27, FastDeploy and vLLM documentation.
+pub(crate) fn write_thinking(root: &mut Object<'_>, plan: &Plan, deployment: &Deployment) {
+    let switch = switch_of(&plan.request, &plan.card);
+    match deployment.switch {
+        SwitchForm::Field => root.optional("enable_thinking", switch),
+        SwitchForm::Template { mode } => {
+            let mut arguments = template_arguments(&plan.request).cloned().unwrap_or_default();
+            if let Some(on) = switch {
+                arguments.insert("enable_thinking".to_owned(), on.into());
+                if mode {
+                    let word = if on { "open" } else { "close" };
+                    arguments.insert("options".to_owned(), json!({"thinking_mode": word}));
+                }
+            }
+            root.optional(CHAT_TEMPLATE_KWARGS, Some(arguments).filter(|arguments| !arguments.is_empty()));
+        }
+    }
+    match plan.request.thinking {
+        Thinking::Budget(tokens) => root.field(deployment.budget, &tokens),
+        Thinking::Effort(effort) => root.field("reasoning_effort", effort.name()),
+        _ => {}
+    }
+}
+
+fn switch_of(request: &ChatRequest, card: &ModelCard) -> Option<bool> {
+    match request.thinking {
+        Thinking::On | Thinking::Budget(_) => Some(true),
+        Thinking::Off if card.thinking.mode != Some(ThinkingMode::None) => Some(false),
+        _ => None,
+    }
+}
+
+/// The caller's own arguments of the chat template.
+pub(crate) fn template_arguments(request: &ChatRequest) -> Option<&Map<String, Value>> {
+    request.extras.get(VENDOR)?.get(CHAT_TEMPLATE_KWARGS)?.as_object()
+}
+
+/// Older models end with `normal`, and FastDeploy with `recover_stop` an answer that it lost a part of.
+/// Source: the vendor's SDK types, FastDeploy's token processor.
+pub(crate) fn finish_kind(raw: &str) -> FinishKind {
+    match raw {
+        "normal" => FinishKind::Stop,
+        "recover_stop" => FinishKind::Failed,
+        other => chat::finish_kind(other),
+    }
+}
+
+/// `flag` grows with severity, 0 is safe; `ban_round` is the turn that it is about, -1 the current question.
+/// Source: the vendor's SDK types.
+pub(crate) fn safety(fields: &SafetyFields<'_>) -> Vec<SafetyLabel> {
+    let Some(flag) = fields.flag.filter(|flag| *flag != 0) else { return Vec::new() };
+    let role = match fields.ban_round {
+        Some(-1) => SafetyRole::User,
+        Some(_) => SafetyRole::History,
+        None => SafetyRole::Unknown,
+    };
+    let mut label = SafetyLabel::new(role, Some(flag));
+    label.turn = fields.ban_round;
+    vec![label]
+}
+
+/// Flag 1 may go on, 2 ends the dialogue but may be shown, 3 must not be shown, and 4 takes back what was shown.
+/// Source: the vendor's SDK types.
+pub(crate) fn withdraws(fields: &SafetyFields<'_>) -> bool {
+    matches!(fields.flag, Some(3 | 4))
+}

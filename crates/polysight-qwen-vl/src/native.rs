@@ -1,0 +1,512 @@
+//! The vendor's own protocol: another envelope around the same messages and parameters.
+//!
+//! Content is a list of objects with one key each, out and in. Streams tell a frame's HTTP status in a comment, write
+//! `"null"` as text until the answer is done, count usage up from frame to frame, and end without a mark. Source: the
+//! vendor's DashScope API page, its SDKs, and recorded traffic; read 2026-11-21.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polysight_core::media::VideoSource;
+use polysight_core::{
+    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, Part, Partial,
+    Plan, ProviderId, RawReply, Result, RetryAdvice, Role, StreamEnd, StreamEvent, TokenDetails, ToolCall,
+    ToolCallDelta, Usage, Video, VideoFormat,
+};
+use polysight_wire::body::{Array, Object};
+use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole};
+use polysight_wire::chat::{self, FailureSource, decode_failure, request};
+use polysight_wire::sse::{SseEvent, SseItem};
+use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::deployment::Deployment;
+use crate::dialect::QwenReplies;
+use crate::quirks;
+use crate::tokens::Resized;
+
+/// Writes the request; whether it streams is said by a header, and by wanting pieces instead of all text so far.
+pub(crate) fn body(plan: &Plan, mode: Mode, deployment: &Deployment) -> Result<WireBody> {
+    let request = &plan.request;
+    let extensions = quirks::extension_fields(request, &plan.card, deployment);
+    JsonBody::object(|root| {
+        root.field("model", plan.model());
+        root.object("parameters", |parameters| {
+            parameters.field("result_format", "message");
+            if mode == Mode::Stream {
+                parameters.field("incremental_output", &true);
+            }
+            request::sampling(parameters, &request.sampling, plan.card.sampling.greedy);
+            parameters.optional(quirks::limit_field(plan.model(), deployment), request.max_tokens);
+            request::stop(parameters, request);
+            parameters.optional("seed", request.seed);
+            request::response_format(parameters, request);
+            request::tools(parameters, request);
+            request::extras(parameters, Some(&extensions));
+        });
+        root.object("input", |input| input.array("messages", |list| write_messages(list, plan)));
+    })
+}
+
+fn write_messages(list: &mut Array<'_>, plan: &Plan) {
+    let always = quirks::preserves_thinking(&plan.request);
+    let loop_start = request::tool_loop_start(&plan.request);
+    for (index, message) in plan.request.messages.iter().enumerate() {
+        match message.role {
+            Role::Tool => write_results(list, message),
+            _ => list.object(|fields| write_message(fields, message, always || index >= loop_start)),
+        }
+    }
+}
+
+fn write_results(list: &mut Array<'_>, message: &Message) {
+    for part in &message.parts {
+        if let Part::ToolResult(result) = part {
+            list.object(|fields| {
+                fields.field("role", Role::Tool.name());
+                fields.field("tool_call_id", &result.call_id);
+                fields.array("content", |parts| parts.object(|part| part.field("text", &result.content)));
+            });
+        }
+    }
+}
+
+fn write_message(fields: &mut Object<'_>, message: &Message, replay: bool) {
+    fields.field("role", message.role.name());
+    if replay {
+        let thoughts = message.parts.iter().filter_map(|part| match part {
+            Part::Reasoning(text) => Some(text.as_str()),
+            _ => None,
+        });
+        fields.optional(
+            "reasoning_content",
+            Some(thoughts.collect::<String>()).filter(|text| !text.is_empty()),
+        );
+    }
+    fields.array("content", |parts| message.parts.iter().for_each(|part| write_part(parts, part)));
+    if message.parts.iter().any(|part| matches!(part, Part::ToolCall(_))) {
+        fields.array("tool_calls", |calls| message.parts.iter().for_each(|part| write_call(calls, part)));
+    }
+}
+
+fn write_part(parts: &mut Array<'_>, part: &Part) {
+    match part {
+        Part::Text(text) => parts.object(|fields| fields.field("text", text)),
+        Part::Image(image) => parts.object(|fields| {
+            request::media(fields, "image", image.source(), true, request::image_type(image));
+            fields.optional("min_pixels", image.min_pixels());
+            fields.optional("max_pixels", image.max_pixels());
+        }),
+        Part::Video(video) => parts.object(|fields| write_video(fields, video)),
+        _ => {}
+    }
+}
+
+fn write_video(fields: &mut Object<'_>, video: &Video) {
+    match video.source() {
+        VideoSource::Whole(source) => {
+            let media_type = video.info().map_or(VideoFormat::Mp4, |info| info.format).media_type();
+            request::media(fields, "video", source, true, media_type);
+        }
+        VideoSource::Frames(frames) => {
+            fields.array("video", |list| frames.iter().for_each(|frame| write_frame(list, frame)));
+        }
+        _ => {}
+    }
+    fields.optional("fps", video.fps());
+    fields.optional("max_frames", video.max_frames());
+    fields.optional("min_pixels", video.min_pixels());
+    fields.optional("max_pixels", video.max_pixels());
+    fields.optional("total_pixels", video.total_pixels());
+}
+
+fn write_frame(list: &mut Array<'_>, frame: &Image) {
+    match frame.source() {
+        MediaSource::Url(url) => list.value(url.as_str()),
+        source => list.base64(&request::prefix(true, request::image_type(frame)), source),
+    }
+}
+
+fn write_call(calls: &mut Array<'_>, part: &Part) {
+    if let Part::ToolCall(call) = part {
+        calls.object(|fields| {
+            fields.field("id", &call.id);
+            fields.field("type", "function");
+            fields.object("function", |function| {
+                function.field("name", &call.name);
+                function.field("arguments", &call.arguments);
+            });
+        });
+    }
+}
+
+/// A whole reply or one frame of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    output: Maybe<Output<'a>>,
+    usage: Maybe<UsageWire>,
+    #[serde(borrow)]
+    request_id: Text<'a>,
+    #[serde(borrow)]
+    code: Text<'a>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Output<'a> {
+    #[serde(borrow)]
+    choices: First<Choice<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: Maybe<Answer<'a>>,
+    #[serde(borrow)]
+    finish_reason: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    content: Text<'a>,
+    #[serde(borrow)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    tool_calls: List<Call<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Call<'a> {
+    index: Whole,
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    function: Maybe<Function<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    arguments: Text<'a>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct UsageWire {
+    input_tokens: Whole,
+    output_tokens: Whole,
+    total_tokens: Whole,
+    image_tokens: Whole,
+    video_tokens: Whole,
+    #[serde(deserialize_with = "details")]
+    input_tokens_details: DetailsWire,
+    #[serde(deserialize_with = "details")]
+    output_tokens_details: DetailsWire,
+    #[serde(deserialize_with = "details")]
+    prompt_tokens_details: DetailsWire,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct DetailsWire {
+    text_tokens: Whole,
+    image_tokens: Whole,
+    video_tokens: Whole,
+    cached_tokens: Whole,
+    reasoning_tokens: Whole,
+}
+
+fn details<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DetailsWire, D::Error> {
+    Maybe::<DetailsWire>::deserialize(deserializer).map(|found| found.0.unwrap_or_default())
+}
+
+impl UsageWire {
+    fn usage(self) -> Usage {
+        let (input, output) =
+            (self.input_tokens.count().unwrap_or(0), self.output_tokens.count().unwrap_or(0));
+        let mut usage = Usage::new(input, output, self.total_tokens.count().unwrap_or(input + output));
+        let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
+        let mut details = TokenDetails::default();
+        details.cached = self.prompt_tokens_details.cached_tokens.count().or(prompt.cached_tokens.count());
+        details.text = prompt.text_tokens.count();
+        details.image = prompt.image_tokens.count().or(self.image_tokens.count());
+        details.video = prompt.video_tokens.count().or(self.video_tokens.count());
+        details.reasoning = answer.reasoning_tokens.count();
+        usage.details = details;
+        usage
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// A code means failure, whatever else is there and whatever the status says.
+    fn is_failure(&self) -> bool {
+        let code = self.code.as_str().is_some_and(|code| !matches!(code, "" | "0" | "200"));
+        code || self.error.is_some_and(|error| error.get() != "null")
+    }
+
+    fn choice(self) -> Option<Choice<'a>> {
+        self.output.0?.choices.0
+    }
+}
+
+impl Choice<'_> {
+    fn finish(&self) -> Option<FinishReason> {
+        let raw = self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
+        Some(FinishReason::new(chat::finish_kind(raw), raw))
+    }
+}
+
+/// Reads a plain reply of status 2xx.
+pub(crate) fn decode(
+    replies: &QwenReplies,
+    provider: &ProviderId,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+) -> Result<ChatResponse> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+        Error::new(ErrorKind::Protocol, "the reply is no JSON of the native protocol")
+            .with_status(head.status)
+            .with_vendor_message(String::from_utf8_lossy(body.get(..400).unwrap_or(body)))
+            .with_source(error)
+    })?;
+    if envelope.is_failure() {
+        return Err(decode_failure(replies, FailureSource::Body, head, body));
+    }
+    let usage = envelope.usage.0.map(UsageWire::usage);
+    let request_id = envelope.request_id.clone().non_empty().or_else(|| head.request_id().map(str::to_owned));
+    let named = |error: Error| match &request_id {
+        Some(id) => error.with_request_id(id),
+        None => error,
+    };
+    let Some(choice) = envelope.choice() else {
+        let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
+        return Err(named(error));
+    };
+    let finish = choice.finish();
+    let answer = choice.message.0.unwrap_or_default();
+    let (text, reasoning) = (
+        answer.content.non_empty().unwrap_or_default(),
+        answer.reasoning_content.non_empty().unwrap_or_default(),
+    );
+    let Some(finish) = finish else {
+        let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
+        return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));
+    };
+    let mut response = ChatResponse::new(&provider.name, plan.model(), finish);
+    response.text = text;
+    response.reasoning = reasoning;
+    response.tool_calls = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
+    response.usage = usage;
+    response.request_id = request_id;
+    response.rate_limits = head.rate_limits();
+    response.adjustments = plan.adjustments.clone();
+    response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
+    response.settle(plan.request.max_tokens.is_some())
+}
+
+fn tool_call(call: Call<'_>) -> Option<ToolCall> {
+    let function = call.function.0?;
+    let arguments = function.arguments.non_empty().unwrap_or_default();
+    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+}
+
+/// Reads the event stream of the native protocol.
+pub(crate) struct NativeStreamDecoder {
+    replies: Arc<QwenReplies>,
+    head: ReplyHead,
+    /// Status of the frame that is being read, from the comment before its data.
+    status: Option<u16>,
+    limited: bool,
+    seen_any: bool,
+    end: StreamEnd,
+    finish: Option<FinishReason>,
+    raw: Option<Vec<Bytes>>,
+}
+
+impl fmt::Debug for NativeStreamDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
+    }
+}
+
+impl NativeStreamDecoder {
+    pub(crate) fn new(
+        replies: Arc<QwenReplies>,
+        provider: &ProviderId,
+        plan: &Plan,
+        head: &ReplyHead,
+    ) -> Self {
+        let no_finish = FinishReason::new(FinishKind::Other, "");
+        let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
+        end.request_id = head.request_id().map(str::to_owned);
+        end.rate_limits = head.rate_limits();
+        end.adjustments = plan.adjustments.clone();
+        Self {
+            replies,
+            head: head.clone(),
+            status: None,
+            limited: plan.request.max_tokens.is_some(),
+            seen_any: false,
+            end,
+            finish: None,
+            raw: plan.request.keep_raw.then(Vec::new),
+        }
+    }
+
+    /// Old servers wrote no blank line between frames, so that one event may hold the data of several.
+    fn read_event(&mut self, event: SseEvent<'_>, events: &mut Events) -> Result<Progress> {
+        let data = event.data.trim_ascii();
+        if data.is_empty() {
+            return Ok(Progress::None);
+        }
+        if data.starts_with(b"[DONE]") {
+            return Ok(Progress::Done);
+        }
+        for frame in serde_json::Deserializer::from_slice(data).into_iter::<&RawValue>() {
+            let text = frame.map_err(garbled)?.get();
+            let envelope: Envelope<'_> = serde_json::from_str(text).map_err(garbled)?;
+            let is_error = event.name == Some(b"error") && envelope.output.0.is_none();
+            if is_error || envelope.is_failure() {
+                return Err(self.failure(text.as_bytes()));
+            }
+            self.seen_any = true;
+            if let Some(raw) = &mut self.raw {
+                raw.push(Bytes::copy_from_slice(text.as_bytes()));
+            }
+            self.read_frame(envelope, events);
+        }
+        self.status = None;
+        Ok(Progress::Piece)
+    }
+
+    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
+        if let Some(id) = envelope.request_id.clone().non_empty() {
+            self.end.request_id = Some(id);
+        }
+        if let Some(usage) = envelope.usage.0 {
+            self.end.usage = Some(usage.usage());
+        }
+        let Some(choice) = envelope.choice() else { return };
+        if let Some(finish) = choice.finish() {
+            self.finish = Some(finish);
+        }
+        let Some(answer) = choice.message.0 else { return };
+        events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
+        events.extend(answer.content.non_empty().map(StreamEvent::Text));
+        let calls = answer.tool_calls.0.into_iter().enumerate();
+        events.extend(calls.map(|(place, call)| StreamEvent::ToolCall(call_delta(place, call))));
+    }
+
+    /// An error frame comes under HTTP 200; its own status stands in the comment before it.
+    fn failure(&self, data: &[u8]) -> Error {
+        match self.status {
+            Some(status) => {
+                let head = ReplyHead::new(status, self.head.headers.clone());
+                decode_failure(&*self.replies, FailureSource::Body, &head, data)
+            }
+            None => decode_failure(&*self.replies, FailureSource::Stream, &self.head, data),
+        }
+    }
+}
+
+/// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
+fn garbled(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of the native protocol")
+        .with_retry(RetryAdvice::After(None))
+        .with_source(error)
+}
+
+fn call_delta(place: usize, call: Call<'_>) -> ToolCallDelta {
+    let index = call.index.count().and_then(|index| usize::try_from(index).ok()).unwrap_or(place);
+    let function = call.function.0.unwrap_or_default();
+    let arguments = function.arguments.non_empty().unwrap_or_default();
+    ToolCallDelta::new(index, call.id.non_empty(), function.name.non_empty(), arguments)
+}
+
+fn status_of(comment: &[u8]) -> Option<u16> {
+    std::str::from_utf8(comment.strip_prefix(b"HTTP_STATUS/")?).ok()?.trim().parse().ok()
+}
+
+impl StreamDecoder for NativeStreamDecoder {
+    fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
+        match item {
+            SseItem::Comment(comment) => {
+                self.status = status_of(comment).or(self.status);
+                Ok(Progress::None)
+            }
+            SseItem::Event(event) => self.read_event(event, events),
+            SseItem::Stray(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
+                _ => Ok(Progress::None),
+            },
+            _ => Ok(Progress::None),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
+        let Some(finish) = self.finish.take() else {
+            let message = if self.seen_any {
+                "the stream ended before the answer did"
+            } else {
+                "the stream ended without a single event"
+            };
+            let error = Error::new(ErrorKind::Interrupted, message);
+            return Err(match &self.end.request_id {
+                Some(id) => error.with_request_id(id),
+                None => error,
+            });
+        };
+        let mut end = self.end.clone();
+        end.finish = finish;
+        end.raw = self.raw.take().map(RawReply::new);
+        end.settle(self.limited)
+    }
+}
+
+/// The sizes to which the vendor scaled the request's pictures, in their order; empty unless the request asked for
+/// [`image_sizes`](crate::QwenVlExtras::image_sizes) and for its [raw reply](polysight_core::ChatRequest::keep_raw).
+#[must_use]
+pub fn image_sizes(response: &ChatResponse) -> Vec<Resized> {
+    let sizes = content_values(response, "image_hw").into_iter().next_back();
+    let sizes: Vec<(u32, u32)> =
+        sizes.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    sizes.into_iter().map(|(height, width)| Resized { width, height }).collect()
+}
+
+/// What an OCR model gave besides text, as the vendor shapes it: `{"kv_result": {..}}` or `{"words_info": [..]}`. `None`
+/// unless the request asked for an [OCR task](crate::QwenVlExtras::ocr) that gives such, and for its
+/// [raw reply](polysight_core::ChatRequest::keep_raw).
+#[must_use]
+pub fn ocr_result(response: &ChatResponse) -> Option<Value> {
+    content_values(response, "ocr_result").pop()
+}
+
+fn content_values(response: &ChatResponse, key: &str) -> Vec<Value> {
+    let frames = response.raw.iter().flat_map(RawReply::frames);
+    let frames = frames.filter_map(|frame| serde_json::from_slice::<Value>(frame).ok());
+    let mut found = Vec::new();
+    for frame in frames {
+        let parts = frame.pointer("/output/choices/0/message/content").and_then(Value::as_array);
+        found.extend(parts.into_iter().flatten().filter_map(|part| part.get(key).cloned()));
+    }
+    found
+}

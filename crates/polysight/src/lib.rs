@@ -13,6 +13,10 @@ mod sight;
 #[cfg(feature = "config")]
 pub use config::{ProviderConfig, RoleConfig};
 pub use polysight_core::*;
+#[cfg(feature = "ernie")]
+pub use polysight_ernie as ernie;
+#[cfg(feature = "qwen-vl")]
+pub use polysight_qwen_vl as qwen_vl;
 #[cfg(feature = "config")]
 pub use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport};
 #[cfg(feature = "zhipu")]

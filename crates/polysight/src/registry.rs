@@ -49,6 +49,14 @@ impl Registry {
         let registry = registry.with_backend("zhipu", |options, settings| {
             Ok(Arc::new(polysight_zhipu::Zhipu::new(options, &settings)?))
         });
+        #[cfg(feature = "qwen-vl")]
+        let registry = registry.with_backend("qwen-vl", |options, settings| {
+            Ok(Arc::new(polysight_qwen_vl::QwenVl::new(options, &settings)?))
+        });
+        #[cfg(feature = "ernie")]
+        let registry = registry.with_backend("ernie", |options, settings| {
+            Ok(Arc::new(polysight_ernie::Ernie::new(options, &settings)?))
+        });
         registry
     }
 
@@ -116,5 +124,26 @@ impl Default for Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.ids()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_backend_is_no_feature_that_is_off() {
+        let registry = Registry::new();
+        assert!(registry.missing("acme").contains("unknown backend `acme`"));
+        assert!(registry.missing("zipu").contains("did you mean `zhipu`?"));
+    }
+
+    #[cfg(not(feature = "ernie"))]
+    #[test]
+    fn a_vendor_whose_feature_is_off_is_named_with_its_feature() {
+        let text = "[providers.a]\nbackend = \"ernie\"\n[roles.default]\n";
+        let error = crate::Polysight::from_toml(text).unwrap_err().to_string();
+        assert!(error.contains("providers.a.backend"), "{error}");
+        assert!(error.contains("enable the cargo feature `ernie` of polysight"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use polysight_core::{ApiKey, Error, ErrorKind, Result, VisionProvider};
+use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
 use polysight_wire::{ProviderOptions, Transport};
 use toml::{Table, Value};
 
@@ -114,6 +114,17 @@ impl Polysight {
             return Err(self.config.place.error("roles", unknown("role", name, &known)));
         };
         Ok(RoleProvider::new(name, self.provider(&entry.provider)?, entry.defaults.clone()))
+    }
+
+    /// Holds one request against every role that is ready to answer, sending nothing: who would take it, with which
+    /// changes, at what cost.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role), for the first role that cannot be made ready.
+    pub fn plan_all(&self, request: &ChatRequest) -> Result<Portability> {
+        let names: Vec<&str> = self.role_names().collect();
+        let roles = names.iter().map(|name| self.role(name)).collect::<Result<Vec<_>>>()?;
+        Ok(plan_all(request, names.into_iter().zip(&roles)))
     }
 
     /// The provider of this name. It is made once; roles of the same provider share its connections.

@@ -1,6 +1,6 @@
 //! What an answer says: the facts of what arrived, and never a claim to have understood a picture.
 
-use crate::chat::message::{Message, Part, Role, Source};
+use crate::chat::message::{Frames, Message, Part, Role, Source};
 use crate::json::Json;
 use crate::media::{Content, Medium, Picture, Video};
 
@@ -10,13 +10,20 @@ pub(crate) struct Facts<'r> {
     /// Characters of all system messages, where there are any.
     system: Option<usize>,
     pictures: Vec<Source<'r>>,
-    videos: Vec<Source<'r>>,
+    videos: Vec<Film<'r>>,
     documents: Vec<Source<'r>>,
     user_turns: usize,
     /// Results of the tool calls that the last messages bring.
     results: Vec<String>,
     /// Text of the last user message.
     pub(crate) question: String,
+}
+
+/// A video, as one file or as frames.
+#[derive(Debug)]
+enum Film<'r> {
+    File(Source<'r>),
+    Frames(Frames<'r>),
 }
 
 impl<'r> Facts<'r> {
@@ -34,10 +41,11 @@ impl<'r> Facts<'r> {
                 messages,
                 |part| if let Part::Picture(source) = part { Some(source) } else { None },
             ),
-            videos: sources(
-                messages,
-                |part| if let Part::Video(source) = part { Some(source) } else { None },
-            ),
+            videos: sources(messages, |part| match part {
+                Part::Video(source) => Some(Film::File(source)),
+                Part::Frames(frames) => Some(Film::Frames(frames)),
+                _ => None,
+            }),
             documents: sources(
                 messages,
                 |part| {
@@ -62,7 +70,7 @@ impl<'r> Facts<'r> {
             self.system.map(|count| format!("System: instructions of {}.", plural(count, "character"))),
         );
         lines.extend(numbered("Picture", self.pictures.iter().map(describe)));
-        lines.extend(numbered("Video", self.videos.iter().map(describe)));
+        lines.extend(self.videos.iter().enumerate().flat_map(|(index, film)| describe_film(index + 1, film)));
         lines.extend(numbered("Document", self.documents.iter().map(describe)));
         if self.user_turns > 1 {
             lines.push(self.turns());
@@ -83,7 +91,7 @@ impl<'r> Facts<'r> {
         Json::object([])
             .with("system_characters", self.system)
             .with("pictures", Some(all(&self.pictures)))
-            .with("videos", Some(all(&self.videos)))
+            .with("videos", Some(self.videos.iter().map(film_facts).collect::<Vec<_>>()))
             .with("documents", Some(all(&self.documents)))
             .with("user_turns", Some(self.user_turns))
             .with("tool_results", self.brings_results().then_some(results))
@@ -113,7 +121,7 @@ impl<'r> Facts<'r> {
     }
 }
 
-fn sources<'r>(messages: &[Message<'r>], pick: impl Fn(Part<'r>) -> Option<Source<'r>>) -> Vec<Source<'r>> {
+fn sources<'r, T>(messages: &[Message<'r>], pick: impl Fn(Part<'r>) -> Option<T>) -> Vec<T> {
     messages.iter().flat_map(|message| message.parts.iter().copied()).filter_map(pick).collect()
 }
 
@@ -140,6 +148,19 @@ fn describe(source: &Source<'_>) -> String {
     }
 }
 
+/// One line for a file; for frames one for the list and one for each.
+fn describe_film(number: usize, film: &Film<'_>) -> Vec<String> {
+    match film {
+        Film::File(source) => vec![format!("Video {number}: {}", describe(source))],
+        Film::Frames(frames) => {
+            let name = format!("Video {number}, frame");
+            let each = numbered(&name, frames.sources().flatten().map(|source| describe(&source)));
+            let list = format!("Video {number}: {}.", plural(frames.len(), "frame"));
+            std::iter::once(list).chain(each).collect()
+        }
+    }
+}
+
 fn describe_picture(picture: &Picture) -> String {
     let colour = mean_colour(picture).map(|colour| format!("mean colour {colour}, ")).unwrap_or_default();
     format!("{}, {}x{} px, {colour}", picture.format, picture.width, picture.height)
@@ -156,6 +177,16 @@ fn facts(source: &Source<'_>) -> Json {
     match source {
         Source::Link(url) => Json::object([("url", Json::from(*url)), ("fetched", false.into())]),
         Source::Inline(medium) => inline_facts(medium),
+    }
+}
+
+fn film_facts(film: &Film<'_>) -> Json {
+    match film {
+        Film::File(source) => facts(source),
+        Film::Frames(frames) => {
+            let list: Vec<Json> = frames.sources().flatten().map(|source| facts(&source)).collect();
+            Json::object([("frames", list.into())])
+        }
     }
 }
 

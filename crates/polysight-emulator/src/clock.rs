@@ -21,6 +21,29 @@ pub(crate) fn beijing_stamp(unix_seconds: u64) -> String {
     )
 }
 
+/// `yyyy-mm-ddThh:mm:ssZ`.
+pub(crate) fn utc(unix_seconds: u64) -> String {
+    let moment = Moment::of(unix_seconds);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second
+    )
+}
+
+/// Seconds since the Unix epoch of a time in the form that [`utc`] writes.
+pub(crate) fn from_utc(text: &str) -> Option<u64> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let number = |from: usize, to: usize| digits.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    // Years from March, as in the other direction.
+    let shifted_year = if month > 2 { year } else { year.checked_sub(1)? };
+    let shifted_month = (month + 9) % 12;
+    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400;
+    let days = (days + (153 * shifted_month + 2) / 5 + day).checked_sub(719_469)?;
+    let seconds = days * 86_400 + number(8, 10)? * 3600 + number(10, 12)? * 60 + number(12, 14)?;
+    (utc(seconds) == text).then_some(seconds)
+}
+
 /// The form of the `Date` header.
 pub(crate) fn http_date(unix_seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -79,6 +102,17 @@ mod tests {
     fn spells_beijing_time_across_a_date_line() {
         assert_eq!(beijing_stamp(1_791_482_096), "20261009015456");
         assert_eq!(beijing_stamp(1_709_164_800 + 16 * 3600), "20240301000000");
+    }
+
+    #[test]
+    fn reads_the_times_that_it_writes() {
+        for seconds in [0, 951_782_400, 1_709_164_800, 1_760_000_000, 1_791_482_096, 4_102_444_799] {
+            assert_eq!(from_utc(&utc(seconds)), Some(seconds));
+        }
+        assert_eq!(from_utc("2025-10-09T08:53:20Z"), Some(1_760_000_000));
+        for text in ["", "2025-10-09 08:53:20Z", "2025-02-30T00:00:00Z", "2025-13-01T00:00:00Z"] {
+            assert_eq!(from_utc(text), None, "{text}");
+        }
     }
 
     #[test]

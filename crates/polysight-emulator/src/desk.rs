@@ -1,15 +1,18 @@
 //! From a request to a reply: finds the vendor, takes the faults, records what came.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::emulator::Surface;
 use crate::faults::{Fault, replies};
-use crate::intake::{Intake, take_in};
+use crate::intake::{Intake, take_in, take_in_form};
+use crate::models::Quota;
+use crate::quota::{Exceeded, Left, Place};
 use crate::record::RecordedRequest;
 use crate::route::{self, NoRoute, Route};
 use crate::server::{Head, Reply};
 use crate::state::{Seat, State};
-use crate::{gateway, zhipu};
+use crate::{dashscope, gateway, qianfan, zhipu};
 
 /// Header in which a client may name faults.
 const FAULT_HEADER: &str = "x-polysight-fault";
@@ -20,7 +23,44 @@ pub(crate) struct Order {
     pub(crate) route: Route,
     pub(crate) faults: Vec<Fault>,
     pub(crate) seat: Seat,
+    /// The place under the quota of its model, once it has one.
+    place: OnceLock<Place>,
     pub(crate) state: Arc<State>,
+}
+
+impl Order {
+    /// Lets the request in under the quota of its model, if quotas are in force.
+    pub(crate) fn admit(
+        &self,
+        account: &str,
+        model: &str,
+        quota: Quota,
+        prompt: u64,
+    ) -> Result<Option<Left>, Exceeded> {
+        if !self.state.settings.quotas {
+            return Ok(None);
+        }
+        let name = format!("{} {model} {account}", self.route.surface.name());
+        let (place, left) = self.state.meters.admit(&name, quota, prompt, Instant::now())?;
+        let _ = self.place.set(place);
+        Ok(Some(left))
+    }
+
+    /// Charges the tokens of the answer.
+    pub(crate) fn charge(&self, tokens: u64) {
+        if let Some(place) = self.place.get() {
+            place.charge(tokens);
+        }
+    }
+
+    pub(crate) fn has(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+
+    /// Whether more requests are in flight than are allowed.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.state.settings.max_in_flight.is_some_and(|allowed| self.seat.taken > allowed)
+    }
 }
 
 /// A request that is turned away by its head.
@@ -36,7 +76,8 @@ pub(crate) fn order(head: Head, state: &Arc<State>) -> Result<Order, Box<Decline
         .and_then(|route| faults(&head, &route, state).map(|faults| (route, faults)));
     match outcome {
         Ok((route, faults)) => {
-            Ok(Order { head, route, faults, seat: state.take_seat(), state: Arc::clone(state) })
+            let (seat, place, state) = (state.take_seat(), OnceLock::new(), Arc::clone(state));
+            Ok(Order { head, route, faults, seat, place, state })
         }
         Err(reply) => {
             note(&head, &[], state);
@@ -48,7 +89,8 @@ pub(crate) fn order(head: Head, state: &Arc<State>) -> Result<Order, Box<Decline
 fn turn_away(reason: NoRoute) -> Reply {
     match reason {
         NoRoute::UnknownPath => Reply::plain(404, "404 page not found\n"),
-        NoRoute::OnlyFor(method) => {
+        NoRoute::OnlyFor(Surface::Qianfan, method) => qianfan::wrong_method().with_header("allow", method),
+        NoRoute::OnlyFor(_, method) => {
             Reply::plain(405, "405 method not allowed\n").with_header("allow", method)
         }
     }
@@ -78,15 +120,18 @@ pub(crate) async fn serve(order: &Arc<Order>, body: Vec<u8>) -> Reply {
     let reply = tokio::task::spawn_blocking(move || {
         let intake = note(&work.head, &body, &work.state);
         drop(body);
-        answer(&work, &intake)
+        answer(&work, intake)
     });
     reply.await.unwrap_or_else(|_| Reply::plain(500, "the emulator failed; please report it\n"))
 }
 
-fn answer(order: &Order, intake: &Intake) -> Reply {
+fn answer(order: &Order, intake: Intake) -> Reply {
     let mut reply = match order.route.surface {
-        Surface::Zhipu => zhipu::answer(order, intake),
-        Surface::Gateway => gateway::answer(order, intake),
+        Surface::Zhipu => zhipu::answer(order, &intake),
+        Surface::Gateway => gateway::answer(order, &intake),
+        Surface::DashScopeCompatible | Surface::DashScopeNative => dashscope::answer(order, intake),
+        Surface::Qianfan => qianfan::answer(order, &intake),
+        Surface::QianfanIam => qianfan::iam::answer(order),
     };
     replies::damage(&mut reply, &order.faults);
     reply
@@ -94,7 +139,9 @@ fn answer(order: &Order, intake: &Intake) -> Reply {
 
 /// Records a request, with as much of its body as there is.
 pub(crate) fn note(head: &Head, body: &[u8], state: &State) -> Intake {
-    let intake = take_in(body);
+    let content_type = head.headers.get("content-type").unwrap_or_default();
+    let form = content_type.trim_start().to_ascii_lowercase().starts_with("multipart/");
+    let intake = if form { take_in_form(content_type, body) } else { take_in(body) };
     state.record(RecordedRequest::new(head, body.len(), &intake));
     intake
 }

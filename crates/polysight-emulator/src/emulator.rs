@@ -21,19 +21,38 @@ use crate::state::{Settings, State};
 pub enum Surface {
     /// Zhipu's own, `/api/paas/v4`.
     Zhipu,
-    /// An OpenAI-compatible gateway to the same models, `/v1`.
+    /// Alibaba's OpenAI-compatible mode, `/compatible-mode/v1`.
+    DashScopeCompatible,
+    /// Alibaba's own, `/api/v1`.
+    DashScopeNative,
+    /// Baidu's, `/v2`.
+    Qianfan,
+    /// An OpenAI-compatible gateway to models of all three, `/v1`.
     Gateway,
+    /// Where Baidu's short-lived keys come from. It has no prefix: its one path is `/v1/BCE-BEARER/token`.
+    QianfanIam,
 }
 
 impl Surface {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Zhipu, Self::Gateway];
+    pub const ALL: &'static [Self] = &[
+        Self::Zhipu,
+        Self::DashScopeCompatible,
+        Self::DashScopeNative,
+        Self::Qianfan,
+        Self::Gateway,
+        Self::QianfanIam,
+    ];
 
     /// What the paths of this interface begin with, without a slash at the end.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Zhipu => "/api/paas/v4",
+            Self::DashScopeCompatible => "/compatible-mode/v1",
+            Self::DashScopeNative => "/api/v1",
+            Self::Qianfan => "/v2",
             Self::Gateway => "/v1",
+            Self::QianfanIam => "",
         }
     }
 
@@ -41,7 +60,11 @@ impl Surface {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Zhipu => "zhipu",
+            Self::DashScopeCompatible => "dashscope-compatible",
+            Self::DashScopeNative => "dashscope-native",
+            Self::Qianfan => "qianfan",
             Self::Gateway => "gateway",
+            Self::QianfanIam => "qianfan-iam",
         }
     }
 }
@@ -155,13 +178,15 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Accepts this key, `id.secret`, and with it no key that was not given. May be called for several. Signed tokens (JWT) are
-    /// verified only against keys given here.
+    /// Accepts this key, and with it no key that was not given, of whatever vendor. May be called for several. Its form tells
+    /// the vendor: `id.secret` is Zhipu's, `sk-..` Alibaba's, `bce-v3/../..` Baidu's; the gateway takes all of them. Zhipu's
+    /// signed tokens (JWT) are verified only against keys given here.
     pub fn key(self, key: &str) -> Self {
         self.add_key(key, false)
     }
 
-    /// Accepts this key, whose account has no money: models that cost something answer with code 1113.
+    /// Accepts this key, whose account has no money: models that cost something answer with `1113`, `Arrearage` or
+    /// `account_overdue`.
     pub fn key_without_balance(self, key: &str) -> Self {
         self.add_key(key, true)
     }
@@ -195,15 +220,41 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Refuses more chat requests at once with code 1302. No limit by default.
+    /// Refuses more chat requests at once, with code 1302 or its like. No limit by default.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.settings.max_in_flight = Some(requests);
         self
     }
 
-    /// Refuses requests that hold this text with code 1301, as the content audit does. May be called for several.
+    /// Refuses requests that hold this text, as the vendor's content audit does. May be called for several.
     pub fn forbidden_text(mut self, text: impl Into<String>) -> Self {
         self.settings.forbidden.push(text.into());
+        self
+    }
+
+    /// Holds each key to the quotas of [`models`](crate::models): requests and tokens in any minute, requests at once. Off by
+    /// default.
+    pub fn quotas(mut self, quotas: bool) -> Self {
+        self.settings.quotas = quotas;
+        self
+    }
+
+    /// Issues Baidu's short-lived keys for signatures with this access key and secret key, and for no other. May be called
+    /// for several. Without any there is nothing to verify a signature with: only its shape and time are checked.
+    pub fn iam(mut self, access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        self.settings.iam.push((access_key.into(), secret_key.into()));
+        self
+    }
+
+    /// Ends the life of Baidu's short-lived keys after this time, whatever they say of themselves.
+    pub fn iam_keys_live(mut self, time: Duration) -> Self {
+        self.settings.iam_life = Some(time);
+        self
+    }
+
+    /// How long Alibaba's upload tickets and the uploaded files live. 300 s and 48 h by default.
+    pub fn uploads_live(mut self, ticket: Duration, file: Duration) -> Self {
+        self.settings.upload_life = (ticket, file);
         self
     }
 
@@ -217,14 +268,17 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// When the port cannot be had, or a key is not of the form `id.secret`.
+    /// When the port cannot be had, or a key has the form of none of the vendors.
     pub async fn start(self) -> io::Result<Emulator> {
         if self.bad_key {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a key must have the form id.secret"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a key must have the form id.secret, sk-.. or bce-v3/../..",
+            ));
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State::new(self.settings));
+        let state = Arc::new(State::new(self.settings, address));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&state)));
         Ok(Emulator { address, shared: Shared(state), server })
     }

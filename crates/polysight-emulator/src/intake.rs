@@ -7,8 +7,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::form::Form;
 use crate::json::Json;
-use crate::media::Medium;
+use crate::media::{Medium, Origin};
 
 /// Keys whose strings may be inline media.
 const MEDIA_KEYS: [&str; 6] = ["url", "image_url", "video_url", "file_data", "image", "video"];
@@ -23,9 +24,20 @@ pub(crate) struct Intake {
     /// `None` where the body is not JSON.
     pub(crate) json: Option<Json>,
     pub(crate) media: Vec<Medium>,
+    /// The fields of a body that is a form; its file is the first of the media.
+    pub(crate) form: Option<Form>,
 }
 
-/// Reads a body and measures its media.
+/// Reads a form and measures its file.
+pub(crate) fn take_in_form(content_type: &str, body: &[u8]) -> Intake {
+    let Some((form, file)) = Form::parse(content_type, body) else {
+        return Intake { json: None, media: Vec::new(), form: None };
+    };
+    let media = file.map(|bytes| Medium::measure(bytes, Origin::Upload)).into_iter().collect();
+    Intake { json: None, media, form: Some(form) }
+}
+
+/// Reads a JSON body and measures its media.
 pub(crate) fn take_in(body: &[u8]) -> Intake {
     let mut media = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -33,7 +45,7 @@ pub(crate) fn take_in(body: &[u8]) -> Intake {
         .deserialize(&mut reader)
         .and_then(|json| reader.end().map(|()| json))
         .ok();
-    Intake { json, media }
+    Intake { json, media, form: None }
 }
 
 struct Seed<'m> {
@@ -47,8 +59,8 @@ impl Seed<'_> {
             return Json::from(text);
         }
         match decode(text) {
-            Inline::Decoded(bytes) => {
-                self.media.push(Medium::measure(&bytes));
+            Inline::Decoded(bytes, origin) => {
+                self.media.push(Medium::measure(&bytes, origin));
                 Json::Media(self.media.len() - 1)
             }
             Inline::Broken if text.len() > 2 * KEPT_OF_BROKEN => {
@@ -61,22 +73,24 @@ impl Seed<'_> {
 }
 
 enum Inline {
-    Decoded(Vec<u8>),
+    Decoded(Vec<u8>, Origin),
     Broken,
     Link,
 }
 
 fn decode(text: &str) -> Inline {
-    let encoded = match text.strip_prefix("data:") {
+    let (encoded, origin) = match text.strip_prefix("data:") {
         Some(uri) => match uri.split_once(";base64,") {
-            Some((_, encoded)) => encoded,
+            Some((mime, encoded)) => {
+                (encoded, Origin::DataUri { mime: mime.to_ascii_lowercase(), length: text.len() })
+            }
             None => return Inline::Broken,
         },
         None if text.contains("://") || text.is_empty() || looks_like_a_path(text) => return Inline::Link,
-        None => text,
+        None => (text, Origin::Base64),
     };
     match base64_simd::STANDARD.decode_to_vec(encoded) {
-        Ok(bytes) if !bytes.is_empty() => Inline::Decoded(bytes),
+        Ok(bytes) if !bytes.is_empty() => Inline::Decoded(bytes, origin),
         _ => Inline::Broken,
     }
 }

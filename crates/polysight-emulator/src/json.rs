@@ -182,6 +182,13 @@ impl From<f64> for Json {
     }
 }
 
+impl<T: Into<Self>> From<Option<T>> for Json {
+    /// An absent value as null.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
 impl From<Vec<Self>> for Json {
     fn from(items: Vec<Self>) -> Self {
         Self::List(items)

@@ -1,4 +1,4 @@
-//! API keys of the form `id.secret`, and the tokens signed with them.
+//! API keys in the forms of the vendors, and the tokens signed with those of Zhipu.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,20 +9,38 @@ use crate::json::Json;
 /// A key that the emulator knows.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Key {
-    pub(crate) id: String,
-    secret: String,
+    text: String,
     /// Authenticates, but its account has no money.
     pub(crate) broke: bool,
 }
 
 impl Key {
-    /// Splits `id.secret`; `None` unless there is exactly one dot with visible ASCII on both sides.
+    /// A key in the form of one of the vendors: `id.secret`, `sk-..` or `bce-v3/../..`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.split_once('.')?;
-        let well_formed = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
-        let proper = well_formed(id) && well_formed(secret) && !secret.contains('.');
-        proper.then(|| Self { id: id.to_owned(), secret: secret.to_owned(), broke: false })
+        let proper = pair(text).is_some() || is_dashscope_key(text) || is_qianfan_key(text);
+        proper.then(|| Self { text: text.to_owned(), broke: false })
     }
+}
+
+/// Splits Zhipu's `id.secret`; `None` unless there is exactly one dot with visible ASCII on both sides.
+fn pair(text: &str) -> Option<(&str, &str)> {
+    let (id, secret) = text.split_once('.')?;
+    (is_graphic(id) && is_graphic(secret) && !secret.contains('.')).then_some((id, secret))
+}
+
+/// Whether a key has Alibaba's form, `sk-..`.
+pub(crate) fn is_dashscope_key(text: &str) -> bool {
+    text.strip_prefix("sk-").is_some_and(is_graphic)
+}
+
+/// Whether a key has Baidu's form, `bce-v3/../..`.
+pub(crate) fn is_qianfan_key(text: &str) -> bool {
+    let rest = text.strip_prefix("bce-v3/").and_then(|rest| rest.split_once('/'));
+    rest.is_some_and(|(id, secret)| is_graphic(id) && is_graphic(secret) && !secret.contains('/'))
+}
+
+fn is_graphic(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What the `Authorization` header is worth.
@@ -47,31 +65,32 @@ pub(crate) fn judge(header: Option<&str>, keys: &[Key], now_millis: u64) -> Verd
     if credential.split('.').count() == 3 {
         return judge_token(credential, keys, now_millis);
     }
-    match Key::parse(credential) {
-        Some(key) if keys.is_empty() => Verdict::Accepted { id: key.id, broke: false },
-        Some(key) => keys
-            .iter()
-            .find(|known| known.id == key.id && known.secret == key.secret)
-            .map_or(Verdict::Refused, accepted),
+    match pair(credential) {
+        Some((id, _)) => match known(credential, keys) {
+            Some(broke) => Verdict::Accepted { id: id.to_owned(), broke },
+            None => Verdict::Refused,
+        },
         None => Verdict::Refused,
     }
 }
 
-/// Judges a plain bearer token, as OpenAI-like gateways do: any token where no keys are known.
-pub(crate) fn judge_bearer(header: Option<&str>, keys: &[Key]) -> Verdict {
+/// Whether the account of a key is without money; `None` where the key is not accepted.
+fn known(credential: &str, keys: &[Key]) -> Option<bool> {
+    if keys.is_empty() {
+        return Some(false);
+    }
+    keys.iter().find(|key| key.text == credential).map(|key| key.broke)
+}
+
+/// Judges a bearer token: any well-formed one where no keys are known.
+pub(crate) fn judge_bearer(header: Option<&str>, keys: &[Key], well_formed: fn(&str) -> bool) -> Verdict {
     let Some(token) = header.and_then(bearer).filter(|text| !text.is_empty()) else {
         return Verdict::Missing;
     };
-    if keys.is_empty() {
-        return Verdict::Accepted { id: token.to_owned(), broke: false };
+    match known(token, keys).filter(|_| well_formed(token)) {
+        Some(broke) => Verdict::Accepted { id: token.to_owned(), broke },
+        None => Verdict::Refused,
     }
-    keys.iter()
-        .find(|known| token.split_once('.') == Some((known.id.as_str(), known.secret.as_str())))
-        .map_or(Verdict::Refused, accepted)
-}
-
-fn accepted(key: &Key) -> Verdict {
-    Verdict::Accepted { id: key.id.clone(), broke: key.broke }
 }
 
 /// The credential without its scheme.
@@ -79,7 +98,8 @@ pub(crate) fn bare(header: &str) -> &str {
     bearer(header).unwrap_or(header)
 }
 
-fn bearer(header: &str) -> Option<&str> {
+/// The token of a `Bearer` header.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
     let (scheme, rest) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
 }
@@ -87,12 +107,14 @@ fn bearer(header: &str) -> Option<&str> {
 /// A token in three parts: HS256 over the first two, times in milliseconds (RFC 7519 would have seconds).
 fn judge_token(token: &str, keys: &[Key], now_millis: u64) -> Verdict {
     let Some((id, expiry)) = claims(token) else { return Verdict::Refused };
-    let known = keys.iter().find(|key| key.id == id);
-    let verdict = match known {
-        Some(key) if is_signed_by(token, &key.secret) => accepted(key),
-        None if keys.is_empty() => Verdict::Accepted { id, broke: false },
+    let known =
+        keys.iter().find_map(|key| Some((pair(&key.text).filter(|(known, _)| *known == id)?.1, key.broke)));
+    let broke = match known {
+        Some((secret, broke)) if is_signed_by(token, secret) => broke,
+        None if keys.is_empty() => false,
         _ => return Verdict::Refused,
     };
+    let verdict = Verdict::Accepted { id, broke };
     if expiry > now_millis as f64 { verdict } else { Verdict::Expired }
 }
 
@@ -157,6 +179,23 @@ mod tests {
         }
         assert_eq!(judge(None, &[], 0), Verdict::Missing);
         assert_eq!(judge(Some("Bearer "), &[], 0), Verdict::Missing);
+    }
+
+    #[test]
+    fn tells_the_forms_of_the_vendors_apart() {
+        for (text, dashscope, qianfan) in [
+            ("sk-abc", true, false),
+            ("sk-", false, false),
+            ("bce-v3/ALTAK-a/0f", false, true),
+            ("bce-v3/ALTAK-a/", false, false),
+            ("bce-v3/a/b/c", false, false),
+            ("id.secret", false, false),
+        ] {
+            assert_eq!((is_dashscope_key(text), is_qianfan_key(text)), (dashscope, qianfan), "{text}");
+        }
+        assert!(
+            Key::parse("sk-abc").is_some() && Key::parse("bce-v3/a/b").is_some() && Key::parse("x").is_none()
+        );
     }
 
     #[test]

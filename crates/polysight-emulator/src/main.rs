@@ -14,10 +14,12 @@ Usage: polysight-emulator [OPTIONS]
 
 Options:
   --port N           port on 127.0.0.1 (default: a free one)
-  --key ID.SECRET    accept this key and no other; may be repeated (default: any well-formed key)
+  --key KEY          accept this key and no other; may be repeated (default: any well-formed key)
   --legacy           Zhipu replies in the shape of 2024
   --pace MS          pause before every delta of a stream
   --async-polls N    polls that find an asynchronous task unfinished (default: 1)
+  --quotas           hold each key to the quotas of its models
+  --iam AK:SK        issue Baidu's short-lived keys for this pair and no other; may be repeated
   --faults           list what the header x-polysight-fault may hold
   --help, --version
 ";
@@ -56,6 +58,12 @@ fn arguments() -> Result<Option<EmulatorBuilder>, lexopt::Error> {
             Long("legacy") => builder.legacy_shape(true),
             Long("pace") => builder.pace(Duration::from_millis(parser.value()?.parse()?)),
             Long("async-polls") => builder.async_polls(parser.value()?.parse()?),
+            Long("quotas") => builder.quotas(true),
+            Long("iam") => {
+                let pair = parser.value()?.string()?;
+                let (access_key, secret_key) = pair.split_once(':').ok_or("--iam takes AK:SK")?;
+                builder.iam(access_key, secret_key)
+            }
             Long("faults") => return Ok(inform(&fault_list())),
             Short('h') | Long("help") => return Ok(inform(USAGE)),
             Short('V') | Long("version") => {

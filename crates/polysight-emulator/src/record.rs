@@ -19,13 +19,15 @@ pub struct RecordedRequest {
     pub method: String,
     /// Path without query.
     pub path: String,
+    /// What follows the `?`, as it was sent.
+    pub query: String,
     /// Headers in order of arrival, names in lower case. Credentials are replaced by `Bearer sha256:...`.
     pub headers: Vec<(String, String)>,
     /// Length of the body in bytes, as far as it was read.
     pub body_bytes: usize,
     /// The body, where it is JSON. Media stand in it as `sha256:... N bytes`.
     pub body: Option<Value>,
-    /// Inline media in order of arrival.
+    /// Inline media in order of arrival; of a form, its file.
     pub media: Vec<RecordedMedia>,
 }
 
@@ -37,7 +39,7 @@ pub struct RecordedMedia {
     pub sha256: String,
     /// Decoded length in bytes.
     pub bytes: usize,
-    /// `PNG`, `JPEG`, `WebP`, `GIF`, `BMP`, `MP4`, `MOV`, `Matroska`, `WebM`, `AVI`; `None` for other bytes.
+    /// `PNG`, `JPEG`, `WebP`, `GIF`, `BMP`, `TIFF`, `HEIC`, `MP4`, `MOV`, `Matroska`, `WebM`, `AVI`; `None` for other bytes.
     pub format: Option<&'static str>,
     /// Pixels; `None` for what is not a picture.
     pub width: Option<u32>,
@@ -58,6 +60,7 @@ impl RecordedRequest {
             received: Instant::now(),
             method: head.method.clone(),
             path: head.path.clone(),
+            query: head.query.clone(),
             headers: head
                 .headers
                 .0

@@ -12,55 +12,77 @@ pub(crate) struct Route {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     Chat,
+    /// DashScope's path for models that take text alone.
+    TextChat,
     AsyncChat,
     AsyncResult(String),
     Models,
+    /// A ticket for an upload.
+    UploadPolicy,
+    /// The upload itself.
+    Upload,
+    /// A short-lived key for a signature.
+    Token,
 }
 
 /// Why there is no route.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum NoRoute {
     UnknownPath,
-    /// The path exists, for this method.
-    OnlyFor(&'static str),
+    /// The path exists on this surface, for this method.
+    OnlyFor(Surface, &'static str),
 }
+
+/// Where files are posted to, as tickets say.
+pub(crate) const UPLOAD_PATH: &str = "/dashscope-upload";
 
 impl Action {
     fn method(&self) -> &'static str {
         match self {
-            Self::Chat | Self::AsyncChat => "POST",
-            Self::AsyncResult(_) | Self::Models => "GET",
+            Self::Chat | Self::TextChat | Self::AsyncChat | Self::Upload => "POST",
+            Self::AsyncResult(_) | Self::Models | Self::UploadPolicy | Self::Token => "GET",
         }
     }
 
     /// Faults are for requests that ask for an answer.
     pub(crate) fn is_chat(&self) -> bool {
-        matches!(self, Self::Chat | Self::AsyncChat)
+        matches!(self, Self::Chat | Self::TextChat | Self::AsyncChat)
     }
 }
 
 pub(crate) fn find(method: &str, path: &str) -> Result<Route, NoRoute> {
     let route = by_path(path).ok_or(NoRoute::UnknownPath)?;
     let expected = route.action.method();
-    if method == expected { Ok(route) } else { Err(NoRoute::OnlyFor(expected)) }
+    if method == expected { Ok(route) } else { Err(NoRoute::OnlyFor(route.surface, expected)) }
 }
 
 fn by_path(path: &str) -> Option<Route> {
-    for surface in Surface::ALL.iter().copied() {
-        let Some(rest) = path.strip_prefix(surface.prefix()) else { continue };
-        let action = match (surface, rest) {
-            (_, "/chat/completions") => Action::Chat,
-            (_, "/models") => Action::Models,
-            (Surface::Zhipu, "/async/chat/completions") => Action::AsyncChat,
-            (Surface::Zhipu, _) => {
-                let id = rest.strip_prefix("/async-result/")?;
-                (!id.is_empty() && !id.contains('/')).then(|| Action::AsyncResult(id.to_owned()))?
-            }
-            _ => return None,
-        };
-        return Some(Route { surface, action });
+    if path.trim_end_matches('/') == UPLOAD_PATH {
+        return Some(Route { surface: Surface::DashScopeNative, action: Action::Upload });
     }
-    None
+    Surface::ALL.iter().copied().find_map(|surface| {
+        let action = action(surface, path.strip_prefix(surface.prefix())?)?;
+        Some(Route { surface, action })
+    })
+}
+
+fn action(surface: Surface, rest: &str) -> Option<Action> {
+    match (surface, rest) {
+        (Surface::DashScopeNative, "/services/aigc/multimodal-generation/generation") => Some(Action::Chat),
+        (Surface::DashScopeNative, "/services/aigc/text-generation/generation") => Some(Action::TextChat),
+        (Surface::DashScopeNative, "/uploads") => Some(Action::UploadPolicy),
+        (Surface::DashScopeNative, "/models") => Some(Action::Models),
+        (Surface::QianfanIam, "/v1/BCE-BEARER/token") => Some(Action::Token),
+        (Surface::DashScopeNative | Surface::QianfanIam, _) => None,
+        (_, "/chat/completions") => Some(Action::Chat),
+        (_, "/models") => Some(Action::Models),
+        (Surface::Zhipu, "/async/chat/completions") => Some(Action::AsyncChat),
+        (Surface::Zhipu, _) => {
+            let id = rest.strip_prefix("/async-result/")?;
+            (!id.is_empty() && !id.contains('/')).then(|| Action::AsyncResult(id.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -72,14 +94,23 @@ mod tests {
         let route = |method, path| find(method, path).map(|route| (route.surface, route.action));
         assert_eq!(route("POST", "/api/paas/v4/chat/completions"), Ok((Surface::Zhipu, Action::Chat)));
         assert_eq!(route("POST", "/v1/chat/completions"), Ok((Surface::Gateway, Action::Chat)));
+        assert_eq!(route("POST", "/v2/chat/completions"), Ok((Surface::Qianfan, Action::Chat)));
+        assert_eq!(route("GET", "/v1/BCE-BEARER/token"), Ok((Surface::QianfanIam, Action::Token)));
+        assert_eq!(route("GET", "/api/v1/uploads"), Ok((Surface::DashScopeNative, Action::UploadPolicy)));
+        assert_eq!(
+            route("POST", "/compatible-mode/v1/chat/completions"),
+            Ok((Surface::DashScopeCompatible, Action::Chat))
+        );
         assert_eq!(
             route("GET", "/api/paas/v4/async-result/12"),
             Ok((Surface::Zhipu, Action::AsyncResult("12".into())))
         );
-        assert_eq!(route("GET", "/v1/chat/completions"), Err(NoRoute::OnlyFor("POST")));
+        assert_eq!(route("GET", "/v1/chat/completions"), Err(NoRoute::OnlyFor(Surface::Gateway, "POST")));
         for path in [
             "/",
             "/chat/completions",
+            "/models",
+            "/api/v1/chat/completions",
             "/v1/async/chat/completions",
             "/api/paas/v4/async-result/",
             "/v1/models/",

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -14,6 +15,8 @@ use crate::clock;
 use crate::faults::Fault;
 use crate::json::Json;
 use crate::keys::Key;
+use crate::media::Medium;
+use crate::quota::Meters;
 use crate::record::RecordedRequest;
 
 /// How the emulator was told to behave.
@@ -26,6 +29,12 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) forbidden: Vec<String>,
     pub(crate) kept_requests: usize,
+    pub(crate) quotas: bool,
+    /// Baidu's access keys with their secrets.
+    pub(crate) iam: Vec<(String, String)>,
+    pub(crate) iam_life: Option<Duration>,
+    /// Of tickets and of files.
+    pub(crate) upload_life: (Duration, Duration),
 }
 
 impl Default for Settings {
@@ -38,12 +47,20 @@ impl Default for Settings {
             max_in_flight: None,
             forbidden: Vec::new(),
             kept_requests: 10_000,
+            quotas: false,
+            iam: Vec::new(),
+            iam_life: None,
+            upload_life: (Duration::from_secs(300), Duration::from_secs(48 * 3600)),
         }
     }
 }
 
 /// Results of asynchronous requests that are kept for polling.
 const KEPT_TASKS: usize = 1000;
+/// Short-lived keys that are remembered.
+const KEPT_IAM_KEYS: usize = 10_000;
+/// Uploaded files that are remembered: what was measured of them, not their bytes.
+const KEPT_UPLOADS: usize = 1000;
 
 pub(crate) struct State {
     pub(crate) settings: Settings,
@@ -52,6 +69,10 @@ pub(crate) struct State {
     script: Mutex<VecDeque<Vec<Fault>>>,
     requests: Mutex<VecDeque<RecordedRequest>>,
     tasks: Mutex<VecDeque<Task>>,
+    iam_keys: Mutex<VecDeque<IamKey>>,
+    uploads: Mutex<VecDeque<Upload>>,
+    pub(crate) meters: Meters,
+    pub(crate) address: SocketAddr,
     in_flight: AtomicUsize,
     counter: AtomicU64,
     random: RandomState,
@@ -68,6 +89,21 @@ pub(crate) struct Task {
     pub(crate) result: Json,
 }
 
+/// A short-lived key of Baidu's.
+#[derive(Clone, Debug)]
+pub(crate) struct IamKey {
+    pub(crate) text: String,
+    pub(crate) expires: Instant,
+}
+
+/// A file that was uploaded to Alibaba's store.
+#[derive(Clone, Debug)]
+pub(crate) struct Upload {
+    pub(crate) name: String,
+    pub(crate) medium: Medium,
+    pub(crate) expires: Instant,
+}
+
 /// A place among the requests in flight, given back when dropped.
 pub(crate) struct Seat {
     state: Arc<State>,
@@ -82,7 +118,7 @@ impl Drop for Seat {
 }
 
 impl State {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, address: SocketAddr) -> Self {
         let workers = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
         Self {
             settings,
@@ -90,6 +126,10 @@ impl State {
             script: Mutex::default(),
             requests: Mutex::default(),
             tasks: Mutex::default(),
+            iam_keys: Mutex::default(),
+            uploads: Mutex::default(),
+            meters: Meters::default(),
+            address,
             in_flight: AtomicUsize::new(0),
             counter: AtomicU64::new(0),
             random: RandomState::new(),
@@ -133,6 +173,51 @@ impl State {
         let before = task.clone();
         task.polls_left = task.polls_left.saturating_sub(1);
         Some(before)
+    }
+
+    pub(crate) fn add_iam_key(&self, key: IamKey) {
+        keep(&mut lock(&self.iam_keys), key, KEPT_IAM_KEYS);
+    }
+
+    /// Whether a short-lived key is still good; `None` where it was never issued here.
+    pub(crate) fn iam_key(&self, text: &str) -> Option<bool> {
+        let keys = lock(&self.iam_keys);
+        keys.iter().find(|key| key.text == text).map(|key| Instant::now() < key.expires)
+    }
+
+    /// Keeps a file; `false` where there is one of this name.
+    pub(crate) fn add_upload(&self, upload: Upload) -> bool {
+        let mut uploads = lock(&self.uploads);
+        uploads.retain(|known| Instant::now() < known.expires);
+        let fresh = uploads.iter().all(|known| known.name != upload.name);
+        if fresh {
+            keep(&mut uploads, upload, KEPT_UPLOADS);
+        }
+        fresh
+    }
+
+    pub(crate) fn upload(&self, name: &str) -> Option<Medium> {
+        let uploads = lock(&self.uploads);
+        let found = uploads.iter().find(|upload| upload.name == name && Instant::now() < upload.expires)?;
+        Some(found.medium.clone())
+    }
+
+    /// Signs a text so that this emulator, and no other, knows it again.
+    pub(crate) fn seal(&self, text: &str) -> String {
+        let sealed = |salt: u8| {
+            let mut hasher = self.random.build_hasher();
+            hasher.write_u8(salt);
+            hasher.write(text.as_bytes());
+            hasher.finish()
+        };
+        format!("{:016x}{:016x}", sealed(1), sealed(2))
+    }
+
+    /// A fresh id in the form of a UUID.
+    pub(crate) fn uuid(&self) -> String {
+        let hex = format!("{:016x}{:016x}", self.random_number(), self.random_number());
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 
     /// A fresh id: Beijing time and 16 hex digits, or 19 decimal digits in the legacy shape.

@@ -25,7 +25,25 @@ fn names_every_surface() {
 
 #[test]
 fn no_model_stands_twice() {
-    for (index, model) in models::zhipu().iter().enumerate() {
-        assert!(models::zhipu()[index + 1..].iter().all(|other| other.id != model.id), "{}", model.id);
+    let tables: [Vec<&str>; 4] = [
+        models::zhipu().iter().map(|model| model.id).collect(),
+        models::qwen().iter().map(|model| model.id).collect(),
+        models::ernie().iter().map(|model| model.id).collect(),
+        models::gateway().iter().map(|model| model.id).collect(),
+    ];
+    for table in tables {
+        for (index, id) in table.iter().enumerate() {
+            assert!(!table[index + 1..].contains(id), "{id}");
+        }
+    }
+}
+
+#[test]
+fn behind_the_gateway_stand_models_of_the_vendors() {
+    for model in models::gateway() {
+        let zhipu = models::zhipu().iter().any(|known| known.id == model.vendor_id);
+        let qwen = models::qwen().iter().any(|known| known.id == model.vendor_id);
+        let ernie = models::ernie().iter().any(|known| known.id == model.vendor_id);
+        assert!(zhipu || qwen || ernie, "{}", model.id);
     }
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use image::ImageFormat;
-use polysight_emulator::Emulator;
+use polysight_emulator::{Emulator, Surface};
 use serde_json::{Value, json};
 
 const EXPIRED: &str = concat!(
@@ -126,12 +126,7 @@ fn wrong() -> Vec<(Value, u16, &'static str, &'static str)> {
 #[tokio::test]
 async fn refuses_each_wrong_request_in_the_vendors_words() {
     let emulator = Emulator::start().await.unwrap();
-    for (body, status, code, text) in wrong() {
-        let answer = chat(&emulator, &body).await;
-        let shown: String = body.to_string().chars().take(300).collect();
-        assert_eq!((answer.status(), answer.code().as_str()), (status, code), "{shown}\n{}", answer.text());
-        assert!(answer.message().contains(text), "{shown}\n{}", answer.text());
-    }
+    expect_refusals(&emulator, Surface::Zhipu, wrong()).await;
 }
 
 #[tokio::test]
@@ -143,7 +138,7 @@ async fn takes_what_is_right_at_the_edge() {
         {"role": "assistant", "tool_calls": [{"id": "a"}, {"id": "b"}]},
         {"role": "tool", "tool_call_id": "b", "content": "1"}, {"role": "tool", "tool_call_id": "a", "content": ""},
     ]});
-    for body in [
+    let right = [
         with(hi(), "max_tokens", 1024),
         with(with(hi(), "temperature", 0.0), "top_p", 0.01),
         with(with(hi(), "temperature", 1), "top_p", 1.0),
@@ -161,11 +156,8 @@ async fn takes_what_is_right_at_the_edge() {
         ),
         parts("glm-4v", json!([image_part("cdn.example.cn/p/x.jpg"), text_part("x")])),
         tool_turn,
-    ] {
-        let answer = chat(&emulator, &body).await;
-        let shown: String = body.to_string().chars().take(300).collect();
-        assert_eq!(answer.status(), 200, "{shown}\n{}", answer.text());
-    }
+    ];
+    expect_answers(&emulator, Surface::Zhipu, right).await;
 }
 
 #[tokio::test]

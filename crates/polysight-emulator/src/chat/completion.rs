@@ -2,7 +2,7 @@
 
 use crate::answer::Facts;
 use crate::chat::message::{Message, Part, Source};
-use crate::chat::request::{ChatRequest, Reasoning};
+use crate::chat::request::{ChatRequest, Limit, Reasoning};
 use crate::chat::tools::{self, ToolCall};
 use crate::tokens;
 
@@ -26,10 +26,33 @@ pub(crate) struct Completion {
 /// Tokens spent. The total is always the sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Usage {
-    pub(crate) prompt: u64,
+    pub(crate) prompt: Prompt,
     pub(crate) completion: u64,
     /// Part of the completion; `None` for a model that does not tell.
     pub(crate) reasoning: Option<u64>,
+}
+
+/// Tokens of a prompt by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Prompt {
+    /// Words, and whatever is not told apart.
+    pub(crate) text: u64,
+    /// Pictures, where the vendor tells them apart and there are any.
+    pub(crate) image: Option<u64>,
+    /// Videos, likewise.
+    pub(crate) video: Option<u64>,
+}
+
+impl Prompt {
+    pub(crate) fn total(self) -> u64 {
+        self.text + self.image.unwrap_or(0) + self.video.unwrap_or(0)
+    }
+}
+
+impl Usage {
+    pub(crate) fn total(self) -> u64 {
+        self.prompt.total() + self.completion
+    }
 }
 
 /// What names a reply: its id, and when it was made.
@@ -48,8 +71,8 @@ pub(crate) fn complete(request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
         tools::call(&request.functions, &facts.question, &stamp.id)
     };
     let (reasoning, content, natural) = draft(request, &facts, !calls.is_empty());
-    let mut budget = Budget { left: request.max_tokens, spent: 0, exhausted: false };
-    let reasoning = reasoning.map(|text| budget.take(&text));
+    let mut budget = Budget { left: request.limit.tokens, spent: 0, exhausted: false };
+    let reasoning = reasoning.map(|text| budget.think(&text, request.limit));
     let reasoning_tokens = budget.spent;
     let content = budget.take(&content);
     budget.charge(
@@ -66,7 +89,7 @@ pub(crate) fn complete(request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
         calls: if budget.exhausted { Vec::new() } else { calls },
         finish: finish.to_owned(),
         usage: Usage {
-            prompt: prompt_tokens(request.messages),
+            prompt: request.prompt,
             completion: budget.spent,
             reasoning: match request.reasoning {
                 Reasoning::Apart => Some(reasoning_tokens),
@@ -111,6 +134,16 @@ struct Budget {
 }
 
 impl Budget {
+    /// As much of a line of thought as there is leave for.
+    fn think(&mut self, text: &str, limit: Limit) -> String {
+        let allowed = tokens::truncate(text, limit.reasoning.unwrap_or(u64::MAX));
+        if limit.covers_reasoning {
+            return self.take(allowed);
+        }
+        self.spent += tokens::count(allowed);
+        allowed.to_owned()
+    }
+
     /// As much of a text as there are tokens for.
     fn take(&mut self, text: &str) -> String {
         let kept = tokens::truncate(text, self.left);
@@ -144,6 +177,7 @@ fn part_tokens(part: &Part<'_>) -> u64 {
         }
         Part::Picture(Source::Link(_)) => tokens::LINKED_PICTURE,
         Part::Video(Source::Link(_)) => tokens::LINKED_VIDEO,
+        Part::Frames(frames) => tokens::LINKED_PICTURE * frames.len() as u64,
         Part::Document(_) => tokens::LINKED_PICTURE,
         Part::Unknown(_) => 0,
     }

@@ -26,6 +26,8 @@ pub(crate) enum Part<'r> {
     Text(&'r str),
     Picture(Source<'r>),
     Video(Source<'r>),
+    /// A video as a list of pictures.
+    Frames(Frames<'r>),
     Document(Source<'r>),
     /// A type that is not understood, or a known type without its content.
     Unknown(&'r str),
@@ -36,6 +38,25 @@ pub(crate) enum Source<'r> {
     Inline(&'r Medium),
     /// Whatever was not base64: a link, or garbage.
     Link(&'r str),
+}
+
+/// The pictures of a video, in order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Frames<'r> {
+    list: &'r [Json],
+    media: &'r [Medium],
+}
+
+impl<'r> Frames<'r> {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The frames; `None` for what is no string.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Option<Source<'r>>> + use<'r> {
+        let media = self.media;
+        self.list.iter().map(move |frame| to_source(frame, media))
+    }
 }
 
 impl<'r> Message<'r> {
@@ -57,12 +78,35 @@ impl<'r> Message<'r> {
     }
 }
 
-/// Reads `messages`; `None` where it is not a list of messages with known roles.
-pub(crate) fn parse<'r>(messages: &'r Json, media: &'r [Medium]) -> Option<Vec<Message<'r>>> {
-    messages.list()?.iter().map(|message| parse_message(message, media)).collect()
+impl<'r> Part<'r> {
+    /// A video as one file, or as a list of frames.
+    pub(crate) fn film(value: &'r Json, media: &'r [Medium]) -> Option<Self> {
+        match value {
+            Json::List(list) => Some(Self::Frames(Frames { list, media })),
+            other => to_source(other, media).map(Self::Video),
+        }
+    }
 }
 
-fn parse_message<'r>(message: &'r Json, media: &'r [Medium]) -> Option<Message<'r>> {
+/// Reads `messages`; `None` where it is not a list of messages with known roles.
+pub(crate) fn parse<'r>(messages: &'r Json, media: &'r [Medium]) -> Option<Vec<Message<'r>>> {
+    parse_with(messages, media, parse_part)
+}
+
+/// The same, with the vendor's own way of reading a part.
+pub(crate) fn parse_with<'r>(
+    messages: &'r Json,
+    media: &'r [Medium],
+    part: fn(&'r Json, &'r [Medium]) -> Part<'r>,
+) -> Option<Vec<Message<'r>>> {
+    messages.list()?.iter().map(|message| parse_message(message, media, part)).collect()
+}
+
+fn parse_message<'r>(
+    message: &'r Json,
+    media: &'r [Medium],
+    part: fn(&'r Json, &'r [Medium]) -> Part<'r>,
+) -> Option<Message<'r>> {
     let role = match message.get("role")?.text()? {
         "system" => Role::System,
         "user" => Role::User,
@@ -73,7 +117,7 @@ fn parse_message<'r>(message: &'r Json, media: &'r [Medium]) -> Option<Message<'
     let parts = match message.get("content") {
         None => Vec::new(),
         Some(Json::Text(text)) => vec![Part::Text(text)],
-        Some(Json::List(parts)) => parts.iter().map(|part| parse_part(part, media)).collect(),
+        Some(Json::List(parts)) => parts.iter().map(|json| part(json, media)).collect(),
         Some(_) => return None,
     };
     let calls = message.get("tool_calls").and_then(Json::list).unwrap_or_default();
@@ -81,7 +125,8 @@ fn parse_message<'r>(message: &'r Json, media: &'r [Medium]) -> Option<Message<'
     Some(Message { role, parts, calls, call_id: message.get("tool_call_id").and_then(Json::text) })
 }
 
-fn parse_part<'r>(part: &'r Json, media: &'r [Medium]) -> Part<'r> {
+/// A part of the OpenAI kind.
+pub(crate) fn parse_part<'r>(part: &'r Json, media: &'r [Medium]) -> Part<'r> {
     let kind = part.get("type").and_then(Json::text).unwrap_or_default();
     let source = |keys: &[&str]| {
         let value = part.get(kind)?;
@@ -100,7 +145,8 @@ fn parse_part<'r>(part: &'r Json, media: &'r [Medium]) -> Part<'r> {
     known.unwrap_or(Part::Unknown(kind))
 }
 
-fn to_source<'r>(value: &'r Json, media: &'r [Medium]) -> Option<Source<'r>> {
+/// Bytes, or a text in place of them.
+pub(crate) fn to_source<'r>(value: &'r Json, media: &'r [Medium]) -> Option<Source<'r>> {
     match value {
         Json::Media(index) => media.get(*index).map(Source::Inline),
         Json::Text(text) => Some(Source::Link(text)),

@@ -65,13 +65,7 @@ pub(crate) fn whole(completion: &Completion, shape: Shape) -> Json {
 
 /// The chunks of a streamed reply, without the closing `[DONE]`.
 pub(crate) fn chunks(completion: &Completion, shape: Shape, slicing: Slicing) -> Vec<(PieceKind, Json)> {
-    let mut deltas = Vec::new();
-    if let Some(reasoning) = &completion.reasoning {
-        deltas.extend(slices(reasoning).map(|text| Json::object([("reasoning_content", text.into())])));
-    }
-    deltas.extend(slices(&completion.content).map(|text| Json::object([("content", text.into())])));
-    deltas.extend(call_deltas(&completion.calls, slicing.tool_pieces));
-    let mut chunks: Vec<_> = deltas
+    let mut chunks: Vec<_> = deltas(completion, slicing.tool_pieces)
         .into_iter()
         .enumerate()
         .map(|(index, delta)| {
@@ -86,23 +80,34 @@ pub(crate) fn chunks(completion: &Completion, shape: Shape, slicing: Slicing) ->
     chunks
 }
 
+/// The answer bit by bit: `reasoning_content`, `content`, `tool_calls`.
+pub(crate) fn deltas(completion: &Completion, tool_pieces: bool) -> Vec<Json> {
+    let mut deltas = Vec::new();
+    if let Some(reasoning) = &completion.reasoning {
+        deltas.extend(slices(reasoning).map(|text| Json::object([("reasoning_content", text.into())])));
+    }
+    deltas.extend(slices(&completion.content).map(|text| Json::object([("content", text.into())])));
+    deltas.extend(call_deltas(&completion.calls, tool_pieces));
+    deltas
+}
+
 /// Tokens in alphabetical order, as Zhipu's plain replies have them.
 fn sorted_usage(usage: Usage, details: bool) -> Json {
     let (reasoning, cached) = usage_details(usage, details);
     Json::object([("completion_tokens", usage.completion.into())])
         .with("completion_tokens_details", reasoning)
-        .with("prompt_tokens", Some(usage.prompt))
+        .with("prompt_tokens", Some(usage.prompt.total()))
         .with("prompt_tokens_details", cached)
-        .with("total_tokens", Some(usage.prompt + usage.completion))
+        .with("total_tokens", Some(usage.total()))
 }
 
 /// Tokens in the order of chunks and of OpenAI.
 fn usage(usage: Usage, details: bool) -> Json {
     let (reasoning, cached) = usage_details(usage, details);
     Json::object([
-        ("prompt_tokens", usage.prompt.into()),
+        ("prompt_tokens", usage.prompt.total().into()),
         ("completion_tokens", usage.completion.into()),
-        ("total_tokens", (usage.prompt + usage.completion).into()),
+        ("total_tokens", usage.total().into()),
     ])
     .with("prompt_tokens_details", cached)
     .with("completion_tokens_details", reasoning)
@@ -144,7 +149,8 @@ fn openai_choice(completion: &Completion) -> Json {
     ])
 }
 
-fn tool_calls(calls: &[ToolCall]) -> Option<Json> {
+/// Calls as a plain reply has them; `None` where there are none.
+pub(crate) fn tool_calls(calls: &[ToolCall]) -> Option<Json> {
     let list = || calls.iter().map(|call| started_call(call, call.arguments.to_text())).collect::<Vec<_>>();
     (!calls.is_empty()).then(|| list().into())
 }
@@ -156,7 +162,7 @@ fn started_call(call: &ToolCall, arguments: String) -> Json {
 }
 
 /// A call as it stands in a delta, where its place is told by number.
-fn numbered(index: usize, call: Json) -> Json {
+pub(crate) fn numbered(index: usize, call: Json) -> Json {
     let Json::Object(entries) = call else { return call };
     Json::Object(std::iter::once(("index".to_owned(), index.into())).chain(entries).collect())
 }

@@ -1,9 +1,9 @@
 //! What a checked request asks for, with defaults filled in.
 
+use crate::chat::completion::Prompt;
 use crate::chat::message::Message;
 use crate::chat::tools::Function;
 use crate::json::Json;
-use crate::models::{ModelLimits, Thinking};
 
 /// How reasoning is shown in the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +24,8 @@ pub(crate) struct ChatRequest<'r> {
     /// The model id as the client wrote it.
     pub(crate) model: &'r str,
     pub(crate) messages: &'r [Message<'r>],
-    pub(crate) max_tokens: u64,
+    pub(crate) limit: Limit,
+    pub(crate) prompt: Prompt,
     pub(crate) stop: Vec<&'r str>,
     pub(crate) reasoning: Reasoning,
     pub(crate) functions: Vec<Function<'r>>,
@@ -35,24 +36,50 @@ pub(crate) struct ChatRequest<'r> {
     pub(crate) request_id: Option<&'r str>,
 }
 
+/// How long an answer may get, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Limit {
+    pub(crate) tokens: u64,
+    /// Whether reasoning counts too.
+    pub(crate) covers_reasoning: bool,
+    /// Where reasoning is broken off; the answer follows all the same.
+    pub(crate) reasoning: Option<u64>,
+}
+
+/// What the vendor and the model make of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) limit: Limit,
+    pub(crate) reasoning: Reasoning,
+    /// Whether tools are heeded.
+    pub(crate) tools: bool,
+    pub(crate) prompt: Prompt,
+}
+
 /// Answer length where the request sets none and the model allows more.
 const DEFAULT_MAX_TOKENS: u64 = 16_384;
 
+impl Limit {
+    /// The limit of a request that sets this one, for a model that allows so much.
+    pub(crate) fn of(wanted: Option<u64>, most: u64) -> Self {
+        let tokens = wanted.unwrap_or(most.min(DEFAULT_MAX_TOKENS));
+        Self { tokens, covers_reasoning: true, reasoning: None }
+    }
+}
+
 impl<'r> ChatRequest<'r> {
-    pub(crate) fn new(json: &'r Json, messages: &'r [Message<'r>], limits: &ModelLimits) -> Self {
+    /// Reads the parameters in `json`.
+    pub(crate) fn new(model: &'r str, json: &'r Json, messages: &'r [Message<'r>], terms: Terms) -> Self {
         let flag = |key: &str| json.get(key).and_then(Json::bool).unwrap_or(false);
-        let max_tokens = json.get("max_tokens").and_then(Json::number).and_then(serde_json::Number::as_u64);
         Self {
-            model: json.get("model").and_then(Json::text).unwrap_or_default(),
+            model,
             messages,
-            max_tokens: max_tokens.unwrap_or(limits.max_output.min(DEFAULT_MAX_TOKENS)),
+            limit: terms.limit,
+            prompt: terms.prompt,
             stop: stop_words(json),
-            reasoning: reasoning(json, limits.thinking),
-            functions: if limits.tools { functions(json) } else { Vec::new() },
-            wants_json: json
-                .get("response_format")
-                .and_then(|format| format.get("type")?.text())
-                .is_some_and(|kind| kind.starts_with("json")),
+            reasoning: terms.reasoning,
+            functions: if terms.tools { functions(json) } else { Vec::new() },
+            wants_json: wants_json(json),
             stream: flag("stream"),
             tool_stream: flag("tool_stream"),
             stream_usage: json
@@ -64,6 +91,17 @@ impl<'r> ChatRequest<'r> {
     }
 }
 
+/// A parameter that is a whole number.
+pub(crate) fn whole_number(json: &Json, name: &str) -> Option<u64> {
+    json.get(name)?.number()?.as_u64()
+}
+
+/// Whether the answer is to be an object.
+pub(crate) fn wants_json(json: &Json) -> bool {
+    let format = json.get("response_format").and_then(|format| format.get("type")?.text());
+    format.is_some_and(|kind| kind.starts_with("json"))
+}
+
 fn stop_words(json: &Json) -> Vec<&str> {
     let words = match json.get("stop") {
         Some(Json::Text(word)) => vec![word.as_str()],
@@ -73,21 +111,14 @@ fn stop_words(json: &Json) -> Vec<&str> {
     words.into_iter().filter(|word| !word.is_empty()).collect()
 }
 
-fn reasoning(json: &Json, thinking: Thinking) -> Reasoning {
-    let disabled = json.get("thinking").and_then(|thinking| thinking.get("type")?.text()) == Some("disabled");
-    match thinking {
-        Thinking::None => Reasoning::Absent,
-        Thinking::Switchable if disabled => Reasoning::Off,
-        Thinking::Switchable | Thinking::Forced => Reasoning::Apart,
-        Thinking::InAnswer => Reasoning::InAnswer,
-    }
-}
-
-/// The functions that may be called; none where the caller forbids it.
+/// The functions that may be called: none where the caller forbids it, one where the caller names it.
 fn functions(json: &Json) -> Vec<Function<'_>> {
-    if json.get("tool_choice").and_then(Json::text) == Some("none") {
+    let choice = json.get("tool_choice");
+    if choice.and_then(Json::text) == Some("none") {
         return Vec::new();
     }
+    let named = choice.and_then(|choice| choice.get("function")?.get("name")?.text());
     let tools = json.get("tools").and_then(Json::list).unwrap_or_default();
-    tools.iter().filter_map(Function::parse).collect()
+    let functions = tools.iter().filter_map(Function::parse);
+    functions.filter(|function| named.is_none_or(|name| function.name == name)).collect()
 }

@@ -5,7 +5,7 @@ use crate::json::Json;
 /// A function that the request declares.
 #[derive(Debug)]
 pub(crate) struct Function<'r> {
-    name: &'r str,
+    pub(crate) name: &'r str,
     parameters: Option<&'r Json>,
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::replies::status_of;
 use super::{ErrorForm, Fault};
-use crate::zhipu::codes::Code;
 
 /// A row of the list of faults.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ const fn entry(name: &'static str, argument: &'static str, summary: &'static str
 
 pub(super) const ENTRIES: &[FaultEntry] = &[
     entry("status", "STATUS[:CODE[:TEXT]][|HEADER: VALUE]..", "an error of your own"),
-    entry("code", "CODE", "one of Zhipu's business codes, with its status and text"),
+    entry("code", "CODE", "one of the vendor's error codes, with its status and text"),
     entry("html-502", "", "HTTP 502 with a page of HTML"),
     entry("empty-500", "", "HTTP 500 with an empty body"),
     entry("html-200", "", "HTTP 200 with a page of HTML"),
@@ -83,6 +83,7 @@ pub(super) const ENTRIES: &[FaultEntry] = &[
     entry("content-list", "", "content is a list of text parts"),
     entry("arguments-object", "", "arguments of tool calls are objects"),
     entry("task-fails", "", "an asynchronous task fails"),
+    entry("flag", "1|2|3|4", "Qianfan: the safety flag of the answer; 3 and 4 withdraw it halfway"),
 ];
 
 const MIB: u64 = 1024 * 1024;
@@ -152,6 +153,7 @@ pub(super) fn name(fault: &Fault) -> &'static str {
         Fault::ContentList => "content-list",
         Fault::ArgumentsObject => "arguments-object",
         Fault::TaskFails => "task-fails",
+        Fault::Flag(_) => "flag",
     }
 }
 
@@ -175,6 +177,7 @@ pub(super) fn argument(fault: &Fault) -> Option<String> {
         | Fault::TruncateAfter(count)
         | Fault::SplitEvery(count)
         | Fault::HugeLine(count) => Some(count.to_string()),
+        Fault::Flag(flag) => Some(flag.to_string()),
         Fault::WrongContentLength(difference) => Some(difference.to_string()),
         Fault::ErrorFrame { form, after } => Some(format!("{}:{after}", form_name(*form))),
         _ => None,
@@ -267,12 +270,14 @@ fn parse_with_argument(name: &str, argument: &str) -> Option<Fault> {
         "error-frame" => parse_error_frame(argument)?,
         "huge-line" => Fault::HugeLine(usize::try_from(or_default(argument, 16 * MIB)?).ok()?),
         "finish-reason" => Fault::FinishReason(text()?),
+        "flag" => Fault::Flag(argument.parse().ok().filter(|flag| (1..=4).contains(flag))?),
         _ => return None,
     })
 }
 
+/// A code of any vendor.
 fn known_code(code: &str) -> Option<String> {
-    Code::find(code).map(|row| row.code.to_owned())
+    status_of(code).map(|_| code.to_owned())
 }
 
 fn or_default(argument: &str, default: u64) -> Option<u64> {
@@ -335,6 +340,7 @@ mod tests {
         "error-frame=bare:0",
         "huge-line=100",
         "finish-reason=model_context_window_exceeded",
+        "flag=4",
     ];
 
     #[test]
@@ -355,6 +361,13 @@ mod tests {
     }
 
     #[test]
+    fn knows_the_codes_of_every_vendor() {
+        for code in ["1305", "Throttling.RateQuota", "insufficient_quota", "rpm_rate_limit_exceeded"] {
+            assert!(format!("code={code}").parse::<Fault>().is_ok(), "{code}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_fault() {
         for text in [
             "",
@@ -363,6 +376,7 @@ mod tests {
             "delay=soon",
             "bom=1",
             "code=9999",
+            "flag=5",
             "split-every=0",
             "status=99",
             "error-frame=x",

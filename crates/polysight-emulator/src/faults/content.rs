@@ -31,7 +31,7 @@ pub(crate) fn of_completion(completion: &mut Completion, faults: &[Fault]) {
     }
 }
 
-fn halve(text: &mut String) {
+pub(crate) fn halve(text: &mut String) {
     let characters = text.chars().count();
     *text = text.chars().take(characters / 2).collect();
 }
@@ -42,7 +42,7 @@ pub(crate) fn of_json(json: &mut Json, key: &str, faults: &[Fault]) {
         match fault {
             Fault::NoUsage | Fault::UsageFrame => json.remove("usage"),
             Fault::NoFinish => each_choice(json, |choice| choice.remove("finish_reason")),
-            Fault::EmptyChoices => json.set("choices", Json::List(Vec::new())),
+            Fault::EmptyChoices => set_choices(json, Json::List(Vec::new())),
             Fault::UnknownEnums => unknown_enums(json, key),
             Fault::NullsEverywhere => nulls_everywhere(json, key),
             Fault::ContentList => each_message(json, key, content_list),
@@ -52,10 +52,25 @@ pub(crate) fn of_json(json: &mut Json, key: &str, faults: &[Fault]) {
     }
 }
 
-fn each_choice(json: &mut Json, mut change: impl FnMut(&mut Json)) {
-    if let Some(Json::List(choices)) = json.get_mut("choices") {
-        choices.iter_mut().for_each(&mut change);
+/// Sets the choices where they stand.
+pub(super) fn set_choices(json: &mut Json, choices: Json) {
+    at_choices(json, |owner| owner.set("choices", choices));
+}
+
+/// Choices stand at the top, or in DashScope's `output`.
+fn at_choices(json: &mut Json, change: impl FnOnce(&mut Json)) {
+    match json.get_mut("output") {
+        Some(output) => change(output),
+        None => change(json),
     }
+}
+
+fn each_choice(json: &mut Json, mut change: impl FnMut(&mut Json)) {
+    at_choices(json, |owner| {
+        if let Some(Json::List(choices)) = owner.get_mut("choices") {
+            choices.iter_mut().for_each(&mut change);
+        }
+    });
 }
 
 fn each_message(json: &mut Json, key: &str, change: impl Fn(&mut Json)) {
@@ -67,7 +82,9 @@ fn each_message(json: &mut Json, key: &str, change: impl Fn(&mut Json)) {
 }
 
 fn unknown_enums(json: &mut Json, key: &str) {
-    json.set("object", "chat.something_new".into());
+    if json.get("output").is_none() {
+        json.set("object", "chat.something_new".into());
+    }
     each_choice(json, |choice| {
         if choice.get("finish_reason").is_some() {
             choice.set("finish_reason", "something_new".into());

@@ -9,6 +9,8 @@ use crate::server::{Piece, PieceKind};
 #[derive(Clone, Debug)]
 struct Event {
     kind: PieceKind,
+    /// Told by DashScope alone.
+    status: u16,
     /// The name after `event:`.
     name: Option<&'static str>,
     data: String,
@@ -16,47 +18,66 @@ struct Event {
     bare: bool,
 }
 
-/// What a stream says of an error; made by the vendor.
+/// How the vendor writes a stream.
 #[derive(Clone, Debug)]
-pub(crate) struct StreamEnds {
-    /// The body of an error.
+pub(crate) struct Manner {
+    /// The body of an error in mid-stream.
     pub(crate) error: Json,
+    /// DashScope's own framing, with the status of that error: numbered events with a name and a status in a comment, no
+    /// space after the colon, no `[DONE]`.
+    pub(crate) native: Option<u16>,
 }
 
-/// Chunks as pieces of an event stream, ended by `[DONE]`.
-pub(crate) fn write(chunks: Vec<(PieceKind, Json)>, ends: &StreamEnds, faults: &[Fault]) -> Vec<Piece> {
+/// The faults of a request whose answer, already cut, must end in an error.
+pub(crate) fn breaking_off(chunks: &[(PieceKind, Json)], faults: &[Fault]) -> Vec<Fault> {
+    let after = chunks.iter().filter(|(kind, _)| *kind == PieceKind::Delta).count();
+    let error = Fault::ErrorFrame { form: ErrorForm::Data, after };
+    faults.iter().cloned().chain([error]).collect()
+}
+
+/// One event that tells of an error.
+pub(crate) fn only_error(manner: &Manner) -> Vec<Piece> {
+    Framing::of(manner, &[]).write(&[error_event(ErrorForm::Data, manner)])
+}
+
+/// Chunks as pieces of an event stream, ended by `[DONE]` where the vendor has it.
+pub(crate) fn write(chunks: Vec<(PieceKind, Json)>, manner: &Manner, faults: &[Fault]) -> Vec<Piece> {
     if faults.contains(&Fault::EmptyStream) {
         return Vec::new();
     }
+    let native = manner.native.is_some();
     let usage = chunks.iter().rev().find_map(|(_, chunk)| chunk.get("usage")).cloned();
     let mut events: Vec<Event> = chunks
         .into_iter()
         .map(|(kind, mut chunk)| {
-            super::content::of_json(&mut chunk, "delta", faults);
-            Event { kind, name: None, data: chunk.to_text(), bare: false }
+            super::content::of_json(&mut chunk, if native { "message" } else { "delta" }, faults);
+            Event { kind, status: 200, name: None, data: chunk.to_text(), bare: false }
         })
         .collect();
-    events.push(Event { kind: PieceKind::Done, name: None, data: "[DONE]".to_owned(), bare: false });
+    if !native {
+        let data = "[DONE]".to_owned();
+        events.push(Event { kind: PieceKind::Done, status: 200, name: None, data, bare: false });
+    }
     for fault in faults {
-        change(&mut events, fault, ends, usage.as_ref());
+        change(&mut events, fault, manner, usage.as_ref());
     }
     if let Some(length) = huge_line(faults) {
         lengthen(&mut events, length);
     }
-    Framing::of(faults).write(&events)
+    Framing::of(manner, faults).write(&events)
 }
 
-fn change(events: &mut Vec<Event>, fault: &Fault, ends: &StreamEnds, usage: Option<&Json>) {
+fn change(events: &mut Vec<Event>, fault: &Fault, manner: &Manner, usage: Option<&Json>) {
     match fault {
         Fault::NoDone => events.retain(|event| event.kind != PieceKind::Done),
         Fault::NoFinish => events.retain(|event| event.kind != PieceKind::Finish),
         Fault::ErrorFrame { form, after } => {
             events.truncate(position_after_deltas(events, *after));
-            events.push(error_event(*form, &ends.error));
+            events.push(error_event(*form, manner));
         }
         Fault::DuplicateChunk => repeat_delta(events),
         Fault::AfterDone => events.extend(events.first().cloned()),
-        Fault::NullChoices => insert_like_first(events, "choices", Json::Null),
+        Fault::NullChoices => insert_like_first(events, Json::Null),
         Fault::UsageFrame => usage_frame(events, usage),
         Fault::GluedFrame => glue(events),
         Fault::InvalidJson => {
@@ -75,16 +96,17 @@ fn position_after_deltas(events: &[Event], count: usize) -> usize {
         .iter()
         .position(|event| {
             deltas += usize::from(event.kind == PieceKind::Delta);
-            deltas > count || event.kind != PieceKind::Delta
+            deltas > count || matches!(event.kind, PieceKind::Finish | PieceKind::Done)
         })
         .unwrap_or(events.len())
 }
 
-fn error_event(form: ErrorForm, error: &Json) -> Event {
+fn error_event(form: ErrorForm, manner: &Manner) -> Event {
     Event {
         kind: PieceKind::Other,
-        name: (form == ErrorForm::Event).then_some("error"),
-        data: error.to_text(),
+        status: manner.native.unwrap_or(200),
+        name: (form == ErrorForm::Event || manner.native.is_some()).then_some("error"),
+        data: manner.error.to_text(),
         bare: form == ErrorForm::BareLine,
     }
 }
@@ -96,18 +118,18 @@ fn repeat_delta(events: &mut Vec<Event>) {
     }
 }
 
-/// A copy of the first chunk with one field changed, put before the second.
-fn insert_like_first(events: &mut Vec<Event>, key: &str, value: Json) {
+/// A copy of the first chunk with other choices, put before the second.
+fn insert_like_first(events: &mut Vec<Event>, choices: Json) {
     let first = events.first().map(|event| crate::intake::take_in(event.data.as_bytes()));
     if let Some(mut chunk) = first.and_then(|intake| intake.json) {
-        chunk.set(key, value);
-        let at = events.len().min(1);
-        events.insert(at, Event { kind: PieceKind::Other, name: None, data: chunk.to_text(), bare: false });
+        super::content::set_choices(&mut chunk, choices);
+        let (at, data) = (events.len().min(1), chunk.to_text());
+        events.insert(at, Event { kind: PieceKind::Other, status: 200, name: None, data, bare: false });
     }
 }
 
 fn usage_frame(events: &mut Vec<Event>, usage: Option<&Json>) {
-    insert_like_first(events, "choices", Json::List(Vec::new()));
+    insert_like_first(events, Json::List(Vec::new()));
     if events.len() < 3 {
         return;
     }
@@ -148,7 +170,7 @@ fn cut_in_half(text: &mut String) {
 fn lengthen(events: &mut [Event], length: usize) {
     let Some(event) = events.first_mut() else { return };
     let padding = length.saturating_sub(event.data.len() + "data: ".len());
-    for key in [r#""content":""#, r#""reasoning_content":""#] {
+    for key in TEXT_KEYS {
         if let Some(at) = event.data.find(key).map(|at| at + key.len()) {
             event.data.insert_str(at, &"x".repeat(padding));
             return;
@@ -156,12 +178,16 @@ fn lengthen(events: &mut [Event], length: usize) {
     }
 }
 
+/// What stands before the text of an answer.
+const TEXT_KEYS: [&str; 3] = [r#""content":""#, r#""text":""#, r#""reasoning_content":""#];
+
 /// How events become lines.
 struct Framing {
     end: &'static str,
     colon: &'static str,
     bom: bool,
     comments: bool,
+    native: bool,
     fields: bool,
     two_lines: bool,
     final_blank: bool,
@@ -169,18 +195,20 @@ struct Framing {
 }
 
 impl Framing {
-    fn of(faults: &[Fault]) -> Self {
+    fn of(manner: &Manner, faults: &[Fault]) -> Self {
         let has = |fault: Fault| faults.contains(&fault);
+        let native = manner.native.is_some();
         Self {
             end: match (has(Fault::CrLf), has(Fault::Cr)) {
                 (true, _) => "\r\n",
                 (_, true) => "\r",
                 _ => "\n",
             },
-            colon: if has(Fault::NoSpaceAfterColon) { ":" } else { ": " },
+            colon: if native || has(Fault::NoSpaceAfterColon) { ":" } else { ": " },
             bom: has(Fault::Bom),
             comments: has(Fault::KeepAliveComments),
-            fields: has(Fault::EventFields),
+            native,
+            fields: native || has(Fault::EventFields),
             two_lines: has(Fault::MultiLineData),
             final_blank: !has(Fault::NoFinalBlankLine),
             invalid_utf8: has(Fault::InvalidUtf8),
@@ -214,12 +242,16 @@ impl Framing {
             text.extend([": keep-alive", end, end]);
         }
         if self.fields {
-            text.extend(["id", colon, &index.to_string(), end]);
+            text.extend(["id", colon, &(index + usize::from(self.native)).to_string(), end]);
         }
         match event.name {
             Some(name) => text.extend(["event", colon, name, end]),
+            None if self.native => text.extend(["event", colon, "result", end]),
             None if self.fields => text.extend(["event", colon, "message", end]),
             None => {}
+        }
+        if self.native {
+            text.extend([":HTTP_STATUS/", &event.status.to_string(), end]);
         }
         for line in self.data_lines(event) {
             if !event.bare {
@@ -244,9 +276,11 @@ impl Framing {
 
 /// Puts two bytes that are never part of UTF-8 at the start of the text.
 pub(super) fn spoil_utf8(bytes: &mut Vec<u8>) {
-    const KEY: &[u8] = br#""content":""#;
-    if let Some(at) = bytes.windows(KEY.len()).position(|window| window == KEY) {
-        let at = at + KEY.len();
+    let place = |key: &str| {
+        let at = bytes.windows(key.len()).position(|window| window == key.as_bytes());
+        at.map(|at| at + key.len())
+    };
+    if let Some(at) = TEXT_KEYS.into_iter().find_map(place) {
         bytes.splice(at..at, [0xFF, 0xFE]);
     }
 }

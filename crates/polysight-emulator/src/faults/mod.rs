@@ -45,7 +45,7 @@ pub enum Fault {
         /// Headers besides the usual ones, such as `Retry-After` in any of its forms.
         headers: Vec<(String, String)>,
     },
-    /// One of Zhipu's business codes with its status and text.
+    /// One of the vendor's error codes with its status and text.
     Code(String),
     /// HTTP 502 with a page of HTML, as a front server sends it.
     Html502,
@@ -173,6 +173,8 @@ pub enum Fault {
     ArgumentsObject,
     /// An asynchronous task fails.
     TaskFails,
+    /// Qianfan: the answer carries this safety flag, 1 to 4. With 3 and 4 it breaks off halfway, to be withdrawn.
+    Flag(u8),
 }
 
 /// How an error arrives in the middle of a stream.

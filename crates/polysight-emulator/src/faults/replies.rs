@@ -3,13 +3,22 @@
 use super::{Fault, find};
 use crate::json::Json;
 use crate::server::{Body, Reply};
+use crate::{dashscope, qianfan, zhipu};
 
 /// How a vendor words errors.
 pub(crate) trait Wording {
     /// The body of an error with this code; the vendor's own text where none is given.
     fn error(&self, code: &str, message: Option<&str>) -> Json;
-    /// Status that goes with a code.
-    fn status(&self, code: &str) -> u16;
+    /// The whole reply with which this code is told.
+    fn refusal(&self, code: &str) -> Reply;
+}
+
+/// The status of a code of any vendor.
+pub(crate) fn status_of(code: &str) -> Option<u16> {
+    zhipu::codes::Code::find(code)
+        .map(|row| row.status)
+        .or_else(|| dashscope::codes::find(code).map(|row| row.status))
+        .or_else(|| qianfan::codes::find(code).map(|row| row.status))
 }
 
 const PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
@@ -22,7 +31,7 @@ pub(crate) fn instead(faults: &[Fault], wording: &impl Wording) -> Option<Reply>
             Fault::Status { status, code, message, headers } => {
                 status_reply(*status, code, message, headers, wording)
             }
-            Fault::Code(code) => Reply::json(wording.status(code), &wording.error(code, None)),
+            Fault::Code(code) => wording.refusal(code),
             Fault::Html502 => Reply::whole(502, "text/html", PAGE),
             Fault::Html200 => {
                 Reply::whole(200, "text/html", PAGE.replace("502 Bad Gateway", "Please sign in"))
@@ -50,7 +59,7 @@ fn status_reply(
 }
 
 fn flat(error: &Json, code: &str) -> Json {
-    let message = error.get("error").and_then(|error| error.get("message")).and_then(Json::text);
+    let message = error.get("error").unwrap_or(error).get("message").and_then(Json::text);
     Json::object([("code", code.into()), ("msg", message.unwrap_or_default().into())])
 }
 

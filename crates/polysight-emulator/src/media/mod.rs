@@ -5,7 +5,7 @@ mod video;
 
 use sha2::{Digest, Sha256};
 
-pub(crate) use picture::{MAX_SIDE, Picture};
+pub(crate) use picture::Picture;
 pub(crate) use video::Video;
 
 /// One piece of inline media.
@@ -16,6 +16,18 @@ pub(crate) struct Medium {
     /// SHA-256 of the decoded bytes, lower-case hex.
     pub(crate) sha256: String,
     pub(crate) content: Content,
+    pub(crate) origin: Origin,
+}
+
+/// How bytes came to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// In a data URI of this length, with this media type in lower case.
+    DataUri { mime: String, length: usize },
+    /// As base64 without a prefix.
+    Base64,
+    /// As a file of a form.
+    Upload,
 }
 
 /// What the bytes turned out to be.
@@ -27,12 +39,12 @@ pub(crate) enum Content {
 }
 
 impl Medium {
-    pub(crate) fn measure(bytes: &[u8]) -> Self {
+    pub(crate) fn measure(bytes: &[u8], origin: Origin) -> Self {
         let content = match picture::measure(bytes) {
             Some(picture) => Content::Picture(picture),
             None => video::measure(bytes).map_or(Content::Unknown, Content::Video),
         };
-        Self { bytes: bytes.len(), sha256: hex_digest(bytes), content }
+        Self { bytes: bytes.len(), sha256: hex_digest(bytes), content, origin }
     }
 
     pub(crate) fn picture(&self) -> Option<&Picture> {

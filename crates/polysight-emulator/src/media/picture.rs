@@ -3,36 +3,52 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use imagesize::ImageType;
 
-/// Longest side, in pixels, that is decoded. No model served here takes more.
-pub(crate) const MAX_SIDE: u32 = 6000;
-/// A picture of 6000 x 6000 px with 16-bit colours and alpha takes 288 MB.
+/// Most pixels that are decoded: 6000 x 6000. No model served here takes many more.
+pub(crate) const MAX_PIXELS: u64 = 36_000_000;
+/// A picture of that size with 16-bit colours and alpha takes 288 MB.
 const MAX_DECODED_BYTES: u64 = 320 * 1024 * 1024;
 
 /// A picture that could be read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Picture {
-    /// `PNG`, `JPEG`, `WebP`, `GIF` or `BMP`.
+    /// `PNG`, `JPEG`, `WebP`, `GIF` or `BMP`; `TIFF` and `HEIC` by their headers.
     pub(crate) format: &'static str,
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Mean of all pixels per channel, transparency ignored. `None` where a side is over the limit: such a picture is
-    /// refused by its header alone, so that a decompression bomb costs nothing.
+    /// Mean of all pixels per channel, transparency ignored. `None` where the picture is too large to be decoded (a
+    /// decompression bomb costs nothing), and for TIFF and HEIC.
     pub(crate) mean: Option<[u8; 3]>,
 }
 
 /// Reads a picture; `None` where the bytes are not one, or are damaged.
 pub(super) fn measure(bytes: &[u8]) -> Option<Picture> {
-    let format = image::guess_format(bytes).ok()?;
-    let name = format_name(format)?;
+    let Some((format, name)) =
+        image::guess_format(bytes).ok().and_then(|format| Some((format, format_name(format)?)))
+    else {
+        return by_header(bytes);
+    };
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
-    if width > MAX_SIDE || height > MAX_SIDE {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Some(Picture { format: name, width, height, mean: None });
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits());
     let mean = mean_colour(&reader.decode().ok()?);
     Some(Picture { format: name, width, height, mean: Some(mean) })
+}
+
+/// Formats whose size is read but whose pixels are not.
+fn by_header(bytes: &[u8]) -> Option<Picture> {
+    let format = match imagesize::image_type(bytes).ok()? {
+        ImageType::Tiff => "TIFF",
+        ImageType::Heif(_) => "HEIC",
+        _ => return None,
+    };
+    let size = imagesize::blob_size(bytes).ok()?;
+    let (width, height) = (u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?);
+    Some(Picture { format, width, height, mean: None })
 }
 
 fn format_name(format: ImageFormat) -> Option<&'static str> {
@@ -48,8 +64,6 @@ fn format_name(format: ImageFormat) -> Option<&'static str> {
 
 fn limits() -> Limits {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     limits
 }
@@ -121,10 +135,22 @@ mod tests {
     }
 
     #[test]
-    fn does_not_decode_what_is_over_the_side_limit() {
-        let long: DynamicImage = GrayImage::new(MAX_SIDE + 1, 1).into();
-        let picture = measure(&encode(&long, ImageFormat::Png)).unwrap();
-        assert_eq!((picture.width, picture.mean), (MAX_SIDE + 1, None));
+    fn does_not_decode_what_is_over_the_limit() {
+        let mut bitmap = encode(&halves(), ImageFormat::Bmp);
+        bitmap[18..22].copy_from_slice(&6001_u32.to_le_bytes());
+        bitmap[22..26].copy_from_slice(&6000_u32.to_le_bytes());
+        let picture = measure(&bitmap).unwrap();
+        assert_eq!((picture.width, picture.height, picture.mean), (6001, 6000, None));
+    }
+
+    #[test]
+    fn reads_the_size_of_a_tiff_from_its_header() {
+        let entry = |tag: u16, value: u32| {
+            [&tag.to_le_bytes()[..], &[4, 0, 1, 0, 0, 0], &value.to_le_bytes()[..]].concat()
+        };
+        let file = [b"II*\0\x08\0\0\0\x02\0".to_vec(), entry(256, 40), entry(257, 30), vec![0; 4]].concat();
+        let picture = measure(&file).unwrap();
+        assert_eq!((picture.format, picture.width, picture.height, picture.mean), ("TIFF", 40, 30, None));
     }
 
     #[test]

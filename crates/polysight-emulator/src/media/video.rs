@@ -1,4 +1,4 @@
-//! Videos: container and duration, from the boxes of an MP4 or MOV file. Other containers are only recognised.
+//! Videos: container, duration and size, from the boxes of an MP4 or MOV file. Other containers are only recognised.
 
 /// A video container that was recognised.
 #[derive(Clone, Debug, PartialEq)]
@@ -7,19 +7,22 @@ pub(crate) struct Video {
     pub(crate) format: &'static str,
     /// Length of the presentation in seconds, where the container says it in a place that is read here.
     pub(crate) seconds: Option<f64>,
+    /// Width and height of the first track that has them, in pixels; MP4 and MOV alone.
+    pub(crate) size: Option<(u32, u32)>,
 }
 
 /// Reads the container; `None` where the bytes are no video.
 pub(super) fn measure(bytes: &[u8]) -> Option<Video> {
     if let Some(format) = other_container(bytes) {
-        return Some(Video { format, seconds: None });
+        return Some(Video { format, seconds: None, size: None });
     }
     let (kind, payload) = boxes(bytes).next()?;
     if kind != *b"ftyp" {
         return None;
     }
     let format = if payload.starts_with(b"qt  ") { "MOV" } else { "MP4" };
-    Some(Video { format, seconds: movie_seconds(bytes) })
+    let movie = boxes(bytes).find(|(kind, _)| kind == b"moov").map(|(_, movie)| movie);
+    Some(Video { format, seconds: movie.and_then(seconds), size: movie.and_then(size) })
 }
 
 fn other_container(bytes: &[u8]) -> Option<&'static str> {
@@ -30,9 +33,18 @@ fn other_container(bytes: &[u8]) -> Option<&'static str> {
     (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"AVI ")).then_some("AVI")
 }
 
-/// Duration from `moov` / `mvhd`, wherever `moov` stands in the file.
-fn movie_seconds(bytes: &[u8]) -> Option<f64> {
-    let (_, movie) = boxes(bytes).find(|(kind, _)| kind == b"moov")?;
+/// Width and height from `trak` / `tkhd`, where they stand as numbers with 16 binary places.
+fn size(movie: &[u8]) -> Option<(u32, u32)> {
+    boxes(movie).filter(|(kind, _)| kind == b"trak").find_map(|(_, track)| {
+        let (_, header) = boxes(track).find(|(kind, _)| kind == b"tkhd")?;
+        let at = if header.first()? == &0 { 76 } else { 88 };
+        let (width, height) = (u32_at(header, at)? >> 16, u32_at(header, at + 4)? >> 16);
+        (width > 0 && height > 0).then_some((width, height))
+    })
+}
+
+/// Duration from `mvhd`.
+fn seconds(movie: &[u8]) -> Option<f64> {
     let (_, header) = boxes(movie).find(|(kind, _)| kind == b"mvhd")?;
     let (scale, duration) = match header.first()? {
         0 => (u32_at(header, 12)?, u64::from(u32_at(header, 16)?)),
@@ -88,16 +100,27 @@ mod tests {
         boxed(b"mvhd", &payload)
     }
 
+    fn track(version: u8) -> Vec<u8> {
+        let mut payload = vec![version];
+        payload.resize(if version == 0 { 76 } else { 88 }, 0);
+        payload.extend((1280_u32 << 16).to_be_bytes());
+        payload.extend((720_u32 << 16).to_be_bytes());
+        boxed(b"trak", &boxed(b"tkhd", &payload))
+    }
+
     #[test]
-    fn reads_the_duration_of_both_header_versions() {
+    fn reads_duration_and_size_of_both_header_versions() {
         for version in [0, 1] {
             let file = [
                 boxed(b"ftyp", b"isom\0\0\0\0"),
                 boxed(b"mdat", &[7; 99]),
-                boxed(b"moov", &header(version, 600, 7500)),
+                boxed(b"moov", &[header(version, 600, 7500), track(version)].concat()),
             ]
             .concat();
-            assert_eq!(measure(&file), Some(Video { format: "MP4", seconds: Some(12.5) }));
+            assert_eq!(
+                measure(&file),
+                Some(Video { format: "MP4", seconds: Some(12.5), size: Some((1280, 720)) })
+            );
         }
     }
 
@@ -114,7 +137,7 @@ mod tests {
         let mut file = boxed(b"ftyp", b"isom");
         file.extend(u32::MAX.to_be_bytes());
         file.extend(b"moov");
-        assert_eq!(measure(&file), Some(Video { format: "MP4", seconds: None }));
+        assert_eq!(measure(&file), Some(Video { format: "MP4", seconds: None, size: None }));
         assert_eq!(measure(&[0, 0, 0, 1, b'f', b't', b'y', b'p']), None);
         assert_eq!(measure(&[0, 0, 0, 4, b'f', b't', b'y', b'p', 1]), None);
         assert_eq!(measure(b"hello, I am text"), None);

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub(crate) use reply::{Body, Ending, Piece, PieceKind, Reply, Step, Transcript};
+#[cfg(test)]
+pub(crate) use request::BodyLength;
 pub(crate) use request::{Head, Headers};
 use request::{Trouble, read_body, read_exactly, read_head};
 

@@ -21,6 +21,8 @@ pub(crate) struct Head {
     pub(crate) method: String,
     /// Path without the query.
     pub(crate) path: String,
+    /// What follows the `?`, as it was sent.
+    pub(crate) query: String,
     pub(crate) headers: Headers,
     pub(crate) keep_alive: bool,
     pub(crate) body: BodyLength,
@@ -94,7 +96,8 @@ pub(crate) async fn read_head<R: AsyncBufRead + Unpin>(reader: &mut R) -> Result
     }
     let body = body_length(&headers)?;
     let keep_alive = minor > 0 && !headers.has_token("connection", "close");
-    Ok(Some(Head { method, path: path_of(&target), headers, keep_alive, body }))
+    let (path, query) = split_target(&target);
+    Ok(Some(Head { method, path, query, headers, keep_alive, body }))
 }
 
 fn request_line(line: &str) -> Option<(String, String, u8)> {
@@ -109,13 +112,17 @@ fn request_line(line: &str) -> Option<(String, String, u8)> {
     well_formed.then(|| (method.to_owned(), target.to_owned(), minor))
 }
 
-/// The path of a target in origin form (`/v1`) or absolute form (`http://host/v1`).
-fn path_of(target: &str) -> String {
+/// Path and query of a target in origin form (`/v1?a=b`) or absolute form (`http://host/v1`).
+fn split_target(target: &str) -> (String, String) {
     let path = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"),
-        None => target,
+        Some((_, rest)) if !target.starts_with('/') => {
+            rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
+        }
+        _ => target,
     };
-    path.split(['?', '#']).next().unwrap_or_default().to_owned()
+    let path = path.split('#').next().unwrap_or_default();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    (path.to_owned(), query.to_owned())
 }
 
 fn header(line: &str) -> Option<(String, String)> {
@@ -249,6 +256,7 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((head.method.as_str(), head.path.as_str(), head.keep_alive), ("POST", "/v1/x", true));
+        assert_eq!(head.query, "y=z");
         assert_eq!(body, b"hello");
         let chunked = "POST http://h:1/p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n";
         let (head, body) = read(chunked).await.unwrap().unwrap();

@@ -18,7 +18,7 @@ fn takes(model: &ModelLimits, part: Part<'_>) -> bool {
         Part::Picture(_) => model.pictures > 0,
         Part::Video(_) => model.video.is_some(),
         Part::Document(_) => model.documents,
-        Part::Unknown(_) => false,
+        Part::Frames(_) | Part::Unknown(_) => false,
     }
 }
 
@@ -89,7 +89,8 @@ pub(super) fn pictures(inquiry: &Inquiry<'_>) -> Result<(), Refusal> {
 
 /// One picture that came as bytes: readable, and within the vendor's limits.
 pub(crate) fn picture(medium: &Medium) -> Result<(), Refusal> {
-    let picture = medium.picture().ok_or_else(unreadable_picture)?;
+    let known = |picture: &&Picture| !matches!(picture.format, "TIFF" | "HEIC");
+    let picture = medium.picture().filter(known).ok_or_else(unreadable_picture)?;
     refuse_if(medium.bytes as u64 > PICTURE_BYTES, || {
         Refusal::told("1210", "图片大小超过限制，单张图片不能超过5MB", "The image is over 5 MB")
     })?;

@@ -9,19 +9,19 @@ use checks::{Inquiry, check, credential};
 use codes::Code;
 use refusal::{Refusal, body, speaks_english};
 
-use crate::chat::completion::{Completion, complete};
+use crate::chat::completion::{Completion, Prompt, complete, prompt_tokens};
 use crate::chat::message::{self, Message};
 use crate::chat::render::{self, Shape, Slicing};
-use crate::chat::request::ChatRequest;
+use crate::chat::request::{ChatRequest, Limit, Reasoning, Terms, whole_number};
 use crate::clock;
 use crate::desk::Order;
-use crate::faults::frames::{self, StreamEnds};
-use crate::faults::replies::{Wording, instead};
+use crate::faults::frames::{self, Manner};
+use crate::faults::replies::{Wording, instead, status_of};
 use crate::faults::{Fault, content};
 use crate::intake::Intake;
 use crate::json::Json;
 use crate::keys::{Verdict, judge};
-use crate::models;
+use crate::models::{self, Thinking};
 use crate::route::Action;
 use crate::server::Reply;
 use crate::state::Task;
@@ -31,7 +31,7 @@ pub(crate) fn answer(order: &Order, intake: &Intake) -> Reply {
     match &order.route.action {
         Action::Chat | Action::AsyncChat => chat(order, intake),
         Action::AsyncResult(id) => async_result(order, id),
-        Action::Models => models_list(order),
+        _ => models_list(order),
     }
 }
 
@@ -47,8 +47,8 @@ impl Wording for Words {
         body(code, &text, code == "1301")
     }
 
-    fn status(&self, code: &str) -> u16 {
-        Code::find(code).map_or(400, |row| row.status)
+    fn refusal(&self, code: &str) -> Reply {
+        Reply::json(status_of(code).unwrap_or(400), &self.error(code, None))
     }
 }
 
@@ -92,7 +92,8 @@ fn reply(
     messages: &[Message<'_>],
     model: &models::ModelLimits,
 ) -> Reply {
-    let request = ChatRequest::new(json, messages, model);
+    let id = json.get("model").and_then(Json::text).unwrap_or_default();
+    let request = ChatRequest::new(id, json, messages, terms(json, messages, model));
     let mut completion = complete(&request, order.state.stamp());
     content::of_completion(&mut completion, &order.faults);
     if order.route.action == Action::AsyncChat {
@@ -106,6 +107,26 @@ fn reply(
     Reply::json(200, &body)
 }
 
+/// What the model makes of a request.
+pub(crate) fn terms(json: &Json, messages: &[Message<'_>], model: &models::ModelLimits) -> Terms {
+    Terms {
+        limit: Limit::of(whole_number(json, "max_tokens"), model.max_output),
+        reasoning: reasoning(json, model.thinking),
+        tools: model.tools,
+        prompt: Prompt { text: prompt_tokens(messages), ..Prompt::default() },
+    }
+}
+
+fn reasoning(json: &Json, thinking: Thinking) -> Reasoning {
+    let disabled = json.get("thinking").and_then(|thinking| thinking.get("type")?.text()) == Some("disabled");
+    match thinking {
+        Thinking::None => Reasoning::Absent,
+        Thinking::Switchable if disabled => Reasoning::Off,
+        Thinking::Switchable | Thinking::Forced => Reasoning::Apart,
+        Thinking::InAnswer => Reasoning::InAnswer,
+    }
+}
+
 fn shape(order: &Order) -> Shape {
     if order.state.settings.legacy { Shape::ZhipuLegacy } else { Shape::Zhipu2026 }
 }
@@ -113,8 +134,8 @@ fn shape(order: &Order) -> Shape {
 fn stream(order: &Order, request: &ChatRequest<'_>, completion: &Completion) -> Reply {
     let slicing = Slicing { tool_pieces: request.tool_stream, usage_frame: false };
     let chunks = render::chunks(completion, shape(order), slicing);
-    let ends = StreamEnds { error: words(order).error("1234", None) };
-    Reply::stream(frames::write(chunks, &ends, &order.faults))
+    let manner = Manner { error: words(order).error("1234", None), native: None };
+    Reply::stream(frames::write(chunks, &manner, &order.faults))
 }
 
 /// Queues an answer. The result is written at once and shown after the polls that it must wait for.
@@ -171,19 +192,20 @@ fn models_list(order: &Order) -> Reply {
     }
     let listed =
         models::zhipu().iter().filter(|model| model.pictures == 0 || model.id.starts_with("glm-5.3"));
-    Reply::json(200, &model_list(listed, "z-ai"))
+    Reply::json(200, &model_list(listed.map(|model| model.id), "z-ai"))
 }
 
-pub(crate) fn model_list<'m>(models: impl Iterator<Item = &'m models::ModelLimits>, owner: &str) -> Json {
-    let entry = |model: &models::ModelLimits| {
+/// A list of models as OpenAI has it.
+pub(crate) fn model_list(ids: impl Iterator<Item = &'static str>, owner: &str) -> Json {
+    let entry = |id: &str| {
         Json::object([
-            ("id", model.id.into()),
+            ("id", id.into()),
             ("object", "model".into()),
             ("created", 1_764_547_200_u64.into()),
             ("owned_by", owner.into()),
         ])
     };
-    Json::object([("object", "list".into()), ("data", models.map(entry).collect::<Vec<_>>().into())])
+    Json::object([("object", "list".into()), ("data", ids.map(entry).collect::<Vec<_>>().into())])
 }
 
 /// The account behind the credential.

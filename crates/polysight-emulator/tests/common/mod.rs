@@ -22,6 +22,10 @@ use tokio::time::timeout;
 pub(crate) const CHAT: &str = "/api/paas/v4/chat/completions";
 pub(crate) const KEY: &str = "Authorization: Bearer id.secret";
 
+pub(crate) const DASHSCOPE_KEY: &str = "Authorization: Bearer sk-test";
+pub(crate) const QIANFAN_KEY: &str = "Authorization: Bearer bce-v3/ALTAK-test/0f";
+pub(crate) const SSE: &str = "X-DashScope-SSE: enable";
+
 /// How the connection ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum End {
@@ -92,6 +96,20 @@ impl Answer {
             .split_terminator("\n\n")
             .map(|event| event.strip_prefix("data: ").expect(event).to_owned())
             .collect()
+    }
+
+    /// Status and data of the events of DashScope's own streams.
+    pub(crate) fn native_events(&self) -> Vec<(u16, Value)> {
+        let text = self.text();
+        let events = text.split_terminator("\n\n").enumerate().map(|(index, event)| {
+            let lines: Vec<&str> = event.lines().collect();
+            let [id, name, status, data] = lines.as_slice() else { panic!("{event}") };
+            assert_eq!(*id, format!("id:{}", index + 1));
+            let status = status.strip_prefix(":HTTP_STATUS/").expect(event).parse().unwrap();
+            assert_eq!(*name, if status == 200 { "event:result" } else { "event:error" });
+            (status, serde_json::from_str(data.strip_prefix("data:").expect(event)).expect(event))
+        });
+        events.collect()
     }
 
     /// The chunks of a stream; the last event must be `[DONE]`.
@@ -192,9 +210,77 @@ pub(crate) async fn chat_until_silent(emulator: &Emulator, body: &Value) -> Answ
     read_all(&mut stream).await
 }
 
+/// A chat request to a surface, with a key in the form of its vendor.
+pub(crate) async fn ask(emulator: &Emulator, surface: Surface, body: &Value) -> Answer {
+    ask_with(emulator, surface, &[], body).await
+}
+
+/// The same, with more headers.
+pub(crate) async fn ask_with(
+    emulator: &Emulator,
+    surface: Surface,
+    headers: &[&str],
+    body: &Value,
+) -> Answer {
+    let (path, key) = match surface {
+        Surface::DashScopeNative => ("/api/v1/services/aigc/multimodal-generation/generation", DASHSCOPE_KEY),
+        Surface::DashScopeCompatible => ("/compatible-mode/v1/chat/completions", DASHSCOPE_KEY),
+        Surface::Qianfan => ("/v2/chat/completions", QIANFAN_KEY),
+        Surface::Gateway => ("/v1/chat/completions", KEY),
+        _ => (CHAT, KEY),
+    };
+    send(emulator, "POST", path, &[&[key], headers].concat(), body.to_string().as_bytes()).await
+}
+
+/// Requests that a surface must refuse, each with status, code and a part of the text.
+pub(crate) async fn expect_refusals(
+    emulator: &Emulator,
+    surface: Surface,
+    wrong: Vec<(Value, u16, &'static str, &'static str)>,
+) {
+    for (body, status, code, text) in wrong {
+        let answer = ask(emulator, surface, &body).await;
+        let shown: String = body.to_string().chars().take(300).collect();
+        assert_eq!((answer.status(), answer.code().as_str()), (status, code), "{shown}\n{}", answer.text());
+        assert!(answer.message().contains(text), "{shown}\n{}", answer.text());
+    }
+}
+
+/// Requests that a surface must answer.
+pub(crate) async fn expect_answers(
+    emulator: &Emulator,
+    surface: Surface,
+    right: impl IntoIterator<Item = Value>,
+) {
+    for body in right {
+        let answer = ask(emulator, surface, &body).await;
+        let shown: String = body.to_string().chars().take(300).collect();
+        assert_eq!(answer.status(), 200, "{shown}\n{}", answer.text());
+    }
+}
+
 pub(crate) async fn gateway(emulator: &Emulator, body: &Value) -> Answer {
     let path = format!("{}/chat/completions", Surface::Gateway.prefix());
     send(emulator, "POST", &path, &["Authorization: Bearer any-token"], body.to_string().as_bytes()).await
+}
+
+pub(crate) fn data_uri(bytes: &[u8], format: &str) -> String {
+    format!("data:{format};base64,{}", base64(bytes))
+}
+
+/// A PNG of this size in a data URI.
+pub(crate) fn png(width: u32, height: u32) -> String {
+    data_uri(&picture(width, height, ImageFormat::Png), "image/png")
+}
+
+/// A request to a model with these messages.
+pub(crate) fn talk(model: &str, messages: Value) -> Value {
+    json!({"model": model, "messages": messages})
+}
+
+/// A request in DashScope's own spelling.
+pub(crate) fn native(model: &str, content: Value, parameters: Value) -> Value {
+    json!({"model": model, "input": {"messages": [{"role": "user", "content": content}]}, "parameters": parameters})
 }
 
 /// A request that asks one question, of a model that does not think.

@@ -11,7 +11,7 @@ async fn main() -> Result<()> {
     let mut talk = Conversation::new();
     for (question, picture) in [
         ("What is in this picture?", Some("cat.jpg")),
-        ("What differs between this picture and the one before?", Some("coffee.webp")),
+        ("What differs between this picture and the one before?", Some("coffee.jpg")),
         ("And which of the two is taller than wide?", None),
     ] {
         let mut message = Message::new(Role::User);

@@ -1,19 +1,13 @@
-//! The same program, another role: who answers is the config's business.
+//! The same program and the same dialogue with two pictures, answered by whoever the config names: three vendors, two
+//! protocols, a gateway.
 //!
 //! ```text
 //! swap [--config FILE] [--role NAME]
 //! ```
 
 use lexopt::prelude::*;
-use polysight::{Image, Polysight, Result, VisionProvider, VisionProviderExt};
-use polysight_emulator::Emulator;
-use polysight_examples::{complain, config, embedded, media};
-
-/// Two roles of the embedded config; a real one would name two vendors.
-fn two_roles(emulator: &Emulator) -> String {
-    let careful = "\n[roles.careful]\nprovider = \"zhipu\"\nmodel = \"glm-5v-turbo\"\ngreedy = true\n";
-    config(emulator) + careful
-}
+use polysight::{Conversation, Image, Message, Polysight, Result, RoleProvider, VisionProvider};
+use polysight_examples::{complain, embedded, every_place, media};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
@@ -39,7 +33,7 @@ async fn run() -> Result<()> {
     let (_emulator, sight) = match file {
         Some(file) => (None, Polysight::from_file(file)?),
         None => {
-            let (emulator, sight) = embedded(two_roles).await?;
+            let (emulator, sight) = embedded(every_place).await?;
             (Some(emulator), sight)
         }
     };
@@ -48,9 +42,23 @@ async fn run() -> Result<()> {
         None => sight.role_names().map(str::to_owned).collect(),
     };
     for name in names {
-        let eye = sight.role(&name)?;
-        let answer = eye.ask("What is in this picture?", [Image::from_file(media("cat.jpg"))?]).await?;
-        println!("-- {name}: {} of {}\n{}\n", answer.model, eye.id(), answer.text);
+        talk(&sight.role(&name)?).await?;
+    }
+    Ok(())
+}
+
+/// Two turns, a picture each: the second question may refer to both.
+async fn talk(eye: &RoleProvider) -> Result<()> {
+    let mut talk = Conversation::new();
+    for (picture, question) in
+        [("cat.jpg", "What is this?"), ("coffee.jpg", "And what differs in this one?")]
+    {
+        talk.push(Message::user_parts([Image::from_file(media(picture))?.into(), question.into()]));
+        let answer = eye.chat(talk.request()).await?;
+        talk.push_response(&answer);
+        if picture == "coffee.jpg" {
+            println!("-- {}: {} of {}\n{}\n", eye.name(), answer.model, eye.id(), answer.text);
+        }
     }
     Ok(())
 }

@@ -5,36 +5,91 @@ use std::path::PathBuf;
 use polysight::{Polysight, Result};
 use polysight_emulator::{Emulator, Surface};
 
-/// A config whose roles are answered by an emulator in this process.
+/// A config with one role a vendor, each answered by an emulator in this process.
 ///
-/// Against the real vendor the same file needs a real key and no `base_url`:
-///
-/// ```toml
-/// [providers.zhipu]
-/// backend = "zhipu"
-/// api_key = "${ZHIPUAI_API_KEY}"
-/// ```
+/// Against the real vendors the same file needs real keys, such as `${ZHIPUAI_API_KEY}`, and no `base_url`.
 #[must_use]
 pub fn config(emulator: &Emulator) -> String {
-    let base_url = emulator.base_url(Surface::Zhipu);
+    let base_url = |surface| emulator.base_url(surface);
+    let (zhipu, qwen, ernie) =
+        (base_url(Surface::Zhipu), base_url(Surface::DashScopeCompatible), base_url(Surface::Qianfan));
     format!(
         r#"
 [providers.zhipu]
 backend = "zhipu"
-base_url = "{base_url}"
+base_url = "{zhipu}"
 api_key = "example.key"
+
+[providers.alibaba]
+backend = "qwen-vl"
+base_url = "{qwen}"
+api_key = "sk-0123456789abcdef0123456789abcdef"
+
+[providers.baidu]
+backend = "ernie"
+base_url = "{ernie}"
+api_key = "bce-v3/ALTAK-example/0123456789abcdef0123456789abcdef01234567"
 
 [roles.default]
 provider = "zhipu"
 model = "glm-4.6v-flash"
+
+[roles.ernie]
+provider = "baidu"
+model = "ernie-4.5-turbo-vl"
+
+[roles.qwen]
+provider = "alibaba"
+model = "qwen3-vl-plus"
 "#
     )
 }
 
-/// The same for videos from disk: of all models only this retired one is documented to take them inside a request.
+/// The same for videos from disk: of Zhipu's models only this retired one is documented to take them inside a request.
 #[must_use]
 pub fn video_config(emulator: &Emulator) -> String {
     config(emulator).replace("glm-4.6v-flash", "glm-4v-plus")
+}
+
+/// More places that serve the same models: the vendor's other protocol, and a gateway to models of all three.
+#[must_use]
+pub fn every_place(emulator: &Emulator) -> String {
+    let (native, gateway) =
+        (emulator.base_url(Surface::DashScopeNative), emulator.base_url(Surface::Gateway));
+    config(emulator)
+        + &format!(
+            r#"
+[providers.alibaba-native]
+backend = "qwen-vl"
+protocol = "native"
+base_url = "{native}"
+api_key = "sk-0123456789abcdef0123456789abcdef"
+
+[providers.gateway-qwen]
+backend = "qwen-vl"
+deployment = "gateway"
+base_url = "{gateway}"
+api_key = "sk-gateway"
+
+[providers.gateway-ernie]
+backend = "ernie"
+deployment = "gateway"
+base_url = "{gateway}"
+api_key = "sk-gateway"
+
+[roles.gateway-ernie]
+provider = "gateway-ernie"
+model = "ERNIE-4.5-Turbo-32K"           # in spite of its name the model that sees
+
+[roles.gateway-qwen]
+provider = "gateway-qwen"
+model = "Qwen2.5-VL-72B-Instruct"
+
+[roles.qwen-native]
+provider = "alibaba-native"
+model = "qwen3-vl-plus"
+"#
+        )
 }
 
 /// Starts an emulator and reads a config that points at it. The emulator stops when it is dropped.

@@ -55,13 +55,20 @@ fn describe_tells_the_truth_about_the_bundled_photograph_plain_and_streamed() {
 
 #[test]
 fn describe_prints_one_json_object_a_role() {
-    let output = run("describe", &["--json"]);
-    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
-        assert!(object.get(key).is_some(), "{key}");
+    let objects = |arguments: &[&str]| -> Vec<Value> {
+        let shown = text(&run("describe", arguments).stdout);
+        shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (plain, streamed) = (objects(&["--json"]), objects(&["--json", "--stream"]));
+    assert_eq!(plain.len(), 3, "one vendor each");
+    for (object, streamed) in plain.iter().zip(&streamed) {
+        for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
+            assert!(object.get(key).is_some(), "{key}");
+        }
+        assert!(object["text"].as_str().unwrap().contains(&sha256(&cat())));
+        assert_eq!(object["text"], streamed["text"]);
     }
-    let streamed: Value = serde_json::from_slice(&run("describe", &["--json", "--stream"]).stdout).unwrap();
-    assert_eq!(object["text"], streamed["text"]);
+    assert_eq!(objects(&["--json", "--role", "ernie"]).len(), 1);
 }
 
 #[test]
@@ -81,7 +88,11 @@ fn describe_takes_several_media_in_one_request_and_videos() {
         .collect();
     assert!(places.is_sorted());
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mov");
-    assert!(!text(&run("describe", &[clip]).stdout).contains("MOV"), "that model takes MP4 only");
+    let output = run("describe", &[clip, "--role", "qwen"]);
+    assert!(text(&output.stdout).contains("MOV, 2.6"), "{}", text(&output.stdout));
+    let output = run("describe", &[clip, "--role", "default"]);
+    assert_eq!(output.status.code(), Some(1), "that model takes MP4 only");
+    assert!(text(&output.stderr).contains("the video is MOV"), "{}", text(&output.stderr));
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mp4");
     let output = run("describe", &[clip, "--prompt", "What moves?"]);
     assert!(text(&output.stdout).contains("MP4, 2.6"), "{}", text(&output.stdout));
@@ -124,7 +135,8 @@ fn the_other_examples_run() {
         ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
         ("conversation", "1 picture of an earlier turn forgotten"),
         ("video", "video moved to the front"),
-        ("swap", "-- careful: glm-5v-turbo"),
+        ("swap", "-- qwen-native: qwen3-vl-plus of alibaba-native"),
+        ("portability", "rounded to 0.12"),
     ] {
         let output = run(name, &[]);
         let shown = text(&output.stdout);

@@ -50,8 +50,7 @@ async fn run() -> Result<()> {
 /// Two turns, a picture each: the second question may refer to both.
 async fn talk(eye: &RoleProvider) -> Result<()> {
     let mut talk = Conversation::new();
-    for (picture, question) in
-        [("cat.jpg", "What is this?"), ("coffee.jpg", "And what differs in this one?")]
+    for (picture, question) in [("cat.jpg", "What is this?"), ("coffee.jpg", "And what differs in this one?")]
     {
         talk.push(Message::user_parts([Image::from_file(media(picture))?.into(), question.into()]));
         let answer = eye.chat(talk.request()).await?;

@@ -37,7 +37,9 @@ pub fn noise(width: u32, height: u32) -> Vec<u8> {
         image::Rgb([state as u8, (state >> 8) as u8, (state >> 16) as u8])
     });
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(image).write_to(&mut bytes, ImageFormat::Png).expect("the picture can be encoded");
+    DynamicImage::ImageRgb8(image)
+        .write_to(&mut bytes, ImageFormat::Png)
+        .expect("the picture can be encoded");
     bytes.into_inner()
 }
 

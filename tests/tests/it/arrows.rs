@@ -29,8 +29,8 @@ fn host() -> String {
 
 /// The crates of this workspace that each of them depends on, tests left out.
 fn arrows() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--format-version=1", "--no-deps"])).expect("metadata is JSON");
+    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version=1", "--no-deps"]))
+        .expect("metadata is JSON");
     let packages = metadata["packages"].as_array().expect("there are packages");
     let names: BTreeSet<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
     packages
@@ -38,7 +38,9 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
         .map(|package| {
             let dependencies = package["dependencies"].as_array().into_iter().flatten();
             let normal = dependencies.filter(|dependency| dependency["kind"] != "dev");
-            let own = normal.filter_map(|dependency| dependency["name"].as_str()).filter(|name| names.contains(name));
+            let own = normal
+                .filter_map(|dependency| dependency["name"].as_str())
+                .filter(|name| names.contains(name));
             (package["name"].as_str().unwrap_or_default().to_owned(), own.map(str::to_owned).collect())
         })
         .collect()

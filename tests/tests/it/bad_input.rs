@@ -75,7 +75,8 @@ async fn pictures_over_the_limits_are_refused() {
     let large = Image::from_bytes(noise(1_450, 1_450)).unwrap();
     assert!(large.source().byte_len().unwrap() > 6_000_000);
     let model = "glm-4.6v";
-    refused_once(model, ChatRequest::ask("?", [large]), "messages[0].parts[0]", "at most 5242880 bytes").await;
+    refused_once(model, ChatRequest::ask("?", [large]), "messages[0].parts[0]", "at most 5242880 bytes")
+        .await;
     let long = image(ImageFormat::Png, 7_000, 10);
     refused_once(model, ChatRequest::ask("?", [long]), "messages[0].parts[0]", "7000 x 10 px").await;
     let six = (0..6).map(|_| small());
@@ -206,7 +207,12 @@ async fn nothing_shows_keys_pictures_or_signed_links() {
     let request = ChatRequest::ask("?", [link, bytes]);
     let error = role.chat(request.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "the key of the config is not the emulator's");
-    for shown in [format!("{error}"), format!("{error:?}"), format!("{request:?}"), format!("{sight:?}{role:?}")] {
-        assert!(!shown.contains("canary") && !shown.contains("test.key") && !shown.contains("iVBOR"), "{shown}");
+    for shown in
+        [format!("{error}"), format!("{error:?}"), format!("{request:?}"), format!("{sight:?}{role:?}")]
+    {
+        assert!(
+            !shown.contains("canary") && !shown.contains("test.key") && !shown.contains("iVBOR"),
+            "{shown}"
+        );
     }
 }

@@ -48,7 +48,8 @@ fn a_good_config_gives_roles_with_their_defaults() {
     assert_eq!(request.sampling, polysight::Sampling::Greedy);
     assert_eq!(request.max_tokens, Some(2_000));
     assert_eq!(request.extras["zhipu"]["tool_stream"], true);
-    let default = sight.role("default").unwrap().complete(polysight::ChatRequest::default().with_temperature(0.9));
+    let default =
+        sight.role("default").unwrap().complete(polysight::ChatRequest::default().with_temperature(0.9));
     assert_eq!(default.max_tokens, Some(100), "from [defaults]");
     let polysight::Sampling::Random(random) = default.sampling else { panic!("random") };
     assert_eq!(random.temperature, Some(0.9), "the request wins");
@@ -70,7 +71,9 @@ fn unknown_keys_are_named_with_the_nearest_known_one_all_at_once() {
 fn a_vendor_whose_feature_is_off_and_an_unknown_one_are_told_apart() {
     let text = problem("[providers.a]\nbackend = \"zipu\"");
     assert!(text.contains("did you mean `zhipu`?"), "{text}");
-    let text = Polysight::from_toml_with("[providers.a]\nbackend = \"acme\"", Registry::new()).unwrap_err().to_string();
+    let text = Polysight::from_toml_with("[providers.a]\nbackend = \"acme\"", Registry::new())
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("unknown backend `acme`"), "{text}");
 }
 
@@ -87,7 +90,10 @@ fn a_missing_variable_is_named_when_its_provider_is_used() {
     let sight = Polysight::from_toml(GOOD).unwrap().with_variables(|_| None);
     let error = sight.role("default").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("providers.zhipu.api_key: the environment variable POLYSIGHT_TEST_KEY"), "{error}");
+    assert!(
+        error.to_string().contains("providers.zhipu.api_key: the environment variable POLYSIGHT_TEST_KEY"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -103,19 +109,31 @@ fn malformed_values_name_their_key() {
     for (bad, part) in [
         (GOOD.replace("0.2", "\"warm\""), "roles.default"),
         (GOOD.replace("[roles.default]", "[roles.default"), "line"),
-        (GOOD.replace("greedy = true", "greedy = true\ntemperature = 0.5"), "greedy sampling has no temperature"),
+        (
+            GOOD.replace("greedy = true", "greedy = true\ntemperature = 0.5"),
+            "greedy sampling has no temperature",
+        ),
         (GOOD.replace("thinking = \"on\"", "thinking = \"hard\""), "thinking"),
         (GOOD.replace("backend = \"zhipu\"", ""), "`backend` is missing"),
     ] {
         assert!(problem(&bad).contains(part), "{}", problem(&bad));
     }
     for (bad, part) in [
-        (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nbase_url = \"open.bigmodel.cn\""), "no scheme"),
+        (
+            GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nbase_url = \"open.bigmodel.cn\""),
+            "no scheme",
+        ),
         (GOOD.replace("total = 60.5", "total = -1"), "timeouts.total"),
         (GOOD.replace("total = 60.5", "total = 0"), "must be more than 0"),
         (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nregion = \"moon\""), "moon"),
-        (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\ndeployment = \"moon\""), "no deployment `moon`"),
-        (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\napi_key_file = \"key\""), "exclude each other"),
+        (
+            GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\ndeployment = \"moon\""),
+            "no deployment `moon`",
+        ),
+        (
+            GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\napi_key_file = \"key\""),
+            "exclude each other",
+        ),
     ] {
         let error = read(&bad).role("default").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -128,7 +146,8 @@ fn a_key_file_is_read_beside_the_config() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("key"), "id.secret\n").unwrap();
     let config = folder.path().join("polysight.toml");
-    std::fs::write(&config, "[providers.z]\nbackend = \"zhipu\"\napi_key_file = \"key\"\n[roles.default]\n").unwrap();
+    std::fs::write(&config, "[providers.z]\nbackend = \"zhipu\"\napi_key_file = \"key\"\n[roles.default]\n")
+        .unwrap();
     assert!(Polysight::from_file(&config).unwrap().role("default").is_ok());
     std::fs::remove_file(folder.path().join("key")).unwrap();
     let error = Polysight::from_file(&config).unwrap().role("default").unwrap_err().to_string();
@@ -139,7 +158,8 @@ fn a_key_file_is_read_beside_the_config() {
 
 #[test]
 fn own_models_override_the_catalogue() {
-    let own = "models = [{ id = \"glm-4v-flash\", image = { base64 = true } }, { id = \"mine\", max_output = 7 }]";
+    let own =
+        "models = [{ id = \"glm-4v-flash\", image = { base64 = true } }, { id = \"mine\", max_output = 7 }]";
     let sight = read(&GOOD.replace("timeouts", &format!("{own}\ntimeouts")));
     let provider = sight.provider("zhipu").unwrap();
     let card = provider.catalog().card("glm-4v-flash");

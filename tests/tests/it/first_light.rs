@@ -2,7 +2,8 @@
 
 use image::ImageFormat;
 use polysight::{
-    ChatRequest, Conversation, FinishKind, Image, Media, Message, StreamEvent, Video, VisionProvider, VisionProviderExt,
+    ChatRequest, Conversation, FinishKind, Image, Media, Message, StreamEvent, Video, VisionProvider,
+    VisionProviderExt,
 };
 use polysight_tests::{noise, picture, sha256, zhipu_role};
 
@@ -18,7 +19,8 @@ async fn every_format_and_orientation_arrives_whole() {
     ] {
         let bytes = picture(format, width, height);
         let answer = role.ask("What is it?", [Image::from_bytes(bytes.clone()).unwrap()]).await.unwrap();
-        for fact in [format!("{name}, {width}x{height} px"), sha256(&bytes), format!("{} bytes", bytes.len())] {
+        for fact in [format!("{name}, {width}x{height} px"), sha256(&bytes), format!("{} bytes", bytes.len())]
+        {
             assert!(answer.text.contains(&fact), "{fact} is not in: {}", answer.text);
         }
         assert_eq!(answer.finish.kind, FinishKind::Stop);
@@ -64,7 +66,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let group =
+            chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let six = (group >> (18 - 6 * place)) as usize & 63;
             text.push(if place <= chunk.len() { ALPHABET[six] as char } else { '=' });
@@ -98,7 +101,8 @@ async fn a_stream_gives_the_same_answer_as_a_plain_call() {
 #[tokio::test]
 async fn ids_go_out_and_come_back() {
     let (emulator, role) = zhipu_role(VISION).await;
-    let request = ChatRequest::new([Message::user("Hello")]).with_request_id("order-4711").with_end_user_id("user-42");
+    let request =
+        ChatRequest::new([Message::user("Hello")]).with_request_id("order-4711").with_end_user_id("user-42");
     let answer = role.chat(request).await.unwrap();
     assert_eq!(answer.request_id.as_deref(), Some("order-4711"));
     let made = role.chat(ChatRequest::new([Message::user("Hello")])).await.unwrap().request_id.unwrap();
@@ -122,8 +126,12 @@ async fn a_dialogue_keeps_its_pictures_and_answers() {
     let requests = emulator.requests();
     assert_eq!(requests.iter().map(|request| request.media.len()).collect::<Vec<_>>(), [1, 2, 3]);
     let last = requests[2].body.as_ref().unwrap();
-    let roles: Vec<&str> =
-        last["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> = last["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
     assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user"]);
     assert!(last["messages"][2]["content"].is_string(), "an assistant's content is a string");
     assert!(last["messages"][2].get("reasoning_content").is_none(), "reasoning is not sent back");

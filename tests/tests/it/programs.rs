@@ -75,7 +75,9 @@ fn describe_prints_one_json_object_a_role() {
 fn describe_takes_several_media_in_one_request_and_videos() {
     let folder = tempfile::tempdir().unwrap();
     let mut paths = Vec::new();
-    for (format, ending) in [(ImageFormat::Png, "png"), (ImageFormat::WebP, "webp"), (ImageFormat::Jpeg, "dat")] {
+    for (format, ending) in
+        [(ImageFormat::Png, "png"), (ImageFormat::WebP, "webp"), (ImageFormat::Jpeg, "dat")]
+    {
         let path = folder.path().join(format!("picture.{ending}"));
         std::fs::write(&path, picture(format, 60, 40)).unwrap();
         paths.push(path.to_string_lossy().into_owned());
@@ -113,7 +115,11 @@ fn describe_complains_on_stderr_a_line_a_violation_and_fails() {
     let output = run("describe", &["--config", &config.to_string_lossy(), &long.to_string_lossy()]);
     assert_eq!(output.status.code(), Some(1));
     let complaints = text(&output.stderr);
-    assert_eq!(complaints.lines().filter(|line| line.starts_with("error: default: ")).count(), 5, "{complaints}");
+    assert_eq!(
+        complaints.lines().filter(|line| line.starts_with("error: default: ")).count(),
+        5,
+        "{complaints}"
+    );
 
     for (arguments, part) in [
         (vec!["missing.jpg"], "no such file"),

@@ -1,6 +1,9 @@
 //! A function called, its result sent back, an answer made of it.
 
-use polysight::{ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition, VisionProvider, VisionProviderExt};
+use polysight::{
+    ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition, VisionProvider,
+    VisionProviderExt,
+};
 use polysight_tests::zhipu_role;
 use polysight_zhipu::ZhipuExtras;
 use serde_json::json;
@@ -11,7 +14,8 @@ fn weather() -> ToolDefinition {
 }
 
 fn news() -> ToolDefinition {
-    let schema = json!({"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]});
+    let schema =
+        json!({"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]});
     ToolDefinition::new("get_news", "News about a topic", schema)
 }
 
@@ -64,7 +68,8 @@ async fn the_round_trip_works_plain_and_streamed_whole_and_in_pieces() {
 #[tokio::test]
 async fn parallel_calls_stay_apart() {
     let (_emulator, role) = zhipu_role("glm-4.6v-flash").await;
-    let request = ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
+    let request =
+        ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
     for pieces in [false, true] {
         let request = request.clone().with_extras(ZhipuExtras::new().with_tool_stream(pieces));
         let answer = role.stream_collected(request).await.unwrap();

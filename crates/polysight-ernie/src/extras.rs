@@ -194,17 +194,9 @@ const RESERVED: [(&str, &str); 24] = [
 /// Refuses extras that would say twice what the request says itself, that mean nothing where the model is served, or that
 /// the vendor would refuse.
 pub(crate) fn check(draft: &mut Draft, deployment: &Deployment) {
+    draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get(VENDOR) else { return };
     let path = |field: &str| format!("extras.{VENDOR}.{field}");
-    for (field, own) in RESERVED.iter().filter(|(field, _)| fields.contains_key(*field)) {
-        let fix = format!("use the request's own {own}");
-        draft.findings.violate(
-            path(field),
-            format!("`{field}` is given as an extra"),
-            "other fields only",
-            fix,
-        );
-    }
     let placed = PLACED_EXTRAS.into_iter().filter(|field| fields.contains_key(*field));
     for field in placed.filter(|field| !deployment.extras.contains(field)) {
         let problem = format!("`{field}` does nothing good in a {} deployment", deployment.name);

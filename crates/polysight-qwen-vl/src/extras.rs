@@ -219,13 +219,10 @@ const RESERVED: [(&str, &str); 25] = [
 
 /// Refuses extras that would say twice what the request says itself, and those that this wire cannot say.
 pub(crate) fn check(draft: &mut Draft, deployment: &Deployment, protocol: Protocol) {
+    draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get_mut(VENDOR) else { return };
     let findings = &mut draft.findings;
     let path = |field: &str| format!("extras.{VENDOR}.{field}");
-    for (field, own) in RESERVED.iter().filter(|(field, _)| fields.contains_key(*field)) {
-        let problem = format!("`{field}` is given as an extra");
-        findings.violate(path(field), problem, "other fields only", format!("use the request's own {own}"));
-    }
     if protocol == Protocol::Compatible {
         for field in [OCR, IMAGE_SIZES].into_iter().filter(|field| fields.contains_key(*field)) {
             let fix = "set protocol = \"native\" in the provider's settings";

@@ -100,14 +100,10 @@ const RESERVED: [(&str, &str); 17] = [
     ("response_format", "response_format"),
 ];
 
-/// Refuses extras that would say twice what the request says itself.
+/// Refuses extras that would say twice what the request says itself, and malformed ones.
 pub(crate) fn check(draft: &mut Draft) {
+    draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get(VENDOR) else { return };
-    for (field, own) in RESERVED.iter().filter(|(field, _)| fields.contains_key(*field)) {
-        let path = format!("extras.{VENDOR}.{field}");
-        let fix = format!("use the request's own {own}");
-        draft.findings.violate(path, format!("`{field}` is given as an extra"), "other fields only", fix);
-    }
     if fields.get(CLEAR_THINKING).is_some_and(|value| !value.is_boolean()) {
         let path = format!("extras.{VENDOR}.{CLEAR_THINKING}");
         draft.findings.violate(path, "it is neither true nor false", "true or false", "");

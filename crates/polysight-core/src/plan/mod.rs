@@ -124,6 +124,17 @@ impl Draft {
         }
     }
 
+    /// Refuses extras that would say again what the request has words of its own for; `reserved` pairs a field of the
+    /// vendor's body with those words.
+    pub fn refuse_extras(&mut self, vendor: &str, reserved: &[(&str, &str)]) {
+        let Some(fields) = self.request.extras.get(vendor) else { return };
+        for (field, own) in reserved.iter().filter(|(field, _)| fields.contains_key(*field)) {
+            let path = format!("extras.{vendor}.{field}");
+            let problem = format!("`{field}` is given as an extra");
+            self.findings.violate(path, problem, "other fields only", format!("use the request's own {own}"));
+        }
+    }
+
     /// Gives the plan, or every violation at once.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! What the tests share: pictures made by code, and providers that point at an emulator.
 
+mod server;
+
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use polysight::{Polysight, RoleProvider};
 use polysight_emulator::{Emulator, Surface};
+pub use server::{Act, Arrived, Server};
 use sha2::{Digest, Sha256};
 
 /// A picture of a size, a gradient so that no two sizes have the same bytes.
@@ -41,6 +44,21 @@ pub fn noise(width: u32, height: u32) -> Vec<u8> {
         .write_to(&mut bytes, ImageFormat::Png)
         .expect("the picture can be encoded");
     bytes.into_inner()
+}
+
+/// Bytes that begin as a PNG of 512 x 512 pixels does and are noise from there: for what is sent and not decoded.
+#[must_use]
+pub fn bulky_png(bytes: usize) -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0\x08\x02\0\0\0".to_vec();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    while png.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        png.extend_from_slice(&state.to_le_bytes());
+    }
+    png.truncate(bytes);
+    png
 }
 
 /// SHA-256 in lower-case hex.

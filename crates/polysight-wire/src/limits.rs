@@ -15,8 +15,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Longest time for the whole call. Default: none, since a long answer is no fault.
     pub total: Option<Duration>,
-    /// Longest wait for the rest of a stream after the model has said that it is done. Default 5 s; the answer counts
-    /// as complete then.
+    /// Longest wait for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
+    /// shorter. Default 5 s; the answer counts as complete then.
     pub after_finish: Duration,
     /// Largest plain reply, in bytes. Default 32 MiB.
     pub max_reply_bytes: usize,

@@ -11,7 +11,9 @@
 mod arrows;
 mod bad_input;
 mod config;
+mod faults;
 mod first_light;
+mod jwt;
 mod programs;
 mod tables;
 mod tools;

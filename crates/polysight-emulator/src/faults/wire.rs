@@ -145,7 +145,7 @@ impl Planner<'_> {
             left -= piece.bytes.len();
             self.write(piece.bytes.clone(), chunked);
         }
-        if self.has(&Fault::StallAfterLast) {
+        if self.has(&Fault::StallAfterLast) && is_stream(pieces) {
             self.steps.push(Step::Stall);
         }
         if chunked {
@@ -172,7 +172,7 @@ impl Planner<'_> {
         let length: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
         let padding = wanted.saturating_sub(length as u64);
         let rest = usize::try_from(padding % BLOCK as u64).unwrap_or(0);
-        let streamed = pieces.len() != 1;
+        let streamed = is_stream(pieces);
         for (size, times) in [(BLOCK, padding / BLOCK as u64), (rest, 1)] {
             let unit = if streamed { comment(size) } else { vec![b' '; size] };
             let unit = if chunked { chunk(&unit) } else { unit };
@@ -222,6 +222,11 @@ impl Planner<'_> {
             _ => self.steps.push(Step::Write(bytes)),
         }
     }
+}
+
+/// A plain body is one piece.
+fn is_stream(pieces: &[Piece]) -> bool {
+    pieces.len() != 1
 }
 
 fn body_length(body: &Body) -> usize {
@@ -301,6 +306,14 @@ mod tests {
         assert_eq!(writes, ["3\r\none\r\n", "3\r\ntwo\r\n", "3\r\nend\r\n", "4\r\ndone\r\n0\r\n\r\n"]);
         assert_eq!(ending, Ending::KeepAlive);
         assert_eq!(body(&pieces(), &[], false).1, Ending::Close);
+    }
+
+    #[test]
+    fn a_plain_reply_does_not_stall_after_its_end() {
+        let faults = [Fault::StallAfterLast];
+        let plain = compose(&Reply::plain(200, "hello"), &faults, false, true);
+        assert!(!plain.steps.contains(&Step::Stall) && plain.ending == Ending::KeepAlive);
+        assert!(compose(&pieces(), &faults, false, true).steps.contains(&Step::Stall));
     }
 
     #[test]

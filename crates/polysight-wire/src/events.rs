@@ -21,6 +21,7 @@ pub(crate) struct EventReader {
     limit: WaitLimit,
     limits: Limits,
     state: State,
+    begun: bool,
     error: Option<Error>,
 }
 
@@ -47,6 +48,7 @@ impl EventReader {
             limit: WaitLimit::new(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
             limits: limits.clone(),
             state: State::Reading,
+            begun: false,
             error: None,
         }
     }
@@ -67,7 +69,10 @@ impl EventReader {
             };
             match self.decoder.read(item, &mut self.events) {
                 Ok(Progress::None) => {}
-                Ok(Progress::Piece) => self.limit = self.next_limit(),
+                Ok(Progress::Piece) => {
+                    self.begun = true;
+                    self.limit = self.next_limit();
+                }
                 Ok(Progress::Done) => {
                     self.state = State::Done;
                     self.limit = WaitLimit::new(Instant::now() + BEHIND_DONE, TimeoutPhase::Idle);
@@ -126,7 +131,10 @@ impl EventReader {
                 // Once the model has said that it is done, a line that breaks or falls silent takes nothing away.
                 Ok(None) => self.end_body(),
                 Err(_) if self.decoder.is_complete() => self.end_body(),
-                Err(error) => self.fail(error),
+                Err(error) => {
+                    let error = if self.begun { interrupted(error) } else { error };
+                    self.fail(error);
+                }
             }
         }
     }
@@ -140,6 +148,17 @@ impl EventReader {
     fn fail(&mut self, error: Error) {
         self.state = State::Finished;
         self.error = Some(error);
+    }
+}
+
+/// A connection that broke took the rest of the answer with it.
+fn interrupted(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Network => {
+            Error::new(ErrorKind::Interrupted, "the connection broke before the answer's end")
+                .with_source(error)
+        }
+        _ => error,
     }
 }
 

@@ -11,7 +11,9 @@ pub struct Limits {
     /// Longest wait for the reply's head after the last piece of the request went out, and for a stream's first
     /// event. Default 300 s: a model that reasons may take minutes before it says anything.
     pub first_byte: Duration,
-    /// Longest wait between two pieces of a reply. Comments that only keep the line open are no pieces. Default 90 s.
+    /// Longest wait between two pieces of a reply. In a stream a piece is an event: comments that only keep the line
+    /// open are none, and before the first one [`first_byte`](Self::first_byte) holds. In a plain reply it is any byte of
+    /// the body. Default 90 s.
     pub idle: Duration,
     /// Longest time for the whole call. Default: none, since a long answer is no fault.
     pub total: Option<Duration>,

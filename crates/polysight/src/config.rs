@@ -61,6 +61,8 @@ pub struct Timeouts {
     pub idle: Option<f64>,
     /// [`Limits::total`].
     pub total: Option<f64>,
+    /// [`Limits::after_finish`].
+    pub after_finish: Option<f64>,
 }
 
 /// Size limits in bytes; see [`Limits`] for what each is and its default.
@@ -72,6 +74,8 @@ pub struct Sizes {
     pub max_reply: Option<usize>,
     /// [`Limits::max_line_bytes`].
     pub max_line: Option<usize>,
+    /// [`Limits::max_error_bytes`].
+    pub max_error: Option<usize>,
 }
 
 impl ProviderConfig {
@@ -93,10 +97,14 @@ impl ProviderConfig {
         if let Some(value) = self.timeouts.idle {
             limits.idle = seconds("idle", value)?;
         }
+        if let Some(value) = self.timeouts.after_finish {
+            limits.after_finish = seconds("after_finish", value)?;
+        }
         if let Some(value) = self.timeouts.total {
             limits.total = Some(seconds("total", value)?);
         }
         limits.max_reply_bytes = self.sizes.max_reply.unwrap_or(limits.max_reply_bytes);
+        limits.max_error_bytes = self.sizes.max_error.unwrap_or(limits.max_error_bytes);
         limits.max_line_bytes = self.sizes.max_line.unwrap_or(limits.max_line_bytes);
         Ok(limits)
     }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result, ToolCall,
+    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result, RetryAdvice,
+    ToolCall,
 };
 
 use super::failure::not_json;
@@ -24,9 +25,12 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     body: &Bytes,
 ) -> Result<ChatResponse> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+        // A document that only lacks its end was cut on its way, and may arrive whole the next time.
+        let advice = if error.is_eof() { RetryAdvice::After(None) } else { RetryAdvice::Never };
         Error::new(ErrorKind::Protocol, "the reply is no JSON of a chat completion")
             .with_status(head.status)
             .with_vendor_message(not_json(body))
+            .with_retry(advice)
             .with_source(error)
     })?;
     if envelope.is_failure() {

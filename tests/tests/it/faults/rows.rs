@@ -126,11 +126,12 @@ fn broken_bodies() -> Vec<Row> {
     let broken = || error(Network, Advice::Later);
     let interrupted = |text| error(Interrupted, Advice::Later).after(Text::Exactly(text));
     let unread = || error(Protocol, Advice::Never);
+    let cut_off = || error(Protocol, Advice::Later);
     let half = |text: &str, at: usize| text.as_bytes()[..at].to_vec();
     let cut = |name, frames: Vec<u8>| {
         let whole = plain_body("看");
         let body = half(&whole, whole.find('看').unwrap() + 1);
-        document(name, JSON, body, EVENTS, frames).plain(unread())
+        document(name, JSON, body, EVENTS, frames).plain(cut_off())
     };
     let begun = frame("one") + &frame("two");
     let next = frame("看");
@@ -149,23 +150,23 @@ fn broken_bodies() -> Vec<Row> {
         fault(Fault::EofInCharacter).both(broken()),
         faults("reset in a body", [Fault::ResetInBody(500)])
             .plain(answer(Text::Whole))
-            .streamed(broken().after(Text::Beginning)),
+            .streamed(error(Interrupted, Advice::Later).after(Text::Beginning)),
         faults("reset in a short body", [Fault::ResetInBody(100)]).both(broken()),
         faults("closed in a body", [Fault::TruncateAfter(100)]).both(broken()),
         faults("closed in a chunk", [Fault::ChunkedCut]).both(broken()),
         faults("Content-Length too long", [Fault::WrongContentLength(7)]).plain(broken()),
-        faults("Content-Length too short", [Fault::WrongContentLength(-7)]).plain(unread()),
+        faults("Content-Length too short", [Fault::WrongContentLength(-7)]).plain(cut_off()),
         faults("Content-Length far too short", [Fault::WrongContentLength(-700)])
-            .plain(unread())
+            .plain(cut_off())
             .streamed(error(Interrupted, Advice::Later).after(Text::Beginning)),
         fault(Fault::GzipPromised).both(unread()),
         document("gzip unasked", GZIP_JSON, GZIP_OF_OK.to_vec(), GZIP_EVENTS, GZIP_OF_OK.to_vec())
             .both(unread()),
         document("nothing under 200", JSON, Vec::new(), EVENTS, Vec::new())
-            .plain(unread())
+            .plain(cut_off())
             .streamed(error(Interrupted, Advice::Later)),
         document("nothing under 200, of no type", UNTYPED, Vec::new(), UNTYPED, Vec::new())
-            .plain(unread())
+            .plain(cut_off())
             .streamed(error(Interrupted, Advice::Later)),
         fault(Fault::EmptyStream).streamed(error(Interrupted, Advice::Later)),
         document("words under 200", JSON, b"ok".to_vec(), EVENTS, b"ok".to_vec())
@@ -387,7 +388,7 @@ fn damaged_content() -> Vec<Row> {
     let damaged = |text| error(Protocol, Advice::Later).after(text);
     let unread = || error(Protocol, Advice::Never);
     vec![
-        fault(Fault::InvalidJson).plain(unread()).streamed(damaged(Text::Deltas(1))),
+        fault(Fault::InvalidJson).plain(error(Protocol, Advice::Later)).streamed(damaged(Text::Deltas(1))),
         fault(Fault::GluedFrame).streamed(damaged(Text::Deltas(1))),
         fault(Fault::InvalidUtf8).plain(unread()).streamed(damaged(Text::Nothing)),
         fault(Fault::EmptyChoices).plain(unread()).streamed(error(Interrupted, Advice::Later)),

@@ -76,7 +76,7 @@ const SELF_HOSTED: Deployment = Deployment {
     ..VENDOR
 };
 
-pub(crate) static DEPLOYMENTS: [Deployment; 7] = [
+pub(crate) static DEPLOYMENTS: [Deployment; 9] = [
     VENDOR,
     Deployment {
         name: "gateway",
@@ -128,6 +128,24 @@ pub(crate) static DEPLOYMENTS: [Deployment; 7] = [
         name: "llama-cpp",
         base_url: Some("http://localhost:8080/v1"),
         catalog: include_str!("deployments/llama-cpp.toml"),
+        ..SELF_HOSTED
+    },
+    Deployment {
+        name: "transformers",
+        base_url: Some("http://localhost:8000/v1"),
+        catalog: concat!(
+            include_str!("deployments/transformers.toml"),
+            include_str!("deployments/open-weights.toml")
+        ),
+        ..SELF_HOSTED
+    },
+    // A proxy stands before the vendor as a rule, whose switches it passes on.
+    Deployment {
+        name: "litellm",
+        base_url: Some("http://localhost:4000/v1"),
+        catalog: include_str!("deployments/litellm.toml"),
+        thinking: ThinkingForm::TopLevel,
+        thinking_budget: Some("thinking_budget"),
         ..SELF_HOSTED
     },
 ];

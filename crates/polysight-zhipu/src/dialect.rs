@@ -17,6 +17,7 @@ use polysight_wire::{Dialect, JsonBody, Mode, ReplyHead, StreamDecoder, WireBody
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::deployment::Deployment;
 use crate::extras::{self, CLEAR_THINKING, VENDOR};
 use crate::{errors, quirks};
 
@@ -25,7 +26,8 @@ use crate::{errors, quirks};
 pub struct ZhipuDialect {
     pub(crate) id: ProviderId,
     pub(crate) catalog: Catalog,
-    pub(crate) model: String,
+    pub(crate) model: Option<String>,
+    pub(crate) deployment: &'static Deployment,
     pub(crate) url: Url,
     pub(crate) language: Option<HeaderValue>,
     pub(crate) replies: Arc<ZhipuReplies>,
@@ -64,7 +66,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn default_model(&self) -> Option<&str> {
-        Some(&self.model)
+        self.model.as_deref()
     }
 
     fn check(&self, draft: &mut Draft) {
@@ -83,7 +85,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {
-        let mut request = WireRequest::new(self.url.clone(), body(plan, mode)?);
+        let mut request = WireRequest::new(self.url.clone(), body(plan, mode, self.deployment)?);
         // The vendor's own SDK asks for JSON even where it wants a stream.
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(language) = &self.language {
@@ -105,7 +107,7 @@ impl Dialect for ZhipuDialect {
     }
 }
 
-fn body(plan: &Plan, mode: Mode) -> Result<WireBody> {
+fn body(plan: &Plan, mode: Mode, deployment: &Deployment) -> Result<WireBody> {
     let request = &plan.request;
     let shape = MessageShape::new()
         .with_image_data_uri(plan.card.image.limits().and_then(|card| card.data_uri).unwrap_or(false))
@@ -114,15 +116,15 @@ fn body(plan: &Plan, mode: Mode) -> Result<WireBody> {
     JsonBody::object(|root| {
         root.field("model", plan.model());
         root.optional("request_id", request.request_id.as_deref());
-        root.optional("user_id", request.end_user_id.as_deref());
+        root.optional(deployment.end_user_id, request.end_user_id.as_deref());
         request::sampling(root, &request.sampling, plan.card.sampling.greedy);
         root.optional("max_tokens", request.max_tokens);
         request::stop(root, request);
         root.optional("seed", request.seed);
-        quirks::write_thinking(root, request);
+        quirks::write_thinking(root, request, deployment.thinking);
         request::response_format(root, request);
         request::tools(root, request);
-        request::stream(root, mode, false);
+        request::stream(root, mode, deployment.ask_for_usage);
         request::extras(root, other_extras(request).as_ref());
         request::messages(root, request, &shape);
     })

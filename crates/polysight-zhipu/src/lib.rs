@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalog;
+mod deployment;
 mod dialect;
 mod errors;
 mod extras;
@@ -15,7 +16,7 @@ pub use catalog::catalog;
 pub use dialect::ZhipuDialect;
 pub use extras::{VENDOR, ZhipuExtras};
 use polysight_core::{ApiKey, Error, ErrorKind, ProviderId, Result};
-use polysight_wire::{BearerKey, Credentials, DialectProvider, ProviderOptions, forward_provider};
+use polysight_wire::{BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, forward_provider};
 pub use settings::{Auth, KEY_VARIABLES, Region, ZhipuSettings};
 
 /// Model for requests that name none: free, current, and able to see.
@@ -31,26 +32,30 @@ impl Zhipu {
     /// Makes a provider from options that all vendors share and settings of this one.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] without a key, for a base URL of a surface that speaks another protocol, an unknown
-    /// deployment, and models that are malformed.
+    /// [`ErrorKind::Config`] without a key where one is needed, for a base URL of a surface that speaks another protocol,
+    /// an unknown deployment or one without the base URL that it needs, and models that are malformed.
     pub fn new(options: ProviderOptions, settings: &ZhipuSettings) -> Result<Self> {
-        check_deployment(&options)?;
-        let base_url = match &options.base_url {
-            Some(url) => url.clone(),
-            None => settings.region.base_url()?,
+        let deployment = deployment::find(&options)?;
+        settings::check_deployment(settings, deployment)?;
+        let base_url = match (&options.base_url, deployment.base_url) {
+            (Some(url), _) => url.clone(),
+            (None, Some(url)) => url.parse()?,
+            (None, None) if deployment.is_vendor => settings.region.base_url()?,
+            (None, None) => {
+                let message =
+                    format!("provider `{}`: deployment `{}` needs a base_url", options.name, deployment.name);
+                return Err(Error::new(ErrorKind::Config, message));
+            }
         };
         settings::check_surface(&base_url)?;
-        let key = options.require_key(KEY_VARIABLES[0])?;
-        let credentials: Arc<dyn Credentials> = match settings.auth {
-            Auth::Key => Arc::new(BearerKey::new(key)?),
-            Auth::Jwt => Arc::new(jwt::JwtKey::new(key.clone(), SystemTime::now)?),
-        };
+        let credentials = credentials(&options, settings, deployment.needs_key)?;
         let transport = options.transport()?;
         let dialect = ZhipuDialect {
-            catalog: options.catalog(catalog()?)?,
-            model: options.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            catalog: options.catalog(&deployment.catalog()?)?,
+            model: options.model.clone().or_else(|| deployment.model.map(str::to_owned)),
             url: base_url.join("chat/completions")?,
-            language: dialect::language(settings.accept_language())?,
+            language: dialect::language(settings.accept_language().filter(|_| deployment.is_vendor))?,
+            deployment,
             id: ProviderId::new(options.name, VENDOR),
             replies: Arc::new(dialect::ZhipuReplies),
         };
@@ -92,13 +97,17 @@ impl Zhipu {
     }
 }
 
-fn check_deployment(options: &ProviderOptions) -> Result<()> {
-    match options.deployment.as_deref() {
-        None | Some("vendor") => Ok(()),
-        Some(other) => {
-            let message =
-                format!("provider `{}`: zhipu knows no deployment `{other}`; known: vendor", options.name);
-            Err(Error::new(ErrorKind::Config, message))
-        }
+fn credentials(
+    options: &ProviderOptions,
+    settings: &ZhipuSettings,
+    needs_key: bool,
+) -> Result<Arc<dyn Credentials>> {
+    if options.api_key.is_none() && !needs_key {
+        return Ok(Arc::new(NoKey));
     }
+    let key = options.require_key(KEY_VARIABLES[0])?;
+    Ok(match settings.auth {
+        Auth::Key => Arc::new(BearerKey::new(key)?),
+        Auth::Jwt => Arc::new(jwt::JwtKey::new(key.clone(), SystemTime::now)?),
+    })
 }

@@ -8,11 +8,20 @@ use polysight_wire::body::Object;
 use polysight_wire::chat::{self, SafetyFields};
 use serde::Deserialize;
 
+use crate::deployment::ThinkingForm;
 use crate::extras::{CLEAR_THINKING, VENDOR};
 
 /// Thinking is an object `{type, clear_thinking}`, and effort a field beside it that only the GLM-5.3 models read.
 /// Source: mainland chat reference.
-pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest) {
+/// Servers of the open weights switch by an argument of the chat template instead.
+pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, form: ThinkingForm) {
+    if form == ThinkingForm::TemplateKwargs {
+        if let Thinking::On | Thinking::Off = request.thinking {
+            let on = request.thinking == Thinking::On;
+            root.object("chat_template_kwargs", |fields| fields.field("enable_thinking", &on));
+        }
+        return;
+    }
     let switch = match request.thinking {
         Thinking::On => Some("enabled"),
         Thinking::Off => Some("disabled"),

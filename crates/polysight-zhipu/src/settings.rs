@@ -4,6 +4,8 @@ use polysight_core::{Error, ErrorKind, Result};
 use polysight_wire::BaseUrl;
 use serde::Deserialize;
 
+use crate::deployment::Deployment;
+
 /// The environment variables in which keys of this vendor usually are: the old SDK's and the new one's.
 pub const KEY_VARIABLES: [&str; 2] = ["ZHIPUAI_API_KEY", "ZAI_API_KEY"];
 
@@ -102,6 +104,19 @@ pub enum Auth {
     Key,
     /// A token signed with the key, valid for 210 s.
     Jwt,
+}
+
+/// Refuses settings that only the vendor itself has, elsewhere.
+pub(crate) fn check_deployment(settings: &ZhipuSettings, deployment: &Deployment) -> Result<()> {
+    let name = match settings {
+        _ if deployment.is_vendor => return Ok(()),
+        ZhipuSettings { region: Region::International, .. } => "region",
+        ZhipuSettings { auth: Auth::Jwt, .. } => "auth",
+        ZhipuSettings { language: Some(_), .. } => "language",
+        _ => return Ok(()),
+    };
+    let message = format!("`{name}` means nothing to a {} deployment: leave it out", deployment.name);
+    Err(Error::new(ErrorKind::Config, message))
 }
 
 /// Refuses base URLs of the vendor's surfaces that speak another wire, since their failures say nothing of that.

@@ -203,3 +203,69 @@ fn urls_and_headers_of_both_sites() {
     let sent: serde_json::Value = serde_json::from_slice(&wire.body.to_vec().unwrap()).unwrap();
     assert_eq!(sent["model"], "GLM-4V-Plus", "a model's name goes out as it is written");
 }
+
+/// The body that would go out to a deployment.
+fn body_at(deployment: &str, request: ChatRequest, mode: Mode) -> serde_json::Value {
+    let options = polysight_wire::ProviderOptions::new("z")
+        .with_api_key(polysight_core::ApiKey::new("sk-any").unwrap())
+        .with_base_url("https://other.example/v1".parse().unwrap())
+        .with_deployment(deployment);
+    super::json(&Zhipu::new(options, &ZhipuSettings::default()).unwrap(), request, mode)
+}
+
+#[test]
+fn a_gateway_gets_nothing_but_the_shared_shape() {
+    let request = ChatRequest::ask("What is it?", [Image::from_base64(PNG).unwrap()])
+        .with_model("GLM-4V-Flash")
+        .with_greedy()
+        .with_end_user_id("user-000001")
+        .with_request_id("request-000001");
+    insta::assert_json_snapshot!(body_at("gateway", request, Mode::Stream), @r#"
+    {
+      "messages": [
+        {
+          "content": [
+            {
+              "image_url": {
+                "url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mM4ISdHEmIY1TCqYfhqAADkYgQQ6ZuA8QAAAABJRU5ErkJggg=="
+              },
+              "type": "image_url"
+            },
+            {
+              "text": "What is it?",
+              "type": "text"
+            }
+          ],
+          "role": "user"
+        }
+      ],
+      "model": "GLM-4V-Flash",
+      "stream": true,
+      "stream_options": {
+        "include_usage": true
+      },
+      "temperature": 0.0,
+      "user": "user-000001"
+    }
+    "#);
+}
+
+#[test]
+fn a_server_of_open_weights_switches_thinking_by_its_template() {
+    let sent = body_at("vllm", hello("zai-org/GLM-4.6V-Flash").with_thinking(Thinking::Off), Mode::Plain);
+    assert_eq!(sent["chat_template_kwargs"], json!({"enable_thinking": false}));
+    assert!(sent.get("thinking").is_none());
+}
+
+#[test]
+fn deployments_refuse_what_only_the_vendor_has_and_say_what_they_need() {
+    let key = polysight_core::ApiKey::new("sk-any").unwrap();
+    let options = || polysight_wire::ProviderOptions::new("z").with_deployment("gateway");
+    let error = Zhipu::new(options().with_api_key(key.clone()), &ZhipuSettings::default()).unwrap_err();
+    assert!(error.to_string().contains("needs a base_url"), "{error}");
+    let options = options().with_api_key(key).with_base_url("https://other.example/v1".parse().unwrap());
+    let settings = ZhipuSettings::new().with_region(Region::International);
+    assert!(Zhipu::new(options, &settings).unwrap_err().to_string().contains("`region`"));
+    let local = polysight_wire::ProviderOptions::new("z").with_deployment("vllm");
+    assert!(Zhipu::new(local, &ZhipuSettings::default()).is_ok(), "no key, an address of its own");
+}

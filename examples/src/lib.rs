@@ -71,6 +71,12 @@ deployment = "gateway"
 base_url = "{gateway}"
 api_key = "sk-gateway"
 
+[providers.gateway-glm]
+backend = "zhipu"
+deployment = "gateway"
+base_url = "{gateway}"
+api_key = "sk-gateway"
+
 [providers.gateway-ernie]
 backend = "ernie"
 deployment = "gateway"
@@ -80,6 +86,10 @@ api_key = "sk-gateway"
 [roles.gateway-ernie]
 provider = "gateway-ernie"
 model = "ERNIE-4.5-Turbo-32K"           # in spite of its name the model that sees
+
+[roles.gateway-glm]
+provider = "gateway-glm"
+model = "GLM-4V-Plus"
 
 [roles.gateway-qwen]
 provider = "gateway-qwen"

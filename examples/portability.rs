@@ -30,7 +30,7 @@ async fn run() -> Result<()> {
     let table = sight.plan_all(&request)?;
     print!("{table}");
     if let Some(name) = table.cheapest() {
-        println!("cheapest of those whose cost is known: {name}");
+        println!("cheapest of those whose whole cost is known: {name}");
     }
     Ok(())
 }

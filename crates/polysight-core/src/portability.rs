@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ChatRequest, Plan, Result, VisionProvider};
+use crate::{ChatRequest, Estimate, Plan, Result, VisionProvider};
 
 /// What one provider says of a request.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub struct Candidate {
 ///
 /// ```text
 /// name     vendor   model          takes it  changes  input tokens  input cost
-/// default  zhipu    glm-4.6v       yes       0        unknown       unknown
-/// cheap    qwen-vl  qwen3-vl-plus  yes       1        1236          0.001236 CNY
-/// cheap    changed  temperature: temperature 0.123 rounded to 0.12
+/// default  zhipu    glm-4.6v       yes       1        unknown       unknown
+/// cheap    qwen-vl  qwen3-vl-plus  yes       0        at least 128  at least 0.000128 CNY
+/// default  changed  temperature: temperature 0.123 rounded to 0.12
 /// ```
 #[derive(Debug)]
 pub struct Portability {
@@ -109,12 +109,28 @@ fn row(candidate: &Candidate) -> [String; 7] {
             plan.model().to_owned(),
             "yes".to_owned(),
             plan.adjustments.len().to_string(),
-            plan.estimate.input_tokens().map_or_else(unknown, |tokens| tokens.to_string()),
-            plan.estimate.input_cost.as_ref().map_or_else(unknown, ToString::to_string),
+            tokens(&plan.estimate).unwrap_or_else(unknown),
+            cost(&plan.estimate).unwrap_or_else(unknown),
         ),
         Err(_) => ("-".to_owned(), "no".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned()),
     };
     [candidate.name.clone(), candidate.vendor.clone(), model, takes, changes, tokens, cost]
+}
+
+/// How many tokens the prompt takes, or at least how many.
+fn tokens(estimate: &Estimate) -> Option<String> {
+    match estimate.input_tokens() {
+        Some(tokens) => Some(tokens.to_string()),
+        None => estimate.known_input_tokens().map(|tokens| format!("at least {tokens}")),
+    }
+}
+
+/// What the prompt costs, or at least how much.
+fn cost(estimate: &Estimate) -> Option<String> {
+    match &estimate.input_cost {
+        Some(cost) => Some(cost.to_string()),
+        None => estimate.min_input_cost.as_ref().map(|cost| format!("at least {cost}")),
+    }
 }
 
 fn write_details(f: &mut fmt::Formatter<'_>, candidate: &Candidate) -> fmt::Result {

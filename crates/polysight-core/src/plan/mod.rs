@@ -53,6 +53,8 @@ pub struct Estimate {
     pub video_tokens: Option<u64>,
     /// Cost of the prompt; `None` when a count or the price is unknown.
     pub input_cost: Option<Money>,
+    /// Least that the prompt can cost, from the counts that are known; `None` when none is, or the price is unknown.
+    pub min_input_cost: Option<Money>,
     /// Most that prompt and answer together can cost; `None` also without a limit of the answer.
     pub max_cost: Option<Money>,
 }
@@ -61,7 +63,7 @@ impl Estimate {
     /// Token counts without prices.
     #[must_use]
     pub fn tokens(text: Option<u64>, image: Option<u64>, video: Option<u64>) -> Self {
-        Self { text_tokens: text, image_tokens: image, video_tokens: video, input_cost: None, max_cost: None }
+        Self { text_tokens: text, image_tokens: image, video_tokens: video, ..Self::default() }
     }
 
     /// Tokens of the whole prompt; `None` when any of its kinds is unknown.
@@ -70,7 +72,20 @@ impl Estimate {
         self.text_tokens?.checked_add(self.image_tokens?)?.checked_add(self.video_tokens?)
     }
 
+    /// Tokens of those kinds that are known; `None` when none is.
+    #[must_use]
+    pub fn known_input_tokens(&self) -> Option<u64> {
+        let kinds = [self.text_tokens, self.image_tokens, self.video_tokens];
+        let known = kinds.into_iter().flatten().fold(0, u64::saturating_add);
+        // A kind that is not in the request is known to be nothing, which tells nothing.
+        (self.input_tokens().is_some() || known > 0).then_some(known)
+    }
+
     fn priced(mut self, card: &ModelCard, max_tokens: Option<u32>) -> Self {
+        self.min_input_cost = self.known_input_tokens().and_then(|known| {
+            let tier = Price::tier(&card.prices, known)?;
+            Some(Money::new(&tier.currency, known as f64 * tier.input / 1e6))
+        });
         let Some(input) = self.input_tokens() else { return self };
         let Some(tier) = Price::tier(&card.prices, input) else { return self };
         let cost = input as f64 * tier.input / 1e6;

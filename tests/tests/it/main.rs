@@ -12,6 +12,7 @@ mod arrows;
 mod bad_input;
 mod config;
 mod first_light;
+mod odd;
 mod programs;
 mod tables;
 mod tools;

@@ -325,7 +325,7 @@ impl Error {
         self.0.vendor_message.as_deref()
     }
 
-    /// The vendor's id of the request, to name in a support case.
+    /// The id to name in a support case: the vendor's, or the one that the request went out with where the vendor told none.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()

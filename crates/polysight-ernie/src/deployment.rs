@@ -159,4 +159,12 @@ mod tests {
             assert_eq!(unknown.request_id.is_some(), takes_ids, "{}", deployment.name);
         }
     }
+
+    #[test]
+    fn lists_of_frames_are_taken_nowhere_not_even_by_unknown_models() {
+        for deployment in &DEPLOYMENTS {
+            let unknown = (deployment.catalog)().unwrap().card("some-model");
+            assert!(unknown.video.limits().is_some_and(|card| card.frames.is_no()), "{}", deployment.name);
+        }
+    }
 }

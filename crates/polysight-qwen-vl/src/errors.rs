@@ -157,8 +157,12 @@ pub(crate) enum Speaker {
 
 /// Makes an error of what was said: by its code first, by words and HTTP status if the code is in no table.
 pub(crate) fn error_of(failure: &Failure<'_>, speaker: &Speaker) -> Error {
-    let known = [&failure.code, &failure.class].into_iter().flatten().find_map(|code| look_up(code, speaker));
-    let Some(known) = known else { return by_words(failure).unwrap_or_else(|| classify(failure)) };
+    let find = |word: &Option<String>| look_up(word.as_deref()?, speaker);
+    // A refused key may be of the class `invalid_request_error` too: then the status says more.
+    let by_class = || find(&failure.class).filter(|known| !is_collective(known) || failure.status <= 400);
+    let Some(known) = find(&failure.code).or_else(by_class) else {
+        return by_words(failure).unwrap_or_else(|| classify(failure));
+    };
     if let Some(error) = by_words(failure).filter(|_| is_collective(known)) {
         return error;
     }
@@ -303,6 +307,18 @@ mod tests {
             assert!(table.windows(2).all(|pair| pair[0].code < pair[1].code));
             assert!(table.iter().all(|known| known.code == known.code.to_lowercase()));
         }
+    }
+
+    #[test]
+    fn the_status_says_more_than_a_class_that_holds_everything() {
+        let classed = |status| {
+            let body = r#"{"error":{"message":"x","type":"invalid_request_error","code":"new_code"}}"#;
+            said(status, body, &vendor()).kind()
+        };
+        assert_eq!(classed(200), InvalidRequest);
+        assert_eq!(classed(400), InvalidRequest);
+        assert_eq!(classed(401), Authentication);
+        assert_eq!(classed(429), RateLimited);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::chat::Failure;
 ///
 /// Vendors look into their own code table first; this is for codes that no table knows, for gateways and for
 /// self-hosted servers.
+///
+/// A 500 stays [`ErrorKind::Server`], to be tried again, unless its words tell otherwise. That may be wrong: some servers
+/// answer so, without a word, when a picture cannot be read, a prompt is too long or a key is wrong.
 #[must_use]
 pub fn classify(failure: &Failure<'_>) -> Error {
     let word = |text: &Option<String>| text.as_deref().and_then(kind_of_word);
@@ -75,7 +78,42 @@ fn kind_of_message(message: &str) -> Option<ErrorKind> {
         Some(ErrorKind::Authentication)
     } else if any(&["context length", "context window", "contextwindowexceeded", "context size"]) {
         Some(ErrorKind::ContextTooLong)
+    } else if any(UNREADABLE_PICTURE) {
+        Some(ErrorKind::InvalidRequest)
     } else {
         None
+    }
+}
+
+/// Words of the image and base64 libraries of Python servers, which come under 400 and under 500.
+const UNREADABLE_PICTURE: &[&str] =
+    &["cannot identify image file", "image file is truncated", "incorrect padding", "invalid base64"];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::ReplyHead;
+    use crate::chat::FailureSource;
+
+    fn kind(status: u16, body: &str) -> (ErrorKind, bool) {
+        let head = ReplyHead::new(status, HeaderMap::new());
+        let error = classify(&Failure::read(FailureSource::Status, &head, body.as_bytes()));
+        (error.kind(), error.is_retryable())
+    }
+
+    #[test]
+    fn words_tell_what_a_500_hides() {
+        assert_eq!(kind(500, "Internal Server Error"), (ErrorKind::Server, true));
+        assert_eq!(
+            kind(500, r#"{"detail":"cannot identify image file <x>"}"#),
+            (ErrorKind::InvalidRequest, false)
+        );
+        assert_eq!(
+            kind(500, r#"{"detail":"prompt exceeds context window"}"#),
+            (ErrorKind::ContextTooLong, false)
+        );
+        assert_eq!(kind(500, r#"{"detail":"Invalid API key"}"#), (ErrorKind::Authentication, false));
     }
 }

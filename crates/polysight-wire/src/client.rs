@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use http::{HeaderValue, header};
 use polysight_core::plan::Draft;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, RetryAdvice,
@@ -115,6 +116,7 @@ impl<D: Dialect> DialectProvider<D> {
     async fn exchange_once(&self, plan: &Plan, mode: Mode) -> Result<WireReply> {
         let mut request = self.dialect.encode(plan, mode)?;
         self.credentials.authorize(&self.transport, &mut request.headers).await?;
+        let secret = request.headers.get(header::AUTHORIZATION).cloned();
         let reply = self.transport.post(request).await?;
         if reply.head.is_success() {
             return Ok(reply);
@@ -123,6 +125,7 @@ impl<D: Dialect> DialectProvider<D> {
         if (300..400).contains(&head.status) {
             return Err(redirected(&head));
         }
+        let body = without_secret(body, secret.as_ref());
         Err(head.advise(self.dialect.decode_error(&head, &body)))
     }
 
@@ -133,7 +136,7 @@ impl<D: Dialect> DialectProvider<D> {
         let limits = self.transport.limits();
         if reply.head.is_event_stream() {
             let (_, chunks) = reply.into_chunks()?;
-            return Ok(self.stream_of(EventReader::new(chunks, decoder, limits)));
+            return Ok(self.stream_of(plan, EventReader::new(chunks, decoder, limits)));
         }
         if is_document(&reply.head) {
             return self.document(plan, reply).await;
@@ -147,7 +150,7 @@ impl<D: Dialect> DialectProvider<D> {
         }
         let mut reader = EventReader::new(chunks, decoder, limits);
         reader.push(first);
-        Ok(self.stream_of(reader))
+        Ok(self.stream_of(plan, reader))
     }
 
     async fn document(&self, plan: &Plan, reply: WireReply) -> Result<ChatStream> {
@@ -162,12 +165,34 @@ impl<D: Dialect> DialectProvider<D> {
     }
 
     fn decoded(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
-        self.dialect.decode(plan, head, body).map_err(|error| head.advise(error))
+        self.dialect.decode(plan, head, body).map_err(|error| head.advise(with_id(error, head.request_id())))
     }
 
-    fn stream_of(&self, reader: EventReader) -> ChatStream {
-        ChatStream::new(Named { reader, name: self.dialect.id().name.clone() })
+    fn stream_of(&self, plan: &Plan, reader: EventReader) -> ChatStream {
+        let request_id = plan.request.request_id.clone();
+        ChatStream::new(Named { reader, name: self.dialect.id().name.clone(), request_id })
     }
+}
+
+/// Adds an id to an error that has none.
+fn with_id(error: Error, id: Option<&str>) -> Error {
+    match id {
+        Some(id) if error.request_id().is_none() => error.with_request_id(id),
+        _ => error,
+    }
+}
+
+/// Takes the key out of the body of a server that repeats what it was sent: its words are shown.
+fn without_secret(body: Bytes, authorization: Option<&HeaderValue>) -> Bytes {
+    // What is shorter is no secret, and may stand in any word.
+    const SHORTEST: usize = 8;
+    let Some(value) = authorization.and_then(|value| value.to_str().ok()) else { return body };
+    let key = value.strip_prefix("Bearer ").unwrap_or(value).trim();
+    let text = String::from_utf8_lossy(&body);
+    if key.len() < SHORTEST || !text.contains(key) {
+        return body;
+    }
+    text.replace(key, "..").into()
 }
 
 fn stale(error: Error) -> Error {
@@ -211,10 +236,11 @@ async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes
     Ok(all.into())
 }
 
-/// Puts the provider's name on the errors of a stream.
+/// Puts the provider's name and the caller's id on the errors of a stream that lack them.
 struct Named {
     reader: EventReader,
     name: String,
+    request_id: Option<String>,
 }
 
 impl Stream for Named {
@@ -225,6 +251,7 @@ impl Stream for Named {
         polled.map(|item| {
             item.map(|event| {
                 event.map_err(|error| {
+                    let error = with_id(error, self.request_id.as_deref());
                     if error.provider().is_some() { error } else { error.with_provider(&self.name) }
                 })
             })
@@ -304,11 +331,38 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
             let body = reply.into_bytes().await?;
             self.decoded(&plan, &head, &body)
         };
-        answer.await.map_err(|error| self.named(error))
+        answer.await.map_err(|error| self.named(with_id(error, plan.request.request_id.as_deref())))
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         let plan = self.identified(request, Mode::Stream)?;
-        self.open(&plan).await.map_err(|error| self.named(error))
+        let stream = self.open(&plan).await;
+        stream.map_err(|error| self.named(with_id(error, plan.request.request_id.as_deref())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(body: &'static str, authorization: &'static str) -> String {
+        let value = HeaderValue::from_static(authorization);
+        String::from_utf8(without_secret(Bytes::from(body), Some(&value)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_key_that_a_server_repeats_is_taken_out() {
+        assert_eq!(shown("no such key: sk-0123456789!", "Bearer sk-0123456789"), "no such key: ..!");
+        assert_eq!(shown("got `id.0123456789` twice: id.0123456789", "id.0123456789"), "got `..` twice: ..");
+        assert_eq!(shown("any model", "Bearer any"), "any model");
+        assert_eq!(without_secret(Bytes::from("text"), None), "text");
+    }
+
+    #[test]
+    fn an_error_keeps_its_own_id() {
+        let error = || Error::new(ErrorKind::Server, "");
+        assert_eq!(with_id(error().with_request_id("a"), Some("b")).request_id(), Some("a"));
+        assert_eq!(with_id(error(), Some("b")).request_id(), Some("b"));
+        assert_eq!(with_id(error(), None).request_id(), None);
     }
 }

@@ -154,8 +154,14 @@ impl WireReply {
     /// Reads what an error reply says: at most [`Limits::max_error_bytes`], and whatever arrived before it broke off.
     pub async fn into_error_bytes(mut self) -> (ReplyHead, Bytes) {
         let limit = self.max_error_bytes;
-        let body = self.read_up_to(limit).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
-        (self.head, body)
+        let mut all = BytesMut::new();
+        while all.len() < limit
+            && let Ok(Some(chunk)) = self.chunks.next_chunk().await
+        {
+            all.extend_from_slice(&chunk);
+        }
+        all.truncate(limit);
+        (self.head, all.freeze())
     }
 
     /// Gives the body piece by piece.
@@ -326,5 +332,28 @@ mod tests {
         assert_eq!(waits.advise(billing()).retry(), RetryAdvice::Never);
         assert_eq!(head(&[("x-should-retry", "false")]).advise(limited()).retry(), RetryAdvice::Never);
         assert!(head(&[("x-should-retry", "true")]).advise(billing()).is_retryable());
+    }
+
+    /// A body that breaks off after its only piece.
+    struct Broken(Option<&'static str>);
+
+    impl http_body::Body for Broken {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            let piece = self.0.take().map(|text| http_body::Frame::data(Bytes::from(text)));
+            Poll::Ready(Some(piece.ok_or_else(|| std::io::Error::other("reset"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_reply_that_breaks_off_keeps_what_it_said() {
+        let response = http::Response::new(reqwest::Body::wrap(Broken(Some("{\"code\":1}"))));
+        let reply = WireReply::new(response.into(), &Limits::default(), None);
+        assert_eq!(reply.into_error_bytes().await.1, "{\"code\":1}");
     }
 }

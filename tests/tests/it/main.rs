@@ -14,6 +14,7 @@ mod config;
 mod faults;
 mod first_light;
 mod jwt;
+mod odd;
 mod programs;
 mod tables;
 mod tools;

@@ -95,14 +95,14 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             self.end.usage =
                 Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.end.usage);
         }
-        let Some(choice) = chunk.choices.0 else {
+        let Some(mut choice) = chunk.choices.0 else {
             return self.add_safety(&Choice::default(), chunk.content_filter);
         };
         self.add_safety(&choice, chunk.content_filter)?;
         if let Some(raw) = choice.finish() {
             self.finish = Some(FinishReason::new(self.vendor.finish_kind(raw), raw));
         }
-        if let Some(delta) = choice.delta.0 {
+        if let Some(delta) = choice.take_delta() {
             self.read_delta(delta, events);
         }
         Ok(())
@@ -122,8 +122,8 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if self.vendor.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
     }
 
-    fn read_delta(&mut self, delta: Delta<'_>, events: &mut Events) {
-        if let Some(reasoning) = delta.reasoning_content.non_empty() {
+    fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
+        if let Some(reasoning) = delta.take_reasoning() {
             events.push_back(StreamEvent::Reasoning(reasoning));
         }
         if let Some(text) = delta.content.non_empty() {

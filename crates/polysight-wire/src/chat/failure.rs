@@ -63,8 +63,12 @@ struct ErrorBody<'a> {
     id: Text<'a>,
     #[serde(borrow)]
     request_id: Text<'a>,
-    #[serde(borrow, rename = "contentFilter", alias = "content_filter")]
+    #[serde(borrow, rename = "type")]
+    class: Text<'a>,
+    #[serde(borrow, rename = "contentFilter")]
     content_filter: Option<&'a RawValue>,
+    #[serde(borrow, rename = "content_filter")]
+    reply_filter: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,8 +89,9 @@ impl<'a> Failure<'a> {
     pub fn read(source: FailureSource, head: &ReplyHead, body: &'a [u8]) -> Self {
         let json = json_of(body);
         let mut failure = match serde_json::from_slice::<ErrorBody<'a>>(json) {
-            Ok(parsed) => Self::from_json(source, head.status, parsed),
-            Err(_) => Self::from_text(source, head.status, body),
+            // A list would be read as the fields in their order.
+            Ok(parsed) if json.starts_with(b"{") => Self::from_json(source, head.status, parsed),
+            _ => Self::from_text(source, head.status, body),
         };
         if failure.request_id.is_none() {
             failure.request_id = head.request_id().map(str::to_owned);
@@ -103,10 +108,13 @@ impl<'a> Failure<'a> {
             source,
             status,
             code: codes.into_iter().find_map(Text::non_empty),
-            class: inner.class.non_empty(),
+            class: [inner.class, body.class].into_iter().find_map(Text::non_empty),
             message: message.unwrap_or_default(),
             request_id: [body.request_id, body.id].into_iter().find_map(Text::non_empty),
-            safety: SafetyFields { content_filter: body.content_filter, ..SafetyFields::default() },
+            safety: SafetyFields {
+                content_filter: body.content_filter.or(body.reply_filter),
+                ..SafetyFields::default()
+            },
         }
     }
 
@@ -208,4 +216,41 @@ pub fn decode_failure<V: ChatVendor + ?Sized>(
 pub(super) fn not_json(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body.get(..400).unwrap_or(body));
     if text.trim_start().starts_with('<') { Cow::Owned(without_tags(&text)) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn read(body: &str) -> Failure<'_> {
+        Failure::read(FailureSource::Status, &ReplyHead::new(400, HeaderMap::new()), body.as_bytes())
+    }
+
+    #[test]
+    fn the_class_may_stand_outside() {
+        let failure = read(r#"{"object":"error","message":"x","type":"rate_limit_exceeded","code":null}"#);
+        assert_eq!((failure.class.as_deref(), failure.code), (Some("rate_limit_exceeded"), None));
+        let failure = read(r#"{"error":{"type":"inner"},"type":"error"}"#);
+        assert_eq!(failure.class.as_deref(), Some("inner"));
+    }
+
+    #[test]
+    fn both_spellings_of_a_filter_may_be_there() {
+        let failure = read(r#"{"code":"1301","message":"x","contentFilter":[1],"content_filter":null}"#);
+        assert_eq!(failure.code.as_deref(), Some("1301"));
+        assert_eq!(failure.safety.content_filter.map(RawValue::get), Some("[1]"));
+    }
+
+    #[test]
+    fn a_list_is_shown_as_it_is() {
+        assert_eq!(read("[1]").message, "[1]");
+    }
+
+    #[test]
+    fn what_a_request_held_is_left_out_of_a_list_of_problems() {
+        let failure = read(r#"{"detail":[{"loc":["body"],"msg":"bad","type":"t","input":"secret"}]}"#);
+        assert_eq!(failure.message, "bad");
+    }
 }

@@ -74,10 +74,10 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     response.settle(plan.request.max_tokens.is_some())
 }
 
-fn answer(choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
-    let delta = choice.delta.0.unwrap_or_default();
+fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
+    let mut delta = choice.take_delta().unwrap_or_default();
+    let mut reasoning = delta.take_reasoning().unwrap_or_default();
     let text = delta.content.non_empty().unwrap_or_default();
-    let mut reasoning = delta.reasoning_content.non_empty().unwrap_or_default();
     let text = if thinks_in_text {
         let (thought, visible) = think::split(&text);
         reasoning.push_str(&thought);

@@ -26,6 +26,8 @@ pub(super) struct Envelope<'a> {
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
     #[serde(borrow)]
+    object: Text<'a>,
+    #[serde(borrow)]
     pub(super) code: Text<'a>,
     #[serde(borrow)]
     pub(super) error_code: Text<'a>,
@@ -37,6 +39,8 @@ impl Envelope<'_> {
         let error = self.error.is_some_and(|error| error.get() != "null");
         let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
         let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
+        // Some servers' errors have no code, and say only that they are one.
+        let code = code || self.object.as_str() == Some("error");
         error || (code && self.choices.0.is_none())
     }
 }
@@ -44,8 +48,10 @@ impl Envelope<'_> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice<'a> {
-    #[serde(borrow, alias = "message")]
-    pub(super) delta: Maybe<Delta<'a>>,
+    #[serde(borrow)]
+    delta: Maybe<Delta<'a>>,
+    #[serde(borrow)]
+    message: Maybe<Delta<'a>>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
     pub(super) flag: Whole,
@@ -53,6 +59,11 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
+    /// What the choice says: whole replies call it message and chunks delta, and some servers write both, one null.
+    pub(super) fn take_delta(&mut self) -> Option<Delta<'a>> {
+        self.delta.0.take().or_else(|| self.message.0.take())
+    }
+
     /// The finish reason, where servers also write null, "" and "null" for none.
     pub(super) fn finish(&self) -> Option<&str> {
         self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))
@@ -68,10 +79,20 @@ impl<'a> Choice<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) content: Text<'a>,
-    #[serde(borrow, alias = "reasoning")]
-    pub(super) reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    reasoning: Text<'a>,
     #[serde(borrow)]
     pub(super) tool_calls: List<CallWire<'a>>,
+}
+
+impl Delta<'_> {
+    /// The reasoning, under either of its names: servers on their way from one to the other write both.
+    pub(super) fn take_reasoning(&mut self) -> Option<String> {
+        let names = [&mut self.reasoning_content, &mut self.reasoning];
+        names.into_iter().find_map(|text| std::mem::take(text).non_empty())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -141,5 +162,30 @@ impl UsageWire {
         details.reasoning = count(answer.reasoning_tokens);
         usage.details = details;
         usage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_names_of_a_field_may_be_there() {
+        for text in [
+            r#"{"delta":{"reasoning":"hm","reasoning_content":null},"message":null}"#,
+            r#"{"delta":null,"message":{"reasoning":"","reasoning_content":"hm"}}"#,
+            r#"{"message":{"reasoning":"hm","reasoning_content":"hm","tool_calls":{}}}"#,
+        ] {
+            let mut choice: Choice<'_> = serde_json::from_str(text).unwrap();
+            assert_eq!(choice.take_delta().unwrap().take_reasoning().as_deref(), Some("hm"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_says_it_is_an_error_is_one() {
+        let is_failure = |text| serde_json::from_str::<Envelope<'_>>(text).unwrap().is_failure();
+        assert!(is_failure(r#"{"object":"error","message":"x"}"#));
+        assert!(!is_failure(r#"{"object":"chat.completion.chunk","choices":[]}"#));
+        assert!(!is_failure(r#"{"object":"error","choices":[{}]}"#));
     }
 }

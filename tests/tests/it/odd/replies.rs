@@ -1,0 +1,388 @@
+//! Odd replies to a plain call: the right kind, status, code, id and advice, and nothing shown that is secret.
+
+use polysight::{ErrorKind, TimeoutPhase, Transport};
+use polysight_tests::scripted::{Reply, Scripted, Step};
+use serde_json::{Value, json};
+
+use super::tongues::Tongue;
+use super::{Report, Transports, advice, leak, question};
+
+use ErrorKind::{
+    Authentication, Billing, ContentRefused, InvalidRequest, MediaUnreachable, ModelNotFound, Network,
+    Overloaded, Permission, Protocol, QuotaExhausted, RateLimited, Server, Timeout,
+};
+
+/// An error in each vendor's words: status, code, kind, advice. In the order of [`Tongue::ALL`].
+type Row = (&'static str, [(u16, &'static str, ErrorKind, &'static str); 4]);
+
+const CODED: [Row; 12] = [
+    (
+        "e400",
+        [
+            (400, "1214", InvalidRequest, "never"),
+            (400, "invalid_parameter_error", InvalidRequest, "never"),
+            (400, "InvalidParameter", InvalidRequest, "never"),
+            (400, "invalid_argument", InvalidRequest, "never"),
+        ],
+    ),
+    (
+        "e401",
+        [
+            (401, "1000", Authentication, "never"),
+            (401, "invalid_api_key", Authentication, "never"),
+            (401, "InvalidApiKey", Authentication, "never"),
+            (401, "invalid_iam_token", Authentication, "never"),
+        ],
+    ),
+    (
+        "e403",
+        [
+            (403, "1220", Permission, "never"),
+            (403, "access_denied", Permission, "never"),
+            (403, "AccessDenied.Unpurchased", Billing, "never"),
+            (403, "account_overdue", Billing, "never"),
+        ],
+    ),
+    (
+        "e404",
+        [
+            (404, "1211", ModelNotFound, "never"),
+            (404, "model_not_found", ModelNotFound, "never"),
+            (404, "ModelNotFound", ModelNotFound, "never"),
+            (404, "invalid_model", ModelNotFound, "never"),
+        ],
+    ),
+    (
+        "e413",
+        [
+            (413, "1210", InvalidRequest, "never"),
+            (413, "invalid_request_error", InvalidRequest, "never"),
+            (413, "BadRequest.TooLarge", InvalidRequest, "never"),
+            (413, "request_too_large", InvalidRequest, "never"),
+        ],
+    ),
+    (
+        "e429",
+        [
+            (429, "1302", RateLimited, "later"),
+            (429, "limit_requests", RateLimited, "later"),
+            (429, "Throttling.RateQuota", RateLimited, "later"),
+            (429, "rpm_rate_limit_exceeded", RateLimited, "later"),
+        ],
+    ),
+    (
+        "e429 money",
+        [
+            (429, "1113", Billing, "never"),
+            (400, "Arrearage", Billing, "never"),
+            (403, "AllocationQuota.FreeTierOnly", Billing, "never"),
+            (429, "17", QuotaExhausted, "never"),
+        ],
+    ),
+    (
+        "e500",
+        [
+            (500, "500", Server, "later"),
+            (500, "internal_error", Server, "later"),
+            (500, "InternalError.Algo", Server, "later"),
+            (500, "internal_error", Server, "later"),
+        ],
+    ),
+    (
+        "e503",
+        [
+            (503, "1305", Overloaded, "later"),
+            (503, "ServiceUnavailable", Overloaded, "later"),
+            (503, "ModelServingError", Overloaded, "later"),
+            (503, "cluster_rate_limit_exceeded", Overloaded, "later"),
+        ],
+    ),
+    (
+        "e504",
+        [
+            (504, "1234", Server, "later"),
+            (504, "request_timeout", Server, "later"),
+            (504, "RequestTimeOut", Server, "later"),
+            (504, "dispatch_internal_error", Server, "later"),
+        ],
+    ),
+    (
+        "e400-filter",
+        [
+            (400, "1301", ContentRefused, "never"),
+            (400, "data_inspection_failed", ContentRefused, "never"),
+            (400, "DataInspectionFailed", ContentRefused, "never"),
+            (403, "user_setting_unsafe", ContentRefused, "never"),
+        ],
+    ),
+    (
+        "e400-fetch",
+        [
+            (400, "1210", MediaUnreachable, "never"),
+            (400, "InvalidURL.Timeout", MediaUnreachable, "later"),
+            (400, "BadRequest.InputDownloadFailed", MediaUnreachable, "later"),
+            (400, "invalid_image_url", MediaUnreachable, "never"),
+        ],
+    ),
+];
+
+/// The words beside a code.
+fn words(case: &str, tongue: Tongue) -> &'static str {
+    match (case, tongue) {
+        ("e400-fetch", Tongue::Zhipu) => "图片输入格式/解析错误",
+        ("e400-fetch", _) => "cannot be downloaded",
+        _ => "something is amiss",
+    }
+}
+
+/// An error as this vendor writes it. Zhipu's bodies name no request, so that a header does.
+fn body(tongue: Tongue, code: &str, words: &str) -> Value {
+    match tongue {
+        Tongue::Zhipu => json!({"error": {"code": code, "message": words}}),
+        Tongue::Compatible => {
+            json!({"error": {"code": code, "message": words, "type": "invalid_request_error",
+                                               "param": null}, "id": "chatcmpl-7", "request_id": "req-7"})
+        }
+        Tongue::Native => json!({"code": code, "message": words, "request_id": "req-7"}),
+        Tongue::Ernie => json!({"error": {"code": code, "message": words, "type": "invalid_request_error"},
+                                "id": "req-7"}),
+    }
+}
+
+const JSON: [&str; 2] = ["Content-Type: application/json", "x-request-id: req-7"];
+
+/// The id that requests go out with, to vendors that take one.
+const SENT: &str = "order-4711";
+
+/// The id that a failure has where the vendor tells none.
+fn sent(tongue: Tongue) -> &'static str {
+    match tongue {
+        Tongue::Zhipu | Tongue::Ernie => SENT,
+        _ => "",
+    }
+}
+
+/// A failure in one line: kind, status, code, id, advice.
+fn line(kind: ErrorKind, status: u16, code: &str, id: &str, retry: &str) -> String {
+    format!("{kind:?} {status} {code} {id} {retry}")
+}
+
+async fn outcome(tongue: Tongue, reply: Reply, transport: Transport) -> String {
+    let server = Scripted::start(reply).await.unwrap();
+    let provider = tongue.provider(&server, transport);
+    match provider.chat(question().with_request_id(SENT)).await {
+        Ok(response) => format!("`{}` {}", response.text, response.finish.raw),
+        Err(error) => {
+            let leaked = leak(&error).map(|shown| format!(" LEAKS {shown}")).unwrap_or_default();
+            assert_eq!(error.provider(), Some(tongue.name()));
+            assert!(!error.to_string().contains('\n'));
+            let (code, id) = (error.code().unwrap_or_default(), error.request_id().unwrap_or_default());
+            line(error.kind(), error.status().unwrap_or(0), code, id, &advice(error.retry())) + &leaked
+        }
+    }
+}
+
+/// Case, reply, limits, what is wanted.
+type Case = (&'static str, Reply, fn(&Transports) -> &Transport, String);
+
+fn patient(all: &Transports) -> &Transport {
+    &all.patient
+}
+
+fn coded(place: usize, tongue: Tongue) -> Vec<Case> {
+    let cases = CODED.iter().map(|(case, rows)| -> Case {
+        let (status, code, kind, retry) = rows[place];
+        let reply = Reply::document(status, &JSON, body(tongue, code, words(case, tongue)).to_string());
+        (*case, reply, patient, line(kind, status, code, "req-7", retry))
+    });
+    cases.collect()
+}
+
+/// What comes in no vendor's words.
+fn foreign(tongue: Tongue) -> Vec<Case> {
+    let sent = sent(tongue);
+    let page =
+        "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
+    let cut = &JSON[..1];
+    vec![
+        (
+            "e502-html",
+            Reply::document(502, &["Content-Type: text/html", "x-request-id: req-7"], page),
+            patient,
+            line(Server, 502, "", "req-7", "later"),
+        ),
+        ("e500-empty", Reply::document(500, &JSON, ""), patient, line(Server, 500, "", "req-7", "later")),
+        (
+            "e503-text",
+            Reply::document(503, &["x-request-id: req-7"], "upstream connect error"),
+            patient,
+            line(Overloaded, 503, "", "req-7", "later"),
+        ),
+        (
+            "e413-html",
+            Reply::document(413, &["x-request-id: req-7"], "<html><h1>413 Too Large</h1></html>"),
+            patient,
+            line(InvalidRequest, 413, "", "req-7", "never"),
+        ),
+        (
+            "e302",
+            Reply::document(302, &["Location: https://elsewhere.example/?key=canary"], ""),
+            patient,
+            line(Protocol, 302, "", sent, "never"),
+        ),
+        (
+            "html200",
+            Reply::document(200, &["Content-Type: text/html"], page),
+            patient,
+            line(Protocol, 200, "", sent, "never"),
+        ),
+        ("ok-empty", Reply::document(200, cut, ""), patient, line(Protocol, 200, "", sent, "never")),
+        ("reset", Reply::nothing().then(Step::Reset), patient, line(Network, 0, "", sent, "later")),
+        ("eof", Reply::nothing(), patient, line(Network, 0, "", sent, "later")),
+        (
+            "hang",
+            Reply::nothing().then(Step::Hang),
+            |all| &all.short_first_byte,
+            line(Timeout(TimeoutPhase::FirstByte), 0, "", sent, "never"),
+        ),
+    ]
+}
+
+/// Status 200, and yet no answer; or one that only looks odd.
+fn good_looking(tongue: Tongue) -> Vec<Case> {
+    let (error, code) = tongue.throttled();
+    let (id, sent) = (if tongue == Tongue::Ernie { "as-7" } else { "req-7" }, sent(tongue));
+    let ok = |body: &Value| Reply::document(200, &JSON, body.to_string());
+    let mut no_choices = tongue.reply(&json!("x"));
+    let choices = if tongue == Tongue::Native {
+        &mut no_choices["output"]["choices"]
+    } else {
+        &mut no_choices["choices"]
+    };
+    *choices = json!([]);
+    let whole = tongue.reply(&json!("Hello")).to_string();
+    let (status_line, half) =
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", &whole[..whole.len() / 2]);
+    vec![
+        ("biz200", ok(&error), patient, line(RateLimited, 200, code, id, "later")),
+        (
+            "biz200-flat",
+            ok(&json!({"code": code, "msg": "slow down", "request_id": id})),
+            patient,
+            line(RateLimited, 200, code, id, "later"),
+        ),
+        ("badjson", Reply::document(200, &JSON, half), patient, line(Protocol, 200, "", "req-7", "never")),
+        (
+            "ok-empty-choices",
+            ok(&no_choices),
+            patient,
+            line(Protocol, 200, "", if tongue == Tongue::Compatible { "chatcmpl-7" } else { id }, "never"),
+        ),
+        ("ok-content-null", ok(&tongue.reply(&Value::Null)), patient, "`` stop".to_owned()),
+        (
+            "ok-content-list",
+            ok(&tongue.reply(&json!([{"type": "text", "text": "a"}, {"text": "b"}]))),
+            patient,
+            "`ab` stop".to_owned(),
+        ),
+        (
+            "reset in body",
+            Reply::nothing().send(status_line).send(half).then(Step::Reset),
+            patient,
+            line(Network, 0, "", sent, "later"),
+        ),
+        (
+            "cut body",
+            Reply::nothing().send(status_line).send(half),
+            patient,
+            line(Network, 0, "", sent, "later"),
+        ),
+        (
+            "hang in body",
+            Reply::nothing().send(status_line).send(half).then(Step::Hang),
+            |all| &all.short_idle,
+            line(Timeout(TimeoutPhase::Idle), 0, "", sent, "never"),
+        ),
+    ]
+}
+
+/// The id in a body of [`Tongue::throttled`], or the caller's.
+fn body_id(tongue: Tongue) -> &'static str {
+    match tongue {
+        Tongue::Ernie => "as-7",
+        Tongue::Zhipu => SENT,
+        _ => "req-7",
+    }
+}
+
+/// An error whose body is there, though its end is not.
+fn unended(tongue: Tongue) -> Vec<Case> {
+    let (error, code) = tongue.throttled();
+    let id = body_id(tongue);
+    let wanted = || line(RateLimited, 429, code, id, "later");
+    let begun = Reply::chunked(429, &JSON[..1]).piece(error.to_string());
+    vec![
+        ("e429 cut", begun.clone(), patient, wanted()),
+        ("e429 reset", begun.clone().then(Step::Reset), patient, wanted()),
+        ("e429 hang", begun.then(Step::Hang), |all| &all.short_idle, wanted()),
+    ]
+}
+
+/// What headers say about trying again.
+fn advised(tongue: Tongue) -> Vec<Case> {
+    let (error, code) = tongue.throttled();
+    let id = body_id(tongue);
+    let with = |header| Reply::document(429, &["Content-Type: application/json", header], error.to_string());
+    let wanted = |retry| line(RateLimited, 429, code, id, retry);
+    vec![
+        ("retry-after", with("Retry-After: 2"), patient, wanted("2 s")),
+        ("retry-after-ms", with("Retry-After-Ms: 300"), patient, wanted("0.3 s")),
+        ("retry-after past", with("Retry-After: Sat, 21 Nov 2015 09:00:00 GMT"), patient, wanted("0 s")),
+        ("retry-after odd", with("Retry-After: soon"), patient, wanted("later")),
+        ("should-retry false", with("x-should-retry: false"), patient, wanted("never")),
+    ]
+}
+
+#[tokio::test]
+async fn odd_replies_become_the_right_error_and_show_no_secret() {
+    let mut report = Report::new("odd replies", Tongue::ALL.map(Tongue::name));
+    let transports = Transports::new();
+    let mut running = Vec::new();
+    for (place, tongue) in Tongue::ALL.into_iter().enumerate() {
+        let all =
+            [coded(place, tongue), foreign(tongue), good_looking(tongue), unended(tongue), advised(tongue)];
+        for (case, reply, transport, wanted) in all.concat() {
+            let transport = transport(&transports).clone();
+            running.push((tongue, case, tokio::spawn(outcome(tongue, reply, transport)), wanted));
+        }
+    }
+    for (tongue, case, task, wanted) in running {
+        report.compare(case, tongue.name(), task.await.unwrap(), wanted);
+    }
+    report.close();
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_what_it_was_sent_shows_nothing_of_it() {
+    let transport = Transports::new().patient;
+    for tongue in Tongue::ALL {
+        let key = match tongue {
+            Tongue::Zhipu => "canaryid.canarysecret",
+            Tongue::Ernie => "bce-v3/ALTAK-canary/0123456789",
+            _ => "sk-canary0123456789",
+        };
+        for text in [
+            format!("Invalid token: Authorization: Bearer {key}"),
+            format!("Incorrect API key provided: {key}. Find yours in the console."),
+            format!("no such key '{key}'"),
+        ] {
+            let server =
+                Scripted::start(Reply::document(401, &JSON, body(tongue, "x", &text).to_string())).await;
+            let server = server.unwrap();
+            let error = tongue.provider(&server, transport.clone()).chat(question()).await.unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains(key), "{}: {shown}", tongue.name());
+            assert_eq!(error.kind(), Authentication, "{shown}");
+        }
+    }
+}

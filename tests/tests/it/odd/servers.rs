@@ -1,0 +1,594 @@
+//! Servers that one runs oneself, and gateways: what a client must stand of each.
+
+use std::sync::Arc;
+
+use polysight::ernie::{Ernie, ErnieSettings};
+use polysight::qwen_vl::{QwenVl, QwenVlSettings};
+use polysight::{
+    ApiKey, ChatRequest, ChatResponse, Error, ErrorKind, Image, ProviderOptions, Result, RetryAdvice,
+    TimeoutPhase, Transport, Video, VisionProvider, VisionProviderExt as _,
+};
+use polysight_tests::picture;
+use polysight_tests::scripted::{Reply, Scripted, Step};
+use serde_json::{Value, json};
+
+use super::{CANARY, Report, Transports, advice, leak, question};
+
+/// Backend and deployment.
+const PLACES: [(&str, &str); 9] = [
+    ("qwen-vl", "vllm"),
+    ("qwen-vl", "sglang"),
+    ("qwen-vl", "lmdeploy"),
+    ("qwen-vl", "ollama"),
+    ("qwen-vl", "llama-cpp"),
+    ("qwen-vl", "gateway"),
+    ("ernie", "fastdeploy"),
+    ("ernie", "vllm"),
+    ("ernie", "gateway"),
+];
+
+const MODEL: &str = "some-model";
+const EVENTS: &str = "text/event-stream";
+
+type Place = (&'static str, &'static str);
+
+fn name(place: Place) -> String {
+    format!("{} {}", place.0, place.1)
+}
+
+fn columns() -> impl Iterator<Item = String> {
+    PLACES.into_iter().map(name)
+}
+
+fn provider(place: Place, server: &Scripted, transport: &Transport) -> Arc<dyn VisionProvider> {
+    let options = ProviderOptions::new(name(place))
+        .with_deployment(place.1)
+        .with_model(MODEL)
+        .with_api_key(ApiKey::new("canary-0123456789").unwrap())
+        .with_base_url(server.url("/v1").parse().unwrap())
+        .with_transport(transport.clone());
+    match place.0 {
+        "ernie" => Arc::new(Ernie::new(options, &ErnieSettings::default()).unwrap()),
+        _ => Arc::new(QwenVl::new(options, &QwenVlSettings::default()).unwrap()),
+    }
+}
+
+async fn chat(place: Place, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
+    let server = Scripted::start(reply).await.unwrap();
+    provider(place, &server, transport).chat(question()).await
+}
+
+async fn stream(place: Place, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
+    let server = Scripted::start(reply).await.unwrap();
+    provider(place, &server, transport).stream_collected(question()).await
+}
+
+/// Events with these data, and no mark of the end.
+fn events(data: &[Value]) -> Reply {
+    data.iter().fold(Reply::events(), |reply, data| reply.piece(format!("data: {data}\n\n")))
+}
+
+fn chunk(choices: Value) -> Value {
+    json!({"id": "c-7", "object": "chat.completion.chunk", "created": 1, "model": "/models/served@main",
+           "choices": choices, "system_fingerprint": "", "timings": {"predicted_ms": 1.5}})
+}
+
+fn delta(delta: Value, finish: Value) -> Value {
+    chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": null, "stop_reason": null,
+                  "token_ids": null}]))
+}
+
+fn error_line(error: &Error) -> String {
+    let leaked = leak(error).map(|shown| format!(" LEAKS {shown}")).unwrap_or_default();
+    let (status, code) = (error.status().unwrap_or(0), error.code().unwrap_or_default());
+    let words = error.vendor_message().unwrap_or_default();
+    format!("{:?} {status} {code} {}: {words}{leaked}", error.kind(), advice(error.retry()))
+}
+
+fn line(result: Result<ChatResponse>) -> String {
+    match result {
+        Err(error) => error_line(&error),
+        Ok(answer) => {
+            let usage = answer.usage.map(|usage| (usage.input_tokens, usage.output_tokens));
+            format!("`{}` ({}) {} {usage:?}", answer.text, answer.reasoning, answer.finish.raw)
+        }
+    }
+}
+
+/// A body of an error, in one of the shapes that servers have.
+struct Shape {
+    name: &'static str,
+    status: u16,
+    body: String,
+    wanted: &'static str,
+}
+
+fn shape(name: &'static str, status: u16, body: impl ToString, wanted: &'static str) -> Shape {
+    Shape { name, status, body: body.to_string(), wanted }
+}
+
+fn shapes() -> Vec<Shape> {
+    let picture = "cannot identify image file <_io.BytesIO object>";
+    vec![
+        shape(
+            "error object, code a number",
+            404,
+            json!({"error": {"message": "The model `m` does not exist.", "type": "NotFoundError", "param": "model", "code": 404}}),
+            "ModelNotFound 404 404 never: The model `m` does not exist.",
+        ),
+        shape(
+            "error object, code a number as text",
+            429,
+            json!({"error": {"message": "No deployments available", "type": "throttling_error", "param": null, "code": "429"}}),
+            "RateLimited 429 429 later: No deployments available",
+        ),
+        shape(
+            "error object, code null",
+            400,
+            json!({"error": {"message": picture, "type": "BadRequestError", "param": null, "code": null}}),
+            "InvalidRequest 400  never: cannot identify image file <_io.BytesIO object>",
+        ),
+        shape(
+            "error object, no code",
+            400,
+            json!({"error": {"message": "bad base64", "type": "invalid_request_error"}}),
+            "InvalidRequest 400  never: bad base64",
+        ),
+        shape(
+            "error object, context",
+            400,
+            json!({"error": {"code": 400, "message": "request (9000 tokens) exceeds the available context size (4096 tokens)",
+                             "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}}),
+            "ContextTooLong 400 400 never: request (9000 tokens) exceeds the available context size (4096 tokens)",
+        ),
+        shape(
+            "error object, context as 500",
+            500,
+            json!({"error": {"message": "Requested tokens (9000) exceed context window of 4096", "type": "internal_server_error",
+                             "code": null, "param": null}}),
+            "ContextTooLong 500  never: Requested tokens (9000) exceed context window of 4096",
+        ),
+        shape("error text", 401, json!({"error": "Unauthorized"}), "Authentication 401  never: Unauthorized"),
+        shape(
+            "detail text",
+            401,
+            json!({"detail": "Invalid API key"}),
+            "Authentication 401  never: Invalid API key",
+        ),
+        shape(
+            "detail text, key as 400",
+            400,
+            json!({"detail": "Invalid API key"}),
+            "Authentication 400  never: Invalid API key",
+        ),
+        shape("detail text, path", 404, json!({"detail": "Not Found"}), "Config 404  never: Not Found"),
+        shape(
+            "detail list",
+            422,
+            json!({"detail": [
+                {"loc": ["body", "temperature"], "msg": "Input should be a valid number", "type": "float_parsing", "input": CANARY},
+                {"loc": ["body", "enable_thinking"], "msg": "Unexpected fields", "type": "extra", "input": [CANARY]}]}),
+            "InvalidRequest 422  never: Input should be a valid number; Unexpected fields",
+        ),
+        shape(
+            "message and object",
+            400,
+            json!({"object": "error", "message": "model not served", "type": "BadRequestError", "param": null, "code": null}),
+            "InvalidRequest 400  never: model not served",
+        ),
+        shape(
+            "message and object, type alone tells",
+            400,
+            json!({"object": "error", "message": "slow down", "type": "rate_limit_exceeded"}),
+            "RateLimited 400  later: slow down",
+        ),
+        shape("plain text", 500, "Internal Server Error", "Server 500  later: Internal Server Error"),
+        shape("nothing", 500, "", "Server 500  later: "),
+        shape("a list", 503, "[1]", "Overloaded 503  later: [1]"),
+    ]
+}
+
+#[tokio::test]
+async fn every_shape_of_error_is_understood_everywhere() {
+    let transport = Transports::new().patient;
+    let mut report = Report::new("shapes of errors", columns());
+    for place in PLACES {
+        for shape in shapes() {
+            let reply = Reply::document(shape.status, &[], &shape.body);
+            let came = error_line(&chat(place, reply, &transport).await.unwrap_err());
+            report.compare(shape.name, &name(place), came, shape.wanted.to_owned());
+        }
+    }
+    report.close();
+}
+
+/// Under HTTP 200, whole or as an event.
+#[tokio::test]
+async fn an_error_that_says_only_that_it_is_one_is_no_answer() {
+    let transport = Transports::new().patient;
+    let body =
+        json!({"object": "error", "message": "engine died", "type": "InternalServerError", "param": null});
+    for place in PLACES {
+        let plain = chat(place, Reply::document(200, &[], body.to_string()), &transport).await.unwrap_err();
+        assert_eq!(
+            (plain.kind(), plain.vendor_message()),
+            (ErrorKind::Server, Some("engine died")),
+            "{}",
+            name(place)
+        );
+        let half = [delta(json!({"role": "assistant", "content": "Hel"}), Value::Null), body.clone()];
+        let streamed = stream(place, events(&half).end(), &transport).await.unwrap_err();
+        assert_eq!(streamed.vendor_message(), Some("engine died"), "{}: {streamed}", name(place));
+        assert_eq!(streamed.partial().unwrap().text, "Hel");
+    }
+}
+
+/// A picture that cannot be read may be a 500 without a word of it, and so may a wrong key: then the advice to try
+/// again is wrong, and nobody can know. Whoever retries needs a limit of his own.
+#[tokio::test]
+async fn a_500_is_worth_another_try_unless_its_words_say_that_the_request_is_at_fault() {
+    let transport = Transports::new().patient;
+    let kind = |text: &str| {
+        let (transport, text) = (transport.clone(), text.to_owned());
+        async move {
+            let error = chat(PLACES[4], Reply::document(500, &[], text), &transport).await.unwrap_err();
+            (error.kind(), error.retry())
+        }
+    };
+    assert_eq!(kind("Internal Server Error").await, (ErrorKind::Server, RetryAdvice::After(None)));
+    let context = r#"{"error":{"message":"the prompt exceeds the context window","type":"server_error"}}"#;
+    assert_eq!(kind(context).await, (ErrorKind::ContextTooLong, RetryAdvice::Never));
+    let key = r#"{"error":{"message":"Invalid API key","type":"server_error"}}"#;
+    assert_eq!(kind(key).await, (ErrorKind::Authentication, RetryAdvice::Never));
+    let picture =
+        r#"{"error":{"message":"cannot identify image file <_io.BytesIO object at 0x7f>","code":null}}"#;
+    assert_eq!(kind(picture).await, (ErrorKind::InvalidRequest, RetryAdvice::Never));
+}
+
+#[tokio::test]
+async fn a_stream_without_an_event_is_no_empty_answer() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        for reply in [
+            Reply::events().end(),
+            Reply::events().piece("\n\n").end(),
+            Reply::events().piece("data: [DONE]\n\n").end(),
+        ] {
+            let error = stream(place, reply, &transport).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+            assert!(
+                error.to_string().contains("without a single event") && error.partial().is_none(),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_for_ever_is_a_timeout() {
+    let all = Transports::new();
+    let first = ErrorKind::Timeout(TimeoutPhase::FirstByte);
+    let mut running = Vec::new();
+    for place in PLACES {
+        let all = all.clone();
+        running.push(tokio::spawn(async move {
+            let silent = || Reply::nothing().then(Step::Hang);
+            assert_eq!(chat(place, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(stream(place, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
+            let head = Reply::events().then(Step::Hang);
+            assert_eq!(stream(place, head, &all.short_first_byte).await.unwrap_err().kind(), first);
+            let half = events(&[delta(json!({"content": "Hel"}), Value::Null)]).then(Step::Hang);
+            let error = stream(place, half, &all.short_idle).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Idle));
+            assert_eq!(error.partial().unwrap().text, "Hel");
+            assert_eq!(error.retry(), RetryAdvice::Never, "the call may be running, and billed");
+        }));
+    }
+    for task in running {
+        task.await.unwrap();
+    }
+}
+
+/// Ways to say the same answer.
+fn tellings() -> Vec<(&'static str, Vec<Value>, &'static str)> {
+    let text = |text: &str| delta(json!({"content": text}), Value::Null);
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14});
+    let with_usage = |mut chunk: Value, count: u64| {
+        chunk["usage"] = json!({"prompt_tokens": 10, "completion_tokens": count, "total_tokens": 10 + count});
+        chunk
+    };
+    let alone = |choices: Value| {
+        let mut chunk = chunk(choices);
+        chunk["usage"] = usage.clone();
+        chunk
+    };
+    let bare = |content: &str| chunk(json!([{"index": 0, "delta": {"content": content}}]));
+    let done = delta(json!({}), json!("stop"));
+    let (counted, uncounted) = ("`ab` () stop Some((10, 4))", "`ab` () stop None");
+    vec![
+        ("finish on its own", vec![text("a"), text("b"), done.clone()], uncounted),
+        (
+            "finish on the last text",
+            vec![text("a"), delta(json!({"content": "b"}), json!("stop"))],
+            uncounted,
+        ),
+        ("finish absent before", vec![bare("a"), bare("b"), done.clone()], uncounted),
+        (
+            "finish empty before",
+            vec![delta(json!({"content": "a"}), json!("")), text("b"), done.clone()],
+            uncounted,
+        ),
+        (
+            "finish as null in words",
+            vec![delta(json!({"content": "a"}), json!("null")), text("b"), done.clone()],
+            uncounted,
+        ),
+        ("usage on the finish", vec![text("a"), text("b"), with_usage(done.clone(), 4)], counted),
+        (
+            "usage on every chunk",
+            vec![with_usage(text("a"), 1), with_usage(text("b"), 2), with_usage(done.clone(), 4)],
+            counted,
+        ),
+        ("usage after the finish", vec![text("a"), text("b"), done.clone(), alone(json!([]))], counted),
+        (
+            "usage after the finish with a choice",
+            vec![text("a"), text("b"), done.clone(), alone(json!([{"index": 0, "delta": {}}]))],
+            counted,
+        ),
+        (
+            "usage null, then there",
+            vec![
+                text("a"),
+                text("b"),
+                {
+                    let mut chunk = done.clone();
+                    chunk["usage"] = Value::Null;
+                    chunk
+                },
+                alone(json!([])),
+            ],
+            counted,
+        ),
+        (
+            "content null first",
+            vec![
+                delta(json!({"role": "assistant", "content": null}), Value::Null),
+                text("a"),
+                text("b"),
+                done.clone(),
+            ],
+            uncounted,
+        ),
+        (
+            "content empty first",
+            vec![
+                delta(json!({"role": "assistant", "content": ""}), Value::Null),
+                text("a"),
+                text("b"),
+                done.clone(),
+            ],
+            uncounted,
+        ),
+        (
+            "content absent first",
+            vec![delta(json!({"role": "assistant"}), Value::Null), text("a"), text("b"), done.clone()],
+            uncounted,
+        ),
+        (
+            "role and nulls in every chunk",
+            vec![
+                delta(
+                    json!({"role": "assistant", "content": "a", "tool_calls": null, "reasoning_content": null}),
+                    Value::Null,
+                ),
+                delta(
+                    json!({"role": "assistant", "content": "b", "tool_calls": [], "refusal": null}),
+                    Value::Null,
+                ),
+                delta(json!({"role": "assistant", "content": "", "tool_calls": null}), json!("stop")),
+            ],
+            uncounted,
+        ),
+        (
+            "tool calls that are no list",
+            vec![
+                delta(json!({"content": "a", "tool_calls": {}}), Value::Null),
+                delta(json!({"content": "b", "tool_calls": ""}), json!("stop")),
+            ],
+            uncounted,
+        ),
+        (
+            "message beside delta",
+            {
+                let choice = json!([{"index": 0, "delta": {"content": "b"}, "message": null, "finish_reason": "stop"}]);
+                vec![text("a"), chunk(choice)]
+            },
+            uncounted,
+        ),
+        (
+            "delta null",
+            vec![
+                chunk(json!([{"index": 0, "delta": null, "finish_reason": null}])),
+                text("a"),
+                text("b"),
+                done.clone(),
+            ],
+            uncounted,
+        ),
+        (
+            "reasoning",
+            vec![delta(json!({"reasoning": "hm"}), Value::Null), text("a"), text("b"), done.clone()],
+            "`ab` (hm) stop None",
+        ),
+        (
+            "reasoning_content",
+            vec![delta(json!({"reasoning_content": "hm"}), Value::Null), text("a"), text("b"), done.clone()],
+            "`ab` (hm) stop None",
+        ),
+        (
+            "both names, one null",
+            vec![
+                delta(json!({"reasoning": "hm", "reasoning_content": null}), Value::Null),
+                text("a"),
+                text("b"),
+                done.clone(),
+            ],
+            "`ab` (hm) stop None",
+        ),
+        (
+            "both names, the same twice",
+            vec![
+                delta(json!({"reasoning_content": "hm", "reasoning": "hm", "content": "a"}), Value::Null),
+                text("b"),
+                done,
+            ],
+            "`ab` (hm) stop None",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn an_answer_is_the_same_however_a_server_tells_it() {
+    let transport = Transports::new().patient;
+    let mut report = Report::new("tellings of a stream", columns());
+    for place in PLACES {
+        for (case, chunks, wanted) in tellings() {
+            let marked = stream(place, events(&chunks).piece("data: [DONE]\n\n").end(), &transport).await;
+            report.compare(case, &name(place), line(marked), wanted.to_owned());
+            // Some servers close without the mark of the end.
+            let closed = stream(place, events(&chunks).end(), &transport).await;
+            report.compare(&format!("{case}, no mark"), &name(place), line(closed), wanted.to_owned());
+        }
+    }
+    report.close();
+}
+
+#[tokio::test]
+async fn an_end_without_finish_reason_and_mark_is_an_interruption() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        let half = events(&[delta(json!({"content": "ab"}), Value::Null)]).end();
+        let error = stream(place, half, &transport).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, true));
+        assert_eq!(error.partial().unwrap().text, "ab");
+    }
+}
+
+fn whole(message: Value, finish: &str) -> Reply {
+    let body = json!({"id": "6f1c", "object": "chat.completion", "created": 1, "model": "/models/served@main",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": null}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14,
+                  "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": null},
+        "timings": {"prompt_n": 1}, "prompt_logprobs": null, "kv_transfer_params": null});
+    Reply::document(200, &["Content-Type: application/json"], body.to_string())
+}
+
+#[tokio::test]
+async fn a_plain_answer_is_read_through_nulls_and_unknown_fields() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        let message = json!({"role": "assistant", "content": "ab", "refusal": null, "annotations": null, "audio": null,
+                             "function_call": null, "tool_calls": null, "reasoning": null, "reasoning_content": "hm"});
+        let answer = chat(place, whole(message, "stop"), &transport).await.unwrap();
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("ab", "hm"), "{}", name(place));
+        assert_eq!((answer.model.as_str(), answer.id.as_deref()), ("/models/served@main", Some("6f1c")));
+    }
+}
+
+#[tokio::test]
+async fn thinking_that_used_all_tokens_up_is_an_answer_only_to_who_set_a_limit() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        for field in ["reasoning", "reasoning_content"] {
+            let mut message = json!({"role": "assistant", "content": ""});
+            message[field] = "hm".into();
+            let server = Scripted::start(whole(message.clone(), "length")).await.unwrap();
+            let asked = provider(place, &server, &transport);
+            let limited = asked.chat(question().with_max_tokens(4)).await.unwrap();
+            assert_eq!((limited.text.as_str(), limited.reasoning.as_str()), ("", "hm"), "{}", name(place));
+            let error = asked.chat(question()).await.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, false));
+            assert_eq!(error.partial().unwrap().reasoning, "hm");
+        }
+    }
+}
+
+fn frames() -> ChatRequest {
+    let frame = || Image::from_bytes(picture(image::ImageFormat::Jpeg, 32, 32)).unwrap();
+    ChatRequest::ask("What moves?", [Video::from_frames([frame(), frame(), frame(), frame()]).unwrap()])
+}
+
+#[tokio::test]
+async fn frames_go_to_no_server_that_is_not_known_to_take_them() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
+        let result = provider(place, &server, &transport).chat(frames()).await;
+        if place == ("qwen-vl", "vllm") {
+            result.unwrap();
+            let body = &server.arrived()[0].body;
+            let url = body.pointer("/messages/0/content/0/video_url/url").and_then(Value::as_str).unwrap();
+            assert!(url.starts_with("data:video/jpeg;base64,") && url.matches(',').count() == 4, "{body}");
+        } else {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{}", name(place));
+            assert!(server.arrived().is_empty(), "{}", name(place));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_sets_nothing_sends_nothing_that_a_server_may_not_know() {
+    let transport = Transports::new().patient;
+    for place in PLACES {
+        let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
+        let asked = provider(place, &server, &transport);
+        asked.chat(question()).await.unwrap();
+        asked.stream_collected(question()).await.unwrap();
+        let requests = server.arrived();
+        assert_eq!(requests[0].path, "/v1/chat/completions");
+        assert!(
+            requests[1].head.to_lowercase().contains("accept: ") && !requests[1].head.contains("x-dashscope")
+        );
+        let fields = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        // FastDeploy's own id of a request stands in the body.
+        let own: &[&'static str] = if place.1 == "fastdeploy" { &["request_id"] } else { &[] };
+        let wanted = |more: &[&'static str]| {
+            let mut names: Vec<&'static str> =
+                ["messages", "model"].iter().chain(own).chain(more).copied().collect();
+            names.sort_unstable();
+            names
+        };
+        let mut plain = fields(&requests[0].body);
+        plain.retain(|field| field != "stream" || requests[0].body["stream"] != false);
+        assert_eq!(plain, wanted(&[]), "{}", name(place));
+        assert_eq!(fields(&requests[1].body), wanted(&["stream", "stream_options"]), "{}", name(place));
+    }
+}
+
+#[tokio::test]
+async fn a_gateways_own_header_tells_how_long_to_wait() {
+    let transport = Transports::new().patient;
+    let body = json!({"error": {"message": "RateLimitError", "type": "throttling_error", "code": "429"}})
+        .to_string();
+    for place in PLACES {
+        for (header, wanted) in
+            [("llm_provider-retry-after: 2", "2 s"), ("Retry-After: 3", "3 s"), ("x: y", "later")]
+        {
+            let error = chat(place, Reply::document(429, &[header], &body), &transport).await.unwrap_err();
+            assert_eq!(advice(error.retry()), wanted, "{}: {header}", name(place));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_late_names_the_reason() {
+    let transport = Transports::new().patient;
+    let refusal = json!({"error": {"message": "rpm exceeded", "type": "throttling_error", "code": "429"}});
+    for place in PLACES {
+        let typed =
+            Reply::chunked(200, &[&format!("Content-Type: {EVENTS}")]).piece(format!("data: {refusal}\n\n"));
+        let error = stream(place, typed.piece("data: [DONE]\n\n").end(), &transport).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::RateLimited, Some("429")), "{}", name(place));
+    }
+}

@@ -278,12 +278,7 @@ pub(crate) fn decode(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
-        Error::new(ErrorKind::Protocol, "the reply is no JSON of the native protocol")
-            .with_status(head.status)
-            .with_vendor_message(String::from_utf8_lossy(body.get(..400).unwrap_or(body)))
-            .with_source(error)
-    })?;
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| unread(head, body, error))?;
     if envelope.is_failure() {
         return Err(decode_failure(replies, FailureSource::Body, head, body));
     }

@@ -14,7 +14,7 @@ mod wire;
 pub use chunk::ChatStreamDecoder;
 pub use failure::{Failure, FailureSource, decode_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, SafetyLabel};
-pub use response::decode_reply;
+pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
 
 /// How one vendor departs from the shared shape in its replies.

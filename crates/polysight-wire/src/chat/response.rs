@@ -24,15 +24,7 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
-        // A document that only lacks its end was cut on its way, and may arrive whole the next time.
-        let advice = if error.is_eof() { RetryAdvice::After(None) } else { RetryAdvice::Never };
-        Error::new(ErrorKind::Protocol, "the reply is no JSON of a chat completion")
-            .with_status(head.status)
-            .with_vendor_message(not_json(body))
-            .with_retry(advice)
-            .with_source(error)
-    })?;
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| unread(head, body, error))?;
     if envelope.is_failure() {
         return Err(decode_failure(vendor, FailureSource::Body, head, body));
     }

@@ -180,13 +180,13 @@ impl Source {
         let ended = self.framing.write(self.tongue, &self.all());
         let done = self.done(self.framing);
         vec![
-            self.case("trunc", self.half().piece(cut), broken()),
-            self.case("reset", self.half().then(Step::Reset), broken()),
+            self.case("trunc", self.half().piece(cut), interrupted(HALF)),
+            self.case("reset", self.half().then(Step::Reset), interrupted(HALF)),
             self.case("cut at an event", self.half().end(), interrupted(HALF)),
             self.case(
                 "cut in an event",
                 self.half().piece(cut).end(),
-                Failure(ErrorKind::Protocol, "", "later", HALF),
+                interrupted(HALF),
             ),
             if done.is_empty() {
                 not_here("done without finish", "it has no mark of the end")

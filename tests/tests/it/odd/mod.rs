@@ -26,21 +26,29 @@ pub(crate) struct Transports {
     pub(crate) short_after_finish: Transport,
 }
 
+// Long enough that a busy machine does not meet it, and short enough to wait for.
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(80);
+
+fn transport(change: impl Fn(&mut Limits)) -> Transport {
+    let mut limits = Limits::default().with_first_byte(LONG).with_idle(LONG);
+    limits.after_finish = LONG;
+    change(&mut limits);
+    Transport::builder().limits(limits).build().unwrap()
+}
+
+/// A transport whose limits no reply meets.
+pub(crate) fn patient() -> Transport {
+    transport(|_| {})
+}
+
 impl Transports {
     pub(crate) fn new() -> Self {
-        // Long enough that a busy machine does not meet it, and short enough to wait for.
-        let (long, short) = (Duration::from_secs(20), Duration::from_millis(80));
-        let with = |change: &dyn Fn(&mut Limits)| {
-            let mut limits = Limits::default().with_first_byte(long).with_idle(long);
-            limits.after_finish = long;
-            change(&mut limits);
-            Transport::builder().limits(limits).build().unwrap()
-        };
         Self {
-            patient: with(&|_| {}),
-            short_first_byte: with(&|limits| limits.first_byte = short),
-            short_idle: with(&|limits| limits.idle = short),
-            short_after_finish: with(&|limits| limits.after_finish = short),
+            patient: patient(),
+            short_first_byte: transport(|limits| limits.first_byte = SHORT),
+            short_idle: transport(|limits| limits.idle = SHORT),
+            short_after_finish: transport(|limits| limits.after_finish = SHORT),
         }
     }
 }

@@ -364,7 +364,7 @@ async fn odd_replies_become_the_right_error_and_show_no_secret() {
 
 #[tokio::test]
 async fn a_server_that_repeats_what_it_was_sent_shows_nothing_of_it() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for tongue in Tongue::ALL {
         let key = match tongue {
             Tongue::Zhipu => "canaryid.canarysecret",

@@ -190,7 +190,7 @@ fn shapes() -> Vec<Shape> {
 
 #[tokio::test]
 async fn every_shape_of_error_is_understood_everywhere() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let mut report = Report::new("shapes of errors", columns());
     for place in PLACES {
         for shape in shapes() {
@@ -205,7 +205,7 @@ async fn every_shape_of_error_is_understood_everywhere() {
 /// Under HTTP 200, whole or as an event.
 #[tokio::test]
 async fn an_error_that_says_only_that_it_is_one_is_no_answer() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let body =
         json!({"object": "error", "message": "engine died", "type": "InternalServerError", "param": null});
     for place in PLACES {
@@ -227,7 +227,7 @@ async fn an_error_that_says_only_that_it_is_one_is_no_answer() {
 /// again is wrong, and nobody can know. Whoever retries needs a limit of his own.
 #[tokio::test]
 async fn a_500_is_worth_another_try_unless_its_words_say_that_the_request_is_at_fault() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let kind = |text: &str| {
         let (transport, text) = (transport.clone(), text.to_owned());
         async move {
@@ -247,7 +247,7 @@ async fn a_500_is_worth_another_try_unless_its_words_say_that_the_request_is_at_
 
 #[tokio::test]
 async fn a_stream_without_an_event_is_no_empty_answer() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         for reply in [
             Reply::events().end(),
@@ -449,7 +449,7 @@ fn tellings() -> Vec<(&'static str, Vec<Value>, &'static str)> {
 
 #[tokio::test]
 async fn an_answer_is_the_same_however_a_server_tells_it() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let mut report = Report::new("tellings of a stream", columns());
     for place in PLACES {
         for (case, chunks, wanted) in tellings() {
@@ -465,7 +465,7 @@ async fn an_answer_is_the_same_however_a_server_tells_it() {
 
 #[tokio::test]
 async fn an_end_without_finish_reason_and_mark_is_an_interruption() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         let half = events(&[delta(json!({"content": "ab"}), Value::Null)]).end();
         let error = stream(place, half, &transport).await.unwrap_err();
@@ -485,7 +485,7 @@ fn whole(message: Value, finish: &str) -> Reply {
 
 #[tokio::test]
 async fn a_plain_answer_is_read_through_nulls_and_unknown_fields() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         let message = json!({"role": "assistant", "content": "ab", "refusal": null, "annotations": null, "audio": null,
                              "function_call": null, "tool_calls": null, "reasoning": null, "reasoning_content": "hm"});
@@ -497,7 +497,7 @@ async fn a_plain_answer_is_read_through_nulls_and_unknown_fields() {
 
 #[tokio::test]
 async fn thinking_that_used_all_tokens_up_is_an_answer_only_to_who_set_a_limit() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         for field in ["reasoning", "reasoning_content"] {
             let mut message = json!({"role": "assistant", "content": ""});
@@ -520,7 +520,7 @@ fn frames() -> ChatRequest {
 
 #[tokio::test]
 async fn frames_go_to_no_server_that_is_not_known_to_take_them() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
         let result = provider(place, &server, &transport).chat(frames()).await;
@@ -539,7 +539,7 @@ async fn frames_go_to_no_server_that_is_not_known_to_take_them() {
 
 #[tokio::test]
 async fn a_request_that_sets_nothing_sends_nothing_that_a_server_may_not_know() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     for place in PLACES {
         let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
         let asked = provider(place, &server, &transport);
@@ -568,7 +568,7 @@ async fn a_request_that_sets_nothing_sends_nothing_that_a_server_may_not_know() 
 
 #[tokio::test]
 async fn a_gateways_own_header_tells_how_long_to_wait() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let body = json!({"error": {"message": "RateLimitError", "type": "throttling_error", "code": "429"}})
         .to_string();
     for place in PLACES {
@@ -583,7 +583,7 @@ async fn a_gateways_own_header_tells_how_long_to_wait() {
 
 #[tokio::test]
 async fn a_stream_that_is_refused_late_names_the_reason() {
-    let transport = Transports::new().patient;
+    let transport = super::patient();
     let refusal = json!({"error": {"message": "rpm exceeded", "type": "throttling_error", "code": "429"}});
     for place in PLACES {
         let typed =

@@ -1,7 +1,7 @@
 //! What the tests share: pictures made by code, and providers that point at an emulator.
 
-mod server;
 pub mod scripted;
+mod server;
 
 use std::io::Cursor;
 

@@ -16,7 +16,7 @@ use polysight_core::{
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole};
-use polysight_wire::chat::{self, FailureSource, decode_failure, request};
+use polysight_wire::chat::{self, FailureSource, decode_failure, request, unread};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
 use serde::Deserialize;

@@ -66,6 +66,18 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     response.settle(plan.request.max_tokens.is_some())
 }
 
+/// The error of a reply that is no JSON of its protocol. One that only lacks its end was cut on its way, and may arrive
+/// whole the next time.
+#[must_use]
+pub fn unread(head: &ReplyHead, body: &[u8], error: serde_json::Error) -> Error {
+    let advice = if error.is_eof() { RetryAdvice::After(None) } else { RetryAdvice::Never };
+    Error::new(ErrorKind::Protocol, "the reply is no JSON of the protocol")
+        .with_status(head.status)
+        .with_vendor_message(not_json(body))
+        .with_retry(advice)
+        .with_source(error)
+}
+
 fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
     let mut delta = choice.take_delta().unwrap_or_default();
     let mut reasoning = delta.take_reasoning().unwrap_or_default();

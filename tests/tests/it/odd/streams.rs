@@ -183,11 +183,7 @@ impl Source {
             self.case("trunc", self.half().piece(cut), interrupted(HALF)),
             self.case("reset", self.half().then(Step::Reset), interrupted(HALF)),
             self.case("cut at an event", self.half().end(), interrupted(HALF)),
-            self.case(
-                "cut in an event",
-                self.half().piece(cut).end(),
-                interrupted(HALF),
-            ),
+            self.case("cut in an event", self.half().piece(cut).end(), interrupted(HALF)),
             if done.is_empty() {
                 not_here("done without finish", "it has no mark of the end")
             } else {

@@ -1,5 +1,7 @@
 //! What the tests share: pictures made by code, and providers that point at an emulator.
 
+pub mod toy;
+
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, RgbImage};

@@ -11,6 +11,7 @@
 mod arrows;
 mod bad_input;
 mod config;
+mod contract;
 mod first_light;
 mod programs;
 mod tables;

@@ -27,6 +27,8 @@ pub struct ZhipuDialect {
     pub(crate) catalog: Catalog,
     pub(crate) model: String,
     pub(crate) url: Url,
+    /// Whether streams must be asked for usage.
+    pub(crate) asks_for_usage: bool,
     pub(crate) language: Option<HeaderValue>,
     pub(crate) replies: Arc<ZhipuReplies>,
 }
@@ -83,7 +85,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {
-        let mut request = WireRequest::new(self.url.clone(), body(plan, mode)?);
+        let mut request = WireRequest::new(self.url.clone(), body(plan, mode, self.asks_for_usage)?);
         // The vendor's own SDK asks for JSON even where it wants a stream.
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(language) = &self.language {
@@ -105,7 +107,7 @@ impl Dialect for ZhipuDialect {
     }
 }
 
-fn body(plan: &Plan, mode: Mode) -> Result<WireBody> {
+fn body(plan: &Plan, mode: Mode, asks_for_usage: bool) -> Result<WireBody> {
     let request = &plan.request;
     let shape = MessageShape::new()
         .with_image_data_uri(plan.card.image.limits().and_then(|card| card.data_uri).unwrap_or(false))
@@ -122,7 +124,7 @@ fn body(plan: &Plan, mode: Mode) -> Result<WireBody> {
         quirks::write_thinking(root, request);
         request::response_format(root, request);
         request::tools(root, request);
-        request::stream(root, mode, false);
+        request::stream(root, mode, asks_for_usage);
         request::extras(root, other_extras(request).as_ref());
         request::messages(root, request, &shape);
     })

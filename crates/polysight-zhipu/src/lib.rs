@@ -50,6 +50,7 @@ impl Zhipu {
             catalog: options.catalog(catalog()?)?,
             model: options.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
             url: base_url.join("chat/completions")?,
+            asks_for_usage: quirks::asks_for_usage(&base_url),
             language: dialect::language(settings.accept_language())?,
             id: ProviderId::new(options.name, VENDOR),
             replies: Arc::new(dialect::ZhipuReplies),

@@ -93,6 +93,11 @@ impl ToyServer {
         self.lock().requests.clone()
     }
 
+    /// Forgets the requests that arrived.
+    pub fn clear_requests(&self) {
+        self.lock().requests.clear();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,11 @@
 //! Questions in words.
 
-use polysight::{ChatRequest, ErrorKind, FinishKind, Message, Tolerance, VisionProvider, VisionProviderExt};
+use std::sync::Arc;
+
+use polysight::{
+    ChatRequest, ErrorKind, FinishKind, Message, RandomSampling, Sampling, Tolerance, VisionProvider,
+    VisionProviderExt,
+};
 
 use super::stage::{Stage, Trouble, card};
 
@@ -8,7 +13,7 @@ pub(super) fn question(text: &str) -> ChatRequest {
     ChatRequest::new([Message::user(text)])
 }
 
-pub(super) async fn text(stage: Stage) {
+pub(super) async fn text(stage: Arc<Stage>) {
     let role = stage.text();
     let answer = role.chat(question("Hello, who are you?")).await.unwrap();
     assert!(answer.text.ends_with("You asked: Hello, who are you?"), "{}", answer.text);
@@ -17,13 +22,13 @@ pub(super) async fn text(stage: Stage) {
     assert!(answer.tool_calls.is_empty() && answer.raw.is_none());
 }
 
-pub(super) async fn system(stage: Stage) {
+pub(super) async fn system(stage: Arc<Stage>) {
     let request = ChatRequest::new([Message::system("Be brief."), Message::user("Hello")]);
     let answer = stage.text().chat(request).await.unwrap();
     assert!(answer.text.contains("System: instructions of 9 characters."), "{}", answer.text);
 }
 
-pub(super) async fn stop(stage: Stage) {
+pub(super) async fn stop(stage: Arc<Stage>) {
     let request = question("before ENOUGH after").with_stop(["ENOUGH"]);
     for answer in [
         stage.text().chat(request.clone()).await.unwrap(),
@@ -34,7 +39,7 @@ pub(super) async fn stop(stage: Stage) {
     }
 }
 
-pub(super) async fn callers_limit(stage: Stage) {
+pub(super) async fn callers_limit(stage: Arc<Stage>) {
     let request = question("Tell me a long story of a cat and a dog").with_max_tokens(4);
     for answer in [
         stage.text().chat(request.clone()).await.unwrap(),
@@ -46,7 +51,7 @@ pub(super) async fn callers_limit(stage: Stage) {
     }
 }
 
-pub(super) async fn vendors_limit(stage: Stage) {
+pub(super) async fn vendors_limit(stage: Arc<Stage>) {
     for streamed in [false, true] {
         stage.script(Trouble::CutShort);
         let role = stage.text();
@@ -60,7 +65,7 @@ pub(super) async fn vendors_limit(stage: Stage) {
     }
 }
 
-pub(super) async fn greedy(stage: Stage) {
+pub(super) async fn greedy(stage: Arc<Stage>) {
     for request in [question("Hello").with_greedy(), question("Hello").with_temperature(0.0)] {
         stage.text().chat(request).await.unwrap();
     }
@@ -69,7 +74,7 @@ pub(super) async fn greedy(stage: Stage) {
     assert!(forms.iter().any(|form| sent.contains(form)), "{sent}");
 }
 
-pub(super) async fn usage(stage: Stage) {
+pub(super) async fn usage(stage: Arc<Stage>) {
     let role = stage.vision();
     let words = role.chat(question("Hello")).await.unwrap().usage.unwrap();
     assert!(words.input_tokens > 0 && words.output_tokens > 0, "{words:?}");
@@ -78,7 +83,7 @@ pub(super) async fn usage(stage: Stage) {
     assert!(longer.input_tokens > words.input_tokens && longer.output_tokens > words.output_tokens);
 }
 
-pub(super) async fn ids(stage: Stage) {
+pub(super) async fn ids(stage: Arc<Stage>) {
     let mut seen = Vec::new();
     for _ in 0..2 {
         let answer = stage.text().chat(question("Hello")).await.unwrap();
@@ -92,26 +97,30 @@ pub(super) async fn ids(stage: Stage) {
     assert_eq!(seen.len(), 4);
 }
 
-pub(super) async fn request_id(stage: Stage) {
+pub(super) async fn request_id(stage: Arc<Stage>) {
+    let role = stage.text();
     let request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Strict);
-    let answer = stage.text().chat(request.clone()).await.unwrap();
-    assert_eq!(answer.request_id.as_deref(), Some("order-4711"));
-    let answer = stage.text().stream_collected(request).await.unwrap();
-    assert_eq!(answer.request_id.as_deref(), Some("order-4711"));
-    let made = stage.text().chat(question("Hello")).await.unwrap().request_id.unwrap();
-    assert!(made.starts_with("polysight-"), "{made}");
-    let arrived = stage.arrived();
-    assert!(arrived[..2].iter().all(|request| request.text.contains("order-4711")));
-    assert!(arrived[2].text.contains(&made));
+    let answers = [
+        role.chat(request.clone()).await.unwrap(),
+        role.stream_collected(request).await.unwrap(),
+        role.chat(question("Hello")).await.unwrap(),
+    ];
+    for ((answer, sent), own) in
+        answers.iter().zip(stage.arrived()).zip(["order-4711", "order-4711", "polysight-"])
+    {
+        assert!(sent.text.contains(own), "{}", sent.text);
+        let id = answer.request_id.as_deref().unwrap();
+        assert_eq!(id.starts_with(own) && sent.text.contains(id), stage.target.echoes_ids, "{id}");
+    }
 }
 
-pub(super) async fn end_user_id(stage: Stage) {
+pub(super) async fn end_user_id(stage: Arc<Stage>) {
     let request = question("Hello").with_end_user_id("user-4711").with_tolerance(Tolerance::Strict);
     stage.text().chat(request).await.unwrap();
     assert!(stage.arrived()[0].text.contains("user-4711"));
 }
 
-pub(super) async fn json_object(stage: Stage) {
+pub(super) async fn json_object(stage: Arc<Stage>) {
     #[derive(serde::Deserialize)]
     struct Facts {
         question: String,
@@ -122,7 +131,7 @@ pub(super) async fn json_object(stage: Stage) {
     assert_eq!(facts.question, "Which JSON is it?");
 }
 
-pub(super) async fn raw(stage: Stage) {
+pub(super) async fn raw(stage: Arc<Stage>) {
     let role = stage.text();
     let plain = role.chat(question("Hello").with_raw()).await.unwrap().raw.unwrap();
     assert_eq!(plain.frames().len(), 1);
@@ -135,11 +144,17 @@ pub(super) async fn raw(stage: Stage) {
 }
 
 /// Whatever a target must change, the plan and both kinds of answer tell.
-pub(super) async fn adjustments(stage: Stage) {
+pub(super) async fn adjustments(stage: Arc<Stage>) {
     let role = stage.text();
     let mut request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Lossy);
-    if card(&role).max_output.is_some() {
+    let card = card(&role);
+    if card.max_output.is_some() {
         request = request.with_max_tokens(u32::MAX);
+    }
+    if card.sampling.top_k.is_no() {
+        let mut random = RandomSampling::default();
+        random.top_k = Some(3);
+        request = request.with_sampling(Sampling::Random(random));
     }
     let planned = role.plan(request.clone()).unwrap().adjustments;
     assert!(!planned.is_empty());
@@ -148,7 +163,7 @@ pub(super) async fn adjustments(stage: Stage) {
     assert!(role.chat(question("Hello")).await.unwrap().adjustments.is_empty());
 }
 
-pub(super) async fn unicode(stage: Stage) {
+pub(super) async fn unicode(stage: Arc<Stage>) {
     let words = "图里有什么？ 👩‍👩‍👧 e\u{301} \u{2028} \u{2029} \u{85} مرحبا \u{202e}rtl\u{202c} \u{feff} \"\\/ \t 𠮷 \u{10ffff}";
     for answer in [
         stage.text().chat(question(words)).await.unwrap(),
@@ -158,7 +173,7 @@ pub(super) async fn unicode(stage: Stage) {
     }
 }
 
-pub(super) async fn empty(stage: Stage) {
+pub(super) async fn empty(stage: Arc<Stage>) {
     for streamed in [false, true] {
         stage.script(Trouble::Empty);
         let role = stage.text();
@@ -170,7 +185,7 @@ pub(super) async fn empty(stage: Stage) {
     }
 }
 
-pub(super) async fn at_once(stage: Stage) {
+pub(super) async fn at_once(stage: Arc<Stage>) {
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..8 {
         let role = stage.text();

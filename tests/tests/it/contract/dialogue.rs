@@ -1,5 +1,7 @@
 //! Several turns.
 
+use std::sync::Arc;
+
 use polysight::{Conversation, Message, VisionProvider, VisionProviderExt};
 use polysight_tests::sha256;
 
@@ -7,7 +9,7 @@ use super::pictures::{jpeg, jpeg_bytes};
 use super::stage::Stage;
 
 /// Three turns with a picture each, the second one streamed.
-pub(super) async fn with_pictures(stage: Stage) {
+pub(super) async fn with_pictures(stage: Arc<Stage>) {
     let role = stage.vision();
     let mut talk = Conversation::new().with_system("Be brief.");
     let mut last = String::new();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -14,7 +15,7 @@ use super::target::{TARGETS, Target};
 pub(crate) struct Behaviour {
     pub(crate) name: &'static str,
     pub(crate) need: Need,
-    pub(crate) run: fn(Stage) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) run: fn(Arc<Stage>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,20 +33,21 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
+    /// All targets at once, each behaviour after the other.
     pub(crate) async fn of(behaviours: &'static [Behaviour]) -> Self {
         let mut running = JoinSet::new();
-        for (row, behaviour) in behaviours.iter().enumerate() {
-            for (column, target) in TARGETS.iter().enumerate() {
-                running.spawn(async move { (row, column, outcome(behaviour, target).await) });
-            }
+        for (column, target) in TARGETS.iter().enumerate() {
+            running.spawn(async move { (column, outcomes(behaviours, target).await) });
         }
         let nothing = || std::array::from_fn(|_| Outcome::Broken("it did not run".to_owned()));
-        let mut outcomes: Vec<[Outcome; TARGETS.len()]> = behaviours.iter().map(|_| nothing()).collect();
+        let mut all: Vec<[Outcome; TARGETS.len()]> = behaviours.iter().map(|_| nothing()).collect();
         while let Some(done) = running.join_next().await {
-            let (row, column, outcome) = done.unwrap();
-            outcomes[row][column] = outcome;
+            let (column, outcomes) = done.unwrap();
+            for (row, outcome) in all.iter_mut().zip(outcomes) {
+                row[column] = outcome;
+            }
         }
-        Self { behaviours, outcomes }
+        Self { behaviours, outcomes: all }
     }
 
     fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str, &Outcome)> {
@@ -82,8 +84,22 @@ impl Matrix {
     }
 }
 
-async fn outcome(behaviour: &'static Behaviour, target: &'static Target) -> Outcome {
-    let stage = Stage::of(target).await;
+/// One stage serves all behaviours, and another one follows whenever a failure may have left something behind.
+async fn outcomes(behaviours: &'static [Behaviour], target: &'static Target) -> Vec<Outcome> {
+    let mut stage = Arc::new(Stage::of(target).await);
+    let mut outcomes = Vec::new();
+    for behaviour in behaviours {
+        let outcome = outcome(behaviour, Arc::clone(&stage)).await;
+        stage.clear();
+        if matches!(outcome, Outcome::Broken(_)) {
+            stage = Arc::new(Stage::of(target).await);
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+async fn outcome(behaviour: &'static Behaviour, stage: Arc<Stage>) -> Outcome {
     match behaviour.need.offer(&stage) {
         Offer::No => return Outcome::NotOffered,
         Offer::Unsaid => return Outcome::Unsaid,

@@ -1,5 +1,7 @@
 //! Pictures in each of their forms: what arrives is what was sent.
 
+use std::sync::Arc;
+
 use image::ImageFormat;
 use polysight::{ChatRequest, ErrorKind, Image, Video, VisionProvider, VisionProviderExt};
 use polysight_tests::{picture, sha256};
@@ -46,36 +48,36 @@ fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 63, 40)
 }
 
-pub(super) async fn link(stage: Stage) {
+pub(super) async fn link(stage: Arc<Stage>) {
     let url = "https://example.com/a%20b.jpg?size=2&x=%2F";
     let answer = stage.vision().ask("What is it?", [Image::from_url(url).unwrap()]).await.unwrap();
     assert!(answer.text.contains(&format!("Picture 1: {url} (not fetched).")), "{}", answer.text);
 }
 
-pub(super) async fn bytes(stage: Stage) {
+pub(super) async fn bytes(stage: Arc<Stage>) {
     let bytes = png();
     arrives(&stage, Image::from_bytes(bytes.clone()).unwrap(), &bytes).await;
 }
 
-pub(super) async fn file(stage: Stage) {
+pub(super) async fn file(stage: Arc<Stage>) {
     let bytes = png();
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &bytes).unwrap();
     arrives(&stage, Image::from_file(file.path()).unwrap(), &bytes).await;
 }
 
-pub(super) async fn base64(stage: Stage) {
+pub(super) async fn base64(stage: Arc<Stage>) {
     let bytes = png();
     arrives(&stage, Image::from_base64(base64_of(&bytes)).unwrap(), &bytes).await;
 }
 
-pub(super) async fn data_uri(stage: Stage) {
+pub(super) async fn data_uri(stage: Arc<Stage>) {
     let bytes = png();
     let uri = format!("data:image/png;base64,{}", base64_of(&bytes));
     arrives(&stage, Image::from_data_uri(uri).unwrap(), &bytes).await;
 }
 
-pub(super) async fn order(stage: Stage) {
+pub(super) async fn order(stage: Arc<Stage>) {
     let pictures: Vec<Vec<u8>> = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Jpeg]
         .into_iter()
         .zip(1..)
@@ -97,7 +99,7 @@ pub(super) async fn order(stage: Stage) {
     assert_eq!(stage.arrived()[0].media, sent);
 }
 
-pub(super) async fn blind(stage: Stage) {
+pub(super) async fn blind(stage: Arc<Stage>) {
     let error = stage.text().ask("What is it?", [jpeg(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert_eq!(error.violations()[0].path, "messages[0].parts[0]");

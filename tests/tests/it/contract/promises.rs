@@ -1,5 +1,7 @@
 //! What is promised before anything is sent.
 
+use std::sync::Arc;
+
 use polysight::{ChatRequest, ErrorKind, Message, Tolerance, VisionProvider};
 
 use super::answers::question;
@@ -7,7 +9,7 @@ use super::offer::{Need, Offer};
 use super::pictures::jpeg;
 use super::stage::Stage;
 
-pub(super) async fn refuse_alike(stage: Stage) {
+pub(super) async fn refuse_alike(stage: Arc<Stage>) {
     let role = stage.text();
     let broken = [
         ChatRequest::new([]),
@@ -34,7 +36,7 @@ pub(super) async fn refuse_alike(stage: Stage) {
 }
 
 /// An ability that the card denies is a violation where nothing may be changed.
-pub(super) async fn denied(stage: Stage) {
+pub(super) async fn denied(stage: Arc<Stage>) {
     for need in Need::ASKED.into_iter().filter(|need| need.offer(&stage) == Offer::No) {
         let request = need.request().with_tolerance(Tolerance::Strict);
         let planned = need.role(&stage).plan(request.clone()).expect_err(&format!("{need:?} is refused"));
@@ -46,7 +48,7 @@ pub(super) async fn denied(stage: Stage) {
     assert!(stage.arrived().is_empty(), "nothing was sent");
 }
 
-pub(super) async fn unsaid(stage: Stage) {
+pub(super) async fn unsaid(stage: Arc<Stage>) {
     for need in Need::ASKED.into_iter().filter(|need| need.offer(&stage) == Offer::Unsaid) {
         let plan = need.role(&stage).plan(need.request());
         assert!(plan.is_ok(), "{need:?}: {}", plan.unwrap_err());

@@ -1,5 +1,7 @@
 //! Refusals: the vendor's own words, and one kind for all vendors.
 
+use std::sync::Arc;
+
 use polysight::{Error, ErrorKind, RoleProvider, VisionProvider, VisionProviderExt};
 
 use super::answers::question;
@@ -20,7 +22,7 @@ fn is(error: &Error, kind: ErrorKind, stage: &Stage) {
     assert!(!shown.contains(stage.target.wrong_key), "{shown}");
 }
 
-pub(super) async fn wrong_key(stage: Stage) {
+pub(super) async fn wrong_key(stage: Arc<Stage>) {
     let role = stage.otherwise(&stage.base_url(), stage.target.wrong_key, "");
     for error in both(&role).await {
         is(&error, ErrorKind::Authentication, &stage);
@@ -28,7 +30,7 @@ pub(super) async fn wrong_key(stage: Stage) {
     }
 }
 
-pub(super) async fn unknown_model(stage: Stage) {
+pub(super) async fn unknown_model(stage: Arc<Stage>) {
     let role = stage.text();
     let request = question("Hello").with_model("no-such-model");
     for error in
@@ -40,7 +42,7 @@ pub(super) async fn unknown_model(stage: Stage) {
 }
 
 /// The card is lifted, so that the request goes out and the vendor itself must refuse.
-pub(super) async fn too_many_tokens(stage: Stage) {
+pub(super) async fn too_many_tokens(stage: Arc<Stage>) {
     let id = stage.target.models.text;
     let lifted = format!("[[providers.it.models]]\nid = \"{id}\"\nmax_output = 4_000_000_000");
     let role = stage.otherwise(&stage.base_url(), stage.target.key, &lifted);
@@ -66,27 +68,27 @@ async fn scripted(stage: &Stage, trouble: Trouble, kind: ErrorKind, retryable: b
     assert!(stage.text().chat(question("Hello")).await.is_ok());
 }
 
-pub(super) async fn rate_limited(stage: Stage) {
+pub(super) async fn rate_limited(stage: Arc<Stage>) {
     scripted(&stage, Trouble::RateLimited, ErrorKind::RateLimited, true).await;
 }
 
-pub(super) async fn overloaded(stage: Stage) {
+pub(super) async fn overloaded(stage: Arc<Stage>) {
     scripted(&stage, Trouble::Overloaded, ErrorKind::Overloaded, true).await;
 }
 
-pub(super) async fn no_balance(stage: Stage) {
+pub(super) async fn no_balance(stage: Arc<Stage>) {
     scripted(&stage, Trouble::NoBalance, ErrorKind::Billing, false).await;
 }
 
-pub(super) async fn content(stage: Stage) {
+pub(super) async fn content(stage: Arc<Stage>) {
     scripted(&stage, Trouble::Refused, ErrorKind::ContentRefused, false).await;
 }
 
-pub(super) async fn failed(stage: Stage) {
+pub(super) async fn failed(stage: Arc<Stage>) {
     scripted(&stage, Trouble::Failed, ErrorKind::Server, true).await;
 }
 
-pub(super) async fn withdrawn(stage: Stage) {
+pub(super) async fn withdrawn(stage: Arc<Stage>) {
     stage.script(Trouble::Withdrawn);
     stage.script(Trouble::Withdrawn);
     let [plain, streamed] = both(&stage.text()).await;

@@ -146,6 +146,14 @@ impl Stage {
         }
     }
 
+    /// Forgets the requests so far.
+    pub(crate) fn clear(&self) {
+        match &self.server {
+            Server::Emulator(emulator) => emulator.clear_requests(),
+            Server::Toy(toy) => toy.clear_requests(),
+        }
+    }
+
     /// The requests so far, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         match &self.server {

@@ -14,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) wrong_key: &'static str,
     pub(crate) models: Models,
     pub(crate) codes: Codes,
+    /// Whether answers name the caller's id of the request; Baidu's name one of its own.
+    pub(crate) echoes_ids: bool,
 }
 
 /// Which model plays which part.
@@ -87,6 +89,7 @@ pub(crate) static TARGETS: [Target; 8] = [
             tools: "glm-4.6v",
         },
         codes: ZHIPU,
+        echoes_ids: true,
     },
     Target {
         name: "qwen compatible",
@@ -101,6 +104,7 @@ pub(crate) static TARGETS: [Target; 8] = [
             failed: "internal_error",
             ..DASHSCOPE
         },
+        echoes_ids: true,
     },
     Target {
         name: "qwen native",
@@ -111,6 +115,7 @@ pub(crate) static TARGETS: [Target; 8] = [
         // It thinks in streams alone: a plain call that thinks must become one.
         models: Models::all("qwen3-vl-plus"),
         codes: DASHSCOPE,
+        echoes_ids: true,
     },
     Target {
         name: "ernie",
@@ -126,6 +131,7 @@ pub(crate) static TARGETS: [Target; 8] = [
             tools: "ernie-5.0",
         },
         codes: QIANFAN,
+        echoes_ids: false,
     },
     Target {
         name: "gateway qwen",
@@ -135,6 +141,7 @@ pub(crate) static TARGETS: [Target; 8] = [
         wrong_key: "sk-wrong",
         models: Models::all("Qwen2.5-VL-72B-Instruct"),
         codes: DASHSCOPE,
+        echoes_ids: true,
     },
     Target {
         name: "gateway ernie",
@@ -144,6 +151,7 @@ pub(crate) static TARGETS: [Target; 8] = [
         wrong_key: "sk-wrong",
         models: Models::all("ERNIE-4.5-Turbo-32K"),
         codes: QIANFAN,
+        echoes_ids: true,
     },
     // Zhipu behind a proxy is Zhipu at another address, with ids in capitals.
     Target {
@@ -160,6 +168,7 @@ pub(crate) static TARGETS: [Target; 8] = [
             tools: "GLM-4.6V",
         },
         codes: ZHIPU,
+        echoes_ids: true,
     },
     Target {
         name: "acme",
@@ -169,6 +178,7 @@ pub(crate) static TARGETS: [Target; 8] = [
         wrong_key: "acme-000",
         models: Models { text: "acme-ear", ..Models::all("acme-eye") },
         codes: Codes { rate_limited: "5", overloaded: "7", no_balance: "6", refused: "4", failed: "8" },
+        echoes_ids: true,
     },
 ];
 
@@ -176,7 +186,8 @@ impl Target {
     /// A config with this provider as `it`, and a role for each part.
     pub(crate) fn config(&self, base_url: &str, key: &str, more: &str) -> String {
         let mut text = format!(
-            "[providers.it]\nbase_url = \"{base_url}\"\napi_key = \"{key}\"\n{}\n{more}\n",
+            "[providers.it]\nbase_url = \"{base_url}\"\napi_key = \"{key}\"\n{}\n\
+             timeouts = {{ first_byte = 5, idle = 5, total = 8 }}\n{more}\n",
             self.settings
         );
         for (part, model) in self.models.parts() {

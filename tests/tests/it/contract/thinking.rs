@@ -1,11 +1,13 @@
 //! Reasoning.
 
+use std::sync::Arc;
+
 use polysight::{Thinking, VisionProvider, VisionProviderExt};
 
 use super::answers::question;
 use super::stage::Stage;
 
-pub(super) async fn on(stage: Stage) {
+pub(super) async fn on(stage: Arc<Stage>) {
     let request = question("Hello").with_thinking(Thinking::On);
     for answer in [
         stage.thinking().chat(request.clone()).await.unwrap(),
@@ -20,7 +22,7 @@ pub(super) async fn on(stage: Stage) {
     }
 }
 
-pub(super) async fn off(stage: Stage) {
+pub(super) async fn off(stage: Arc<Stage>) {
     let request = question("Hello").with_thinking(Thinking::Off);
     for answer in [
         stage.thinking().chat(request.clone()).await.unwrap(),
@@ -32,7 +34,7 @@ pub(super) async fn off(stage: Stage) {
 }
 
 /// Enough for half a thought.
-pub(super) async fn budget(stage: Stage) {
+pub(super) async fn budget(stage: Arc<Stage>) {
     let whole = question("Hello").with_thinking(Thinking::On);
     let half = question("Hello").with_thinking(Thinking::Budget(10));
     let whole = stage.thinking().stream_collected(whole).await.unwrap().reasoning;

@@ -1,5 +1,7 @@
 //! Functions called, and their results sent back.
 
+use std::sync::Arc;
+
 use polysight::{
     ChatRequest, ChatResponse, FinishKind, Message, ToolDefinition, VisionProvider, VisionProviderExt,
 };
@@ -27,7 +29,7 @@ async fn both_ways(stage: &Stage, request: ChatRequest) -> [ChatResponse; 2] {
     [role.chat(request.clone()).await.unwrap(), role.stream_collected(request).await.unwrap()]
 }
 
-pub(super) async fn call(stage: Stage) {
+pub(super) async fn call(stage: Arc<Stage>) {
     for answer in both_ways(&stage, weather_in("北京")).await {
         assert_eq!(answer.finish.kind, FinishKind::ToolCalls);
         assert_eq!(answer.tool_calls.len(), 1);
@@ -40,7 +42,7 @@ pub(super) async fn call(stage: Stage) {
     }
 }
 
-pub(super) async fn parallel(stage: Stage) {
+pub(super) async fn parallel(stage: Arc<Stage>) {
     let request =
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
     for answer in both_ways(&stage, request).await {
@@ -53,7 +55,7 @@ pub(super) async fn parallel(stage: Stage) {
 }
 
 /// Both calls of one answer are answered in one message.
-pub(super) async fn result(stage: Stage) {
+pub(super) async fn result(stage: Arc<Stage>) {
     let asked =
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
     for answer in both_ways(&stage, asked.clone()).await {

@@ -14,5 +14,6 @@ mod config;
 mod contract;
 mod first_light;
 mod programs;
+mod swap;
 mod tables;
 mod tools;

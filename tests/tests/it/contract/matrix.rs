@@ -11,11 +11,13 @@ use super::offer::{Need, Offer};
 use super::stage::Stage;
 use super::target::{TARGETS, Target};
 
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Something that must hold wherever it is offered; it panics where it does not.
 pub(crate) struct Behaviour {
     pub(crate) name: &'static str,
     pub(crate) need: Need,
-    pub(crate) run: fn(Arc<Stage>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) run: fn(Arc<Stage>) -> Running,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 pub mod scripted;
 mod server;
+pub mod toy;
 
 use std::io::Cursor;
 

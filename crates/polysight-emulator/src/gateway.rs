@@ -127,7 +127,7 @@ fn chat(order: &Order, intake: &Intake) -> Result<Reply, Refusal> {
         json.get("model").and_then(Json::text).ok_or_else(|| Refusal::of("model", "a model is required"))?;
     let model = model(name)?;
     let messages = messages(json, intake)?;
-    check_numbers(json)?;
+    check_numbers(json, model)?;
     check_media(&messages, model)?;
     let terms = terms(json, &messages, model);
     if terms.prompt.total() > model.context {
@@ -179,12 +179,12 @@ fn model(name: &str) -> Result<Served, Refusal> {
 
 /// What the model behind the gateway makes of the request.
 fn terms(json: &Json, messages: &[Message<'_>], model: Served) -> Terms {
-    let (most, prompt) = match model.behind {
+    let prompt = match model.behind {
         Behind::Zhipu(limits) => return zhipu::terms(json, messages, limits),
-        Behind::Qwen(limits) => (limits.max_output, dashscope::tokens::plain_prompt(messages, limits)),
-        Behind::Ernie(limits) => (limits.output.1, qianfan::tokens::prompt(messages)),
+        Behind::Qwen(limits) => dashscope::tokens::plain_prompt(messages, limits),
+        Behind::Ernie(_) => qianfan::tokens::prompt(messages),
     };
-    let limit = Limit::of(whole_number(json, "max_tokens"), most);
+    let limit = Limit::of(whole_number(json, "max_tokens"), most_output(model));
     Terms { limit, reasoning: Reasoning::Absent, tools: false, prompt }
 }
 
@@ -195,12 +195,18 @@ fn messages<'r>(json: &'r Json, intake: &'r Intake) -> Result<Vec<Message<'r>>, 
         .ok_or_else(|| Refusal::of("messages", "messages must be a list with a user's turn in it"))
 }
 
-fn check_numbers(json: &Json) -> Result<(), Refusal> {
+/// A limit of the answer that the model behind cannot take is passed on and refused there.
+fn check_numbers(json: &Json, model: Served) -> Result<(), Refusal> {
     in_range(json, "temperature", 0.0..=2.0)?;
     in_range(json, "top_p", 0.0..=1.0)?;
     let Some(limit) = json.get("max_tokens") else { return Ok(()) };
-    let sound = limit.number().and_then(Number::as_u64).is_some_and(|count| count > 0);
-    if sound { Ok(()) } else { Err(Refusal::of("max_tokens", "max_tokens must be a positive integer")) }
+    let most = most_output(model);
+    let sound = limit.number().and_then(Number::as_u64).is_some_and(|count| (1..=most).contains(&count));
+    if sound {
+        Ok(())
+    } else {
+        Err(Refusal::of("max_tokens", format!("max_tokens must be within 1 and {most}")))
+    }
 }
 
 fn in_range(json: &Json, name: &'static str, range: RangeInclusive<f64>) -> Result<(), Refusal> {
@@ -232,6 +238,14 @@ fn check_media(messages: &[Message<'_>], model: Served) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+fn most_output(model: Served) -> u64 {
+    match model.behind {
+        Behind::Zhipu(limits) => limits.max_output,
+        Behind::Qwen(limits) => limits.max_output,
+        Behind::Ernie(limits) => limits.output.1,
+    }
 }
 
 fn most_pictures(model: Served) -> u64 {

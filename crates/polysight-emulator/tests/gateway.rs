@@ -49,6 +49,7 @@ async fn refuses_in_its_own_words() {
         (json!({"model": "glm-4v", "messages": []}), 400, "invalid_value"),
         (with(question("x"), "temperature", 2.5), 400, "invalid_value"),
         (with(question("x"), "max_tokens", 0), 400, "invalid_value"),
+        (with(question("x"), "max_tokens", 1_000_000), 400, "invalid_value"),
         (parts("glm-4v", json!([image_part("AAAA")])), 400, "invalid_value"),
         (parts("glm-4-air", json!([image_part("https://a.example/b.jpg")])), 400, "invalid_value"),
     ] {

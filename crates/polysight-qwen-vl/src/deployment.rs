@@ -212,5 +212,7 @@ mod tests {
         assert_eq!((quotas.requests_per_minute, quotas.tokens_per_minute), (Some(120), Some(500_000)));
         assert_eq!((card.prices[0].input, card.prices[0].output), (16.0, 48.0));
         assert_eq!((catalog.cards().len(), card.context), (4, Some(131_072)));
+        let image = card.image.limits().unwrap();
+        assert_eq!((image.url, image.base64), (Some(true), Some(true)), "its page names both");
     }
 }

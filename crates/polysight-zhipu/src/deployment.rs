@@ -25,8 +25,6 @@ pub(crate) struct Deployment {
     pub(crate) end_user_id: &'static str,
     /// How thinking is switched.
     pub(crate) thinking: ThinkingForm,
-    /// Whether streams tell usage only when asked.
-    pub(crate) ask_for_usage: bool,
 }
 
 /// How thinking is switched.
@@ -48,7 +46,6 @@ const VENDOR: Deployment = Deployment {
     catalog: include_str!("catalog.toml"),
     end_user_id: "user_id",
     thinking: ThinkingForm::Object,
-    ask_for_usage: false,
 };
 
 /// A plain `/v1` of somebody else before the vendor.
@@ -57,7 +54,6 @@ const PROXY: Deployment = Deployment {
     is_vendor: false,
     model: None,
     catalog: include_str!("deployments/proxy.toml"),
-    ask_for_usage: true,
     ..VENDOR
 };
 

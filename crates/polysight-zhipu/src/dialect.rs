@@ -29,6 +29,8 @@ pub struct ZhipuDialect {
     pub(crate) model: Option<String>,
     pub(crate) deployment: &'static Deployment,
     pub(crate) url: Url,
+    /// Whether streams must be asked for usage.
+    pub(crate) asks_for_usage: bool,
     pub(crate) language: Option<HeaderValue>,
     pub(crate) replies: Arc<ZhipuReplies>,
 }
@@ -85,7 +87,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {
-        let mut request = WireRequest::new(self.url.clone(), body(plan, mode, self.deployment)?);
+        let mut request = WireRequest::new(self.url.clone(), self.body(plan, mode)?);
         // The vendor's own SDK asks for JSON even where it wants a stream.
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(language) = &self.language {
@@ -107,27 +109,29 @@ impl Dialect for ZhipuDialect {
     }
 }
 
-fn body(plan: &Plan, mode: Mode, deployment: &Deployment) -> Result<WireBody> {
-    let request = &plan.request;
-    let shape = MessageShape::new()
-        .with_image_data_uri(plan.card.image.limits().and_then(|card| card.data_uri).unwrap_or(false))
-        .with_video_data_uri(plan.card.video.limits().and_then(|card| card.data_uri).unwrap_or(false))
-        .with_replay_reasoning(quirks::clear_thinking(request) == Some(false));
-    JsonBody::object(|root| {
-        root.field("model", plan.model());
-        root.optional("request_id", request.request_id.as_deref());
-        root.optional(deployment.end_user_id, request.end_user_id.as_deref());
-        request::sampling(root, &request.sampling, plan.card.sampling.greedy);
-        root.optional("max_tokens", request.max_tokens);
-        request::stop(root, request);
-        root.optional("seed", request.seed);
-        quirks::write_thinking(root, request, deployment.thinking);
-        request::response_format(root, request);
-        request::tools(root, request);
-        request::stream(root, mode, deployment.ask_for_usage);
-        request::extras(root, other_extras(request).as_ref());
-        request::messages(root, request, &shape);
-    })
+impl ZhipuDialect {
+    fn body(&self, plan: &Plan, mode: Mode) -> Result<WireBody> {
+        let request = &plan.request;
+        let shape = MessageShape::new()
+            .with_image_data_uri(plan.card.image.limits().and_then(|card| card.data_uri).unwrap_or(false))
+            .with_video_data_uri(plan.card.video.limits().and_then(|card| card.data_uri).unwrap_or(false))
+            .with_replay_reasoning(quirks::clear_thinking(request) == Some(false));
+        JsonBody::object(|root| {
+            root.field("model", plan.model());
+            root.optional("request_id", request.request_id.as_deref());
+            root.optional(self.deployment.end_user_id, request.end_user_id.as_deref());
+            request::sampling(root, &request.sampling, plan.card.sampling.greedy);
+            root.optional("max_tokens", request.max_tokens);
+            request::stop(root, request);
+            root.optional("seed", request.seed);
+            quirks::write_thinking(root, request, self.deployment.thinking);
+            request::response_format(root, request);
+            request::tools(root, request);
+            request::stream(root, mode, self.asks_for_usage);
+            request::extras(root, other_extras(request).as_ref());
+            request::messages(root, request, &shape);
+        })
+    }
 }
 
 /// The extras that are fields of the body as they stand.

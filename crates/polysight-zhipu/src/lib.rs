@@ -54,6 +54,7 @@ impl Zhipu {
             catalog: options.catalog(&deployment.catalog()?)?,
             model: options.model.clone().or_else(|| deployment.model.map(str::to_owned)),
             url: base_url.join("chat/completions")?,
+            asks_for_usage: quirks::asks_for_usage(&base_url),
             language: dialect::language(settings.accept_language().filter(|_| deployment.is_vendor))?,
             deployment,
             id: ProviderId::new(options.name, VENDOR),

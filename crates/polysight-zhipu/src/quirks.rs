@@ -4,12 +4,14 @@
 //! `errors.rs`. Read 2026-11-21.
 
 use polysight_core::{ChatRequest, FinishKind, SafetyLabel, SafetyRole, Thinking};
+use polysight_wire::BaseUrl;
 use polysight_wire::body::Object;
 use polysight_wire::chat::{self, SafetyFields};
 use serde::Deserialize;
 
 use crate::deployment::ThinkingForm;
 use crate::extras::{CLEAR_THINKING, VENDOR};
+use crate::settings;
 
 /// Thinking is an object `{type, clear_thinking}`, and effort a field beside it that only the GLM-5.3 models read.
 /// Source: mainland chat reference.
@@ -46,6 +48,13 @@ pub(crate) fn clear_thinking(request: &ChatRequest) -> Option<bool> {
     request.extras.get(VENDOR)?.get(CLEAR_THINKING)?.as_bool()
 }
 
+/// The vendor sends usage with the last chunk of every stream; proxies of the OpenAI kind do so only when they are asked,
+/// by a field that the vendor takes and ignores.
+/// Source: live replies of both, OpenAI's chat reference (`stream_options`).
+pub(crate) fn asks_for_usage(base_url: &BaseUrl) -> bool {
+    !settings::is_vendors(base_url)
+}
+
 /// Four finish reasons are the vendor's own; failures after the stream has begun come only as such.
 /// Source: GLM-4V reference (`sensitive`, `network_error`), newer references (`model_context_window_exceeded`).
 pub(crate) fn finish_kind(raw: &str) -> FinishKind {
@@ -74,4 +83,16 @@ pub(crate) fn safety(fields: &SafetyFields<'_>) -> Vec<SafetyLabel> {
         _ => SafetyRole::Unknown,
     };
     labels.into_iter().map(|label| SafetyLabel::new(role(label.role), label.level)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_others_than_the_vendor_are_asked_for_the_usage_of_streams() {
+        let asks = |url: &str| asks_for_usage(&url.parse().unwrap());
+        assert!(!asks("https://open.bigmodel.cn/api/paas/v4") && !asks("https://api.z.ai/api/paas/v4"));
+        assert!(asks("https://proxy.example/v1"));
+    }
 }

@@ -119,11 +119,16 @@ pub(crate) fn check_deployment(settings: &ZhipuSettings, deployment: &Deployment
     Err(Error::new(ErrorKind::Config, message))
 }
 
+/// Whether this is one of the vendor's own sites, and not a proxy or gateway.
+pub(crate) fn is_vendors(url: &BaseUrl) -> bool {
+    matches!(url.as_url().host_str(), Some("open.bigmodel.cn" | "api.z.ai"))
+}
+
 /// Refuses base URLs of the vendor's surfaces that speak another wire, since their failures say nothing of that.
 pub(crate) fn check_surface(url: &BaseUrl) -> Result<()> {
     let path = url.as_url().path();
     let other = ["/api/anthropic", "/api/v1/", "/paas/v3/"].into_iter().find(|part| path.contains(part));
-    match other.filter(|_| matches!(url.as_url().host_str(), Some("open.bigmodel.cn" | "api.z.ai"))) {
+    match other.filter(|_| is_vendors(url)) {
         Some(_) => {
             let message =
                 format!("base_url {url} is a surface that speaks another protocol: use .../api/paas/v4");

@@ -11,10 +11,12 @@
 mod arrows;
 mod bad_input;
 mod config;
+mod contract;
 mod faults;
 mod first_light;
 mod jwt;
 mod odd;
 mod programs;
+mod swap;
 mod tables;
 mod tools;

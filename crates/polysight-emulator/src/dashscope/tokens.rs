@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(tokens_of("qwen2.5-vl-7b-instruct", width, height, false), vl25, "{name}");
             assert_eq!(tokens_of("qwen3-vl-plus", width, height, true), vl3_high, "{name}");
             assert_eq!(tokens_of("qwen2.5-vl-7b-instruct", width, height, true), vl25_high, "{name}");
-            assert_eq!(tokens_of("qwen-vl-ocr", width, height, false), ocr, "{name}");
+            assert_eq!(tokens_of("qwen-vl-ocr-latest", width, height, false), ocr, "{name}");
         }
     }
 

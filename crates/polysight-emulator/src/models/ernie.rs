@@ -90,6 +90,7 @@ const ERNIE: &[ErnieLimits] = &[
     turbo_vl("ernie-4.5-turbo-vl-32k", 32, 12_288),
     turbo("ernie-4.5-turbo-128k", 128, 12_288),
     turbo("ernie-4.5-turbo-32k", 32, 12_288),
+    ErnieLimits { quota: Quota::per_minute(60, 150_000), ..turbo("ernie-4.5-turbo-20260402", 128, 12_288) },
 ];
 
 /// Ids that old configurations still carry.

@@ -106,6 +106,8 @@ const CLASS_C: PixelClass = PixelClass {
 
 const CLASS_OCR: PixelClass = PixelClass { least: 3072, most: 8_388_608, ceiling: 30_720_000, ..CLASS_B };
 
+const CLASS_OCR_OLD: PixelClass = PixelClass { most: 6_422_528, ceiling: 23_520_000, ..CLASS_C };
+
 /// A family with a million tokens of context.
 const fn large(id: &'static str, max_output: u64, thinking_budget: u64) -> QwenLimits {
     QwenLimits {
@@ -128,8 +130,17 @@ const fn large(id: &'static str, max_output: u64, thinking_budget: u64) -> QwenL
     }
 }
 
+/// Not in the vendor's list of those that think without a stream.
 const fn newest(id: &'static str) -> QwenLimits {
-    QwenLimits { effort: true, ..large(id, 131_072, 262_144) }
+    QwenLimits { effort: true, plain_thinking: false, ..large(id, 131_072, 262_144) }
+}
+
+const fn qwen3_7_plus(id: &'static str) -> QwenLimits {
+    QwenLimits { pictures: 2048, ..large(id, 65_536, 262_144) }
+}
+
+const fn qwen3_7_flash(id: &'static str) -> QwenLimits {
+    QwenLimits { plain_thinking: false, ..large(id, 65_536, 262_144) }
 }
 
 /// Open weights of the newer families: a smaller window, and thinking in streams alone.
@@ -186,6 +197,11 @@ const fn qwen2_5_vl(id: &'static str) -> QwenLimits {
     QwenLimits { pixels: CLASS_C, ..qwen_vl(id, HOUR / 6.0, Quota::NONE) }
 }
 
+/// Snapshots of the Qwen-VL models that cut pictures as Qwen2.5-VL does.
+const fn qwen_vl_old(id: &'static str, seconds: f64, frames: u64) -> QwenLimits {
+    QwenLimits { pixels: CLASS_C, frames, ..qwen_vl(id, seconds, Quota::NONE) }
+}
+
 const fn ocr(id: &'static str) -> QwenLimits {
     QwenLimits { max_input: 30_000, pixels: CLASS_OCR, video: false, ..qwen_vl(id, HOUR / 6.0, Quota::NONE) }
 }
@@ -194,16 +210,23 @@ const MAIN: Quota = Quota::per_minute(1200, 1_000_000);
 
 const QWEN: &[QwenLimits] = &[
     newest("qwen3.8-max"),
+    newest("qwen3.8-max-0902"),
     newest("qwen3.8-flash"),
-    QwenLimits { pictures: 2048, ..large("qwen3.7-plus", 65_536, 262_144) },
-    QwenLimits { plain_thinking: false, ..large("qwen3.7-flash", 65_536, 262_144) },
+    qwen3_7_plus("qwen3.7-plus"),
+    qwen3_7_plus("qwen3.7-plus-2026-05-26"),
+    qwen3_7_flash("qwen3.7-flash"),
+    qwen3_7_flash("qwen3.7-flash-2026-07-15"),
     QwenLimits { pictures: 2048, ..large("qwen3.7-max-2026-06-08", 65_536, 262_144) },
     large("qwen3.6-plus", 65_536, 81_920),
+    large("qwen3.6-plus-2026-04-02", 65_536, 81_920),
     QwenLimits { plain_thinking: false, ..large("qwen3.6-flash", 65_536, 131_072) },
     open("qwen3.6-35b-a3b"),
     open("qwen3.6-27b"),
     large("qwen3.5-plus", 65_536, 81_920),
+    large("qwen3.5-plus-2026-02-15", 65_536, 81_920),
+    large("qwen3.5-plus-2026-04-20", 65_536, 81_920),
     large("qwen3.5-flash", 65_536, 81_920),
+    large("qwen3.5-flash-2026-02-23", 65_536, 81_920),
     open("qwen3.5-397b-a17b"),
     open("qwen3.5-122b-a10b"),
     open("qwen3.5-35b-a3b"),
@@ -214,6 +237,7 @@ const QWEN: &[QwenLimits] = &[
     qwen3_vl("qwen3-vl-flash"),
     qwen3_vl("qwen3-vl-flash-2025-10-15"),
     qwen3_vl("qwen3-vl-flash-2026-01-22"),
+    qwen3_vl("qwen3-vl-flash-us"),
     QwenLimits {
         video_seconds: HOUR,
         frames: 2000,
@@ -235,9 +259,16 @@ const QWEN: &[QwenLimits] = &[
     qwen_vl("qwen-vl-max", HOUR / 3.0, MAIN),
     qwen_vl("qwen-vl-max-latest", HOUR / 3.0, MAIN),
     qwen_vl("qwen-vl-max-2025-08-13", HOUR / 3.0, Quota::NONE),
+    qwen_vl_old("qwen-vl-max-2025-04-08", HOUR / 3.0, 512),
     qwen_vl("qwen-vl-plus", HOUR / 6.0, MAIN),
     qwen_vl("qwen-vl-plus-latest", HOUR / 6.0, MAIN),
     qwen_vl("qwen-vl-plus-2025-08-15", HOUR / 6.0, Quota::NONE),
+    qwen_vl("qwen-vl-plus-2025-07-10", HOUR / 6.0, Quota::NONE),
+    QwenLimits {
+        quota: Quota { requests: Some(120), ..Quota::NONE },
+        ..qwen_vl_old("qwen-vl-plus-2025-05-07", HOUR / 6.0, 80)
+    },
+    qwen_vl_old("qwen-vl-plus-2025-01-25", HOUR / 6.0, 80),
     QwenLimits {
         thinking: QwenThinking::Always,
         thinking_budget: 16_384,
@@ -248,7 +279,7 @@ const QWEN: &[QwenLimits] = &[
     qwen2_5_vl("qwen2.5-vl-32b-instruct"),
     qwen2_5_vl("qwen2.5-vl-7b-instruct"),
     qwen2_5_vl("qwen2.5-vl-3b-instruct"),
-    ocr("qwen-vl-ocr"),
+    QwenLimits { max_output: 4096, pixels: CLASS_OCR_OLD, ..ocr("qwen-vl-ocr") },
     ocr("qwen-vl-ocr-latest"),
     ocr("qwen-vl-ocr-2025-11-20"),
 ];

@@ -175,7 +175,6 @@ impl Source {
     fn breaks(&self) -> Vec<Case> {
         let cut = self.framing.write(self.tongue, &self.deltas()[2..]);
         let cut = &cut[..cut.len() / 2];
-        let broken = || Failure(ErrorKind::Network, "", "later", HALF);
         let interrupted = |text| Failure(ErrorKind::Interrupted, "", "later", text);
         let ended = self.framing.write(self.tongue, &self.all());
         let done = self.done(self.framing);

@@ -1,0 +1,204 @@
+//! Questions in words.
+
+use std::sync::Arc;
+
+use polysight::{
+    ChatRequest, ErrorKind, FinishKind, Message, RandomSampling, Sampling, Tolerance, VisionProvider,
+    VisionProviderExt,
+};
+
+use super::stage::{Stage, Trouble, card};
+
+pub(super) fn question(text: &str) -> ChatRequest {
+    ChatRequest::new([Message::user(text)])
+}
+
+pub(super) async fn text(stage: Arc<Stage>) {
+    let role = stage.text();
+    let answer = role.chat(question("Hello, who are you?")).await.unwrap();
+    assert!(answer.text.ends_with("You asked: Hello, who are you?"), "{}", answer.text);
+    assert_eq!((answer.finish.kind, answer.provider.as_str()), (FinishKind::Stop, "it"));
+    assert_eq!(answer.model.to_lowercase(), role.model().unwrap().to_lowercase());
+    assert!(answer.tool_calls.is_empty() && answer.raw.is_none());
+}
+
+pub(super) async fn system(stage: Arc<Stage>) {
+    let request = ChatRequest::new([Message::system("Be brief."), Message::user("Hello")]);
+    let answer = stage.text().chat(request).await.unwrap();
+    assert!(answer.text.contains("System: instructions of 9 characters."), "{}", answer.text);
+}
+
+pub(super) async fn stop(stage: Arc<Stage>) {
+    let request = question("before ENOUGH after").with_stop(["ENOUGH"]);
+    for answer in [
+        stage.text().chat(request.clone()).await.unwrap(),
+        stage.text().stream_collected(request.clone()).await.unwrap(),
+    ] {
+        assert!(answer.text.trim_end().ends_with("You asked: before"), "{}", answer.text);
+        assert_eq!(answer.finish.kind, FinishKind::Stop);
+    }
+}
+
+pub(super) async fn callers_limit(stage: Arc<Stage>) {
+    let request = question("Tell me a long story of a cat and a dog").with_max_tokens(4);
+    for answer in [
+        stage.text().chat(request.clone()).await.unwrap(),
+        stage.text().stream_collected(request.clone()).await.unwrap(),
+    ] {
+        assert_eq!(answer.finish.kind, FinishKind::Length);
+        assert!(!answer.text.is_empty() && !answer.text.contains("cat"), "{}", answer.text);
+        assert!(answer.usage.unwrap().output_tokens <= 5);
+    }
+}
+
+pub(super) async fn vendors_limit(stage: Arc<Stage>) {
+    for streamed in [false, true] {
+        stage.script(Trouble::CutShort);
+        let role = stage.text();
+        let error = match streamed {
+            false => role.chat(question("Hello")).await.unwrap_err(),
+            true => role.stream_collected(question("Hello")).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        assert!(error.partial().unwrap().text.contains("Hello"));
+        assert!(!error.is_retryable());
+    }
+}
+
+pub(super) async fn greedy(stage: Arc<Stage>) {
+    for request in [question("Hello").with_greedy(), question("Hello").with_temperature(0.0)] {
+        stage.text().chat(request).await.unwrap();
+    }
+    let sent = &stage.arrived()[0].text;
+    let forms = [r#""do_sample":false"#, r#""temperature":0"#, r#""top_k":1"#, r#""heat":0"#];
+    assert!(forms.iter().any(|form| sent.contains(form)), "{sent}");
+}
+
+pub(super) async fn usage(stage: Arc<Stage>) {
+    let role = stage.vision();
+    let words = role.chat(question("Hello")).await.unwrap().usage.unwrap();
+    assert!(words.input_tokens > 0 && words.output_tokens > 0, "{words:?}");
+    assert_eq!(words.total_tokens, words.input_tokens + words.output_tokens);
+    let longer = role.chat(question(&"Hello ".repeat(50))).await.unwrap().usage.unwrap();
+    assert!(longer.input_tokens > words.input_tokens && longer.output_tokens > words.output_tokens);
+}
+
+pub(super) async fn ids(stage: Arc<Stage>) {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let answer = stage.text().chat(question("Hello")).await.unwrap();
+        seen.push(answer.request_id.or(answer.id).unwrap());
+        let answer = stage.text().stream_collected(question("Hello")).await.unwrap();
+        seen.push(answer.request_id.or(answer.id).unwrap());
+    }
+    assert!(seen.iter().all(|id| !id.is_empty()));
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
+pub(super) async fn request_id(stage: Arc<Stage>) {
+    let role = stage.text();
+    let request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Strict);
+    let answers = [
+        role.chat(request.clone()).await.unwrap(),
+        role.stream_collected(request).await.unwrap(),
+        role.chat(question("Hello")).await.unwrap(),
+    ];
+    for ((answer, sent), own) in
+        answers.iter().zip(stage.arrived()).zip(["order-4711", "order-4711", "polysight-"])
+    {
+        assert!(sent.text.contains(own), "{}", sent.text);
+        let id = answer.request_id.as_deref().unwrap();
+        assert_eq!(id.starts_with(own) && sent.text.contains(id), stage.target.echoes_ids, "{id}");
+    }
+}
+
+pub(super) async fn end_user_id(stage: Arc<Stage>) {
+    let request = question("Hello").with_end_user_id("user-4711").with_tolerance(Tolerance::Strict);
+    stage.text().chat(request).await.unwrap();
+    assert!(stage.arrived()[0].text.contains("user-4711"));
+}
+
+pub(super) async fn json_object(stage: Arc<Stage>) {
+    #[derive(serde::Deserialize)]
+    struct Facts {
+        question: String,
+    }
+    let format = polysight::ResponseFormat::JsonObject;
+    let request = question("Which JSON is it?").with_response_format(format);
+    let facts: Facts = stage.vision().extract(request).await.unwrap();
+    assert_eq!(facts.question, "Which JSON is it?");
+}
+
+pub(super) async fn raw(stage: Arc<Stage>) {
+    let role = stage.text();
+    let plain = role.chat(question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    assert_eq!(plain.frames().len(), 1);
+    assert!(plain.json().unwrap()[0].to_string().contains("You asked: Hello"));
+    let streamed = role.stream_collected(question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    assert!(streamed.frames().len() > 2, "{streamed:?}");
+    assert!(streamed.json().is_ok());
+    let without = role.stream_collected(question("Hello")).await.unwrap();
+    assert!(without.raw.is_none() && role.chat(question("Hello")).await.unwrap().raw.is_none());
+}
+
+/// Whatever a target must change, the plan and both kinds of answer tell.
+pub(super) async fn adjustments(stage: Arc<Stage>) {
+    let role = stage.text();
+    let mut request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Lossy);
+    let card = card(&role);
+    if card.max_output.is_some() {
+        request = request.with_max_tokens(u32::MAX);
+    }
+    if card.sampling.top_k.is_no() {
+        let mut random = RandomSampling::default();
+        random.top_k = Some(3);
+        request = request.with_sampling(Sampling::Random(random));
+    }
+    let planned = role.plan(request.clone()).unwrap().adjustments;
+    assert!(!planned.is_empty());
+    assert_eq!(role.chat(request.clone()).await.unwrap().adjustments, planned);
+    assert_eq!(role.stream_collected(request).await.unwrap().adjustments, planned);
+    assert!(role.chat(question("Hello")).await.unwrap().adjustments.is_empty());
+}
+
+pub(super) async fn unicode(stage: Arc<Stage>) {
+    let words = "图里有什么？ 👩‍👩‍👧 e\u{301} \u{2028} \u{2029} \u{85} مرحبا \u{202e}rtl\u{202c} \u{feff} \"\\/ \t 𠮷 \u{10ffff}";
+    for answer in [
+        stage.text().chat(question(words)).await.unwrap(),
+        stage.text().stream_collected(question(words)).await.unwrap(),
+    ] {
+        assert!(answer.text.ends_with(&format!("You asked: {words}")), "{:?}", answer.text);
+    }
+}
+
+pub(super) async fn empty(stage: Arc<Stage>) {
+    for streamed in [false, true] {
+        stage.script(Trouble::Empty);
+        let role = stage.text();
+        let answer = match streamed {
+            false => role.chat(question("Hello")).await.unwrap(),
+            true => role.stream_collected(question("Hello")).await.unwrap(),
+        };
+        assert_eq!((answer.text.as_str(), answer.finish.kind), ("", FinishKind::Stop));
+    }
+}
+
+pub(super) async fn at_once(stage: Arc<Stage>) {
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let role = stage.text();
+        calls.spawn(async move {
+            let request = question(&format!("Number {number}!"));
+            let answer = match number % 2 {
+                0 => role.chat(request).await.unwrap(),
+                _ => role.stream_collected(request).await.unwrap(),
+            };
+            assert!(answer.text.ends_with(&format!("Number {number}!")), "{}", answer.text);
+        });
+    }
+    for result in calls.join_all().await {
+        result
+    }
+}

@@ -1,0 +1,97 @@
+//! Streams: the same answer in pieces, and hanging up.
+
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use polysight::{
+    ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking, VisionProvider, VisionProviderExt,
+};
+
+use super::answers::question;
+use super::pictures::jpeg;
+use super::stage::{Stage, Trouble};
+use super::tap::Tap;
+use super::tools::weather_in;
+
+async fn is_the_same(role: RoleProvider, request: ChatRequest) -> ChatResponse {
+    let plain = role.chat(request.clone()).await.unwrap();
+    let streamed = role.stream_collected(request).await.unwrap();
+    assert_eq!(plain.text, streamed.text);
+    assert_eq!(plain.reasoning, streamed.reasoning);
+    assert_eq!(plain.finish, streamed.finish);
+    assert_eq!((&plain.model, &plain.provider), (&streamed.model, &streamed.provider));
+    assert_eq!(plain.usage, streamed.usage);
+    assert!(plain.usage.is_some());
+    let calls = |answer: &ChatResponse| {
+        let calls = answer.tool_calls.iter();
+        calls.map(|call| (call.name.clone(), call.parse::<serde_json::Value>().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(calls(&plain), calls(&streamed));
+    plain
+}
+
+pub(super) async fn text(stage: Arc<Stage>) {
+    is_the_same(stage.text(), question("Hello, 世界! What is the weather like?")).await;
+}
+
+pub(super) async fn picture(stage: Arc<Stage>) {
+    let answer = is_the_same(stage.vision(), ChatRequest::ask("图里有什么？", [jpeg(1)])).await;
+    assert!(answer.text.contains("Picture 1: JPEG"));
+}
+
+pub(super) async fn reasoning(stage: Arc<Stage>) {
+    let answer = is_the_same(stage.thinking(), question("Hello").with_thinking(Thinking::On)).await;
+    assert!(!answer.reasoning.is_empty());
+}
+
+pub(super) async fn calls(stage: Arc<Stage>) {
+    let answer = is_the_same(stage.tools(), weather_in("Paris")).await;
+    assert_eq!(answer.tool_calls.len(), 1);
+}
+
+pub(super) async fn pieces(stage: Arc<Stage>) {
+    let mut stream = stage.text().stream(question("Hello, who are you?")).await.unwrap();
+    let (mut texts, mut ends) = (Vec::new(), 0);
+    while let Some(event) = stream.next_event().await {
+        match event.unwrap() {
+            StreamEvent::Text(text) => texts.push(text),
+            StreamEvent::End(_) => ends += 1,
+            _ => {}
+        }
+    }
+    assert!(texts.len() > 1 && texts.iter().all(|text| !text.is_empty()), "{texts:?}");
+    assert!(texts.concat().ends_with("Hello, who are you?"));
+    assert_eq!(ends, 1);
+    assert!(stream.next_event().await.is_none());
+}
+
+/// The vendor stops generating, and billing, when the connection closes.
+pub(super) async fn dropped_stream(stage: Arc<Stage>) {
+    let tap = Tap::before(&stage.base_url()).await;
+    let role = stage.otherwise(&tap.base_url, stage.target.key, "");
+    stage.script(Trouble::Stall);
+    let mut stream = role.stream(question("Hello, who are you?")).await.unwrap();
+    stream.next_event().await.unwrap().unwrap();
+    assert_eq!(tap.open(), 1);
+    drop(stream);
+    assert!(tap.comes_to(0).await, "the connection stays open");
+    role.chat(question("Hello")).await.unwrap();
+}
+
+pub(super) async fn dropped_call(stage: Arc<Stage>) {
+    let tap = Tap::before(&stage.base_url()).await;
+    let role = stage.otherwise(&tap.base_url, stage.target.key, "");
+    stage.script(Trouble::Silence);
+    let has_arrived = async {
+        while stage.arrived().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        answer = role.chat(question("Hello")) => panic!("nothing is answered, but {answer:?}"),
+        () = has_arrived => {}
+    }
+    assert!(tap.comes_to(0).await, "the connection stays open");
+    role.chat(question("Hello")).await.unwrap();
+}

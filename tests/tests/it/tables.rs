@@ -240,7 +240,8 @@ fn compare_ernie(found: &mut Differences, card: &ModelCard, limits: &ErnieLimits
     found.known(id, "context", card.context, limits.context);
     found.same(id, "pictures", card.image.is_yes(), limits.vision);
     // Where the vendor states nothing the client says so, and the emulator must decide.
-    if !matches!(card.video, Capability::Unknown) {
+    let stated = card.video.limits().is_none_or(|video| video.base64.is_some() || video.url.is_some());
+    if stated && !matches!(card.video, Capability::Unknown) {
         found.same(id, "video", card.video.is_yes(), limits.video);
     }
     if let Some(video) = card.video.limits() {

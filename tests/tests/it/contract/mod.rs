@@ -91,7 +91,7 @@ const NOT_OFFERED: &[&str] = &[
     "a picture for a blind model is refused before sending: qwen compatible, qwen native, gateway qwen, gateway ernie",
     "a video goes as a link: gateway qwen?, gateway ernie?",
     "a video goes as a file: gateway qwen?, gateway ernie?",
-    "a video goes as frames: zhipu, ernie, gateway qwen, gateway ernie?, gateway zhipu",
+    "a video goes as frames: zhipu, ernie, gateway qwen, gateway ernie, gateway zhipu",
     "reasoning stands apart from the text: gateway qwen, gateway ernie",
     "a reasoning budget is taken: zhipu, ernie, gateway qwen, gateway ernie, gateway zhipu, acme",
     "a function is called: gateway qwen?, gateway ernie?",

@@ -37,7 +37,7 @@ impl EventReader {
             sse: SseReader::new(limits.max_line_bytes),
             decoder,
             events: Events::new(),
-            limit: WaitLimit::new(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
+            limit: WaitLimit::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
             limits: limits.clone(),
             state: State::Reading,
             error: None,
@@ -69,7 +69,7 @@ impl EventReader {
 
     fn next_limit(&self) -> WaitLimit {
         let wait = if self.decoder.is_complete() { self.limits.after_finish } else { self.limits.idle };
-        WaitLimit::new(Instant::now() + wait, TimeoutPhase::Idle)
+        WaitLimit::after(wait)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use polysight_core::{
 };
 
 use super::failure::not_json;
-use super::wire::{CallWire, Choice, Envelope};
+use super::wire::{CallWire, Choice, Envelope, parse};
 use super::{ChatVendor, FailureSource, decode_failure, think};
 use crate::ReplyHead;
 
@@ -23,7 +23,7 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+    let envelope: Envelope<'_> = parse(body).map_err(|error| {
         Error::new(ErrorKind::Protocol, "the reply is no JSON of a chat completion")
             .with_status(head.status)
             .with_vendor_message(not_json(body))

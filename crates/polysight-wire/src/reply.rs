@@ -140,7 +140,7 @@ impl WireReply {
         let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
         Self {
             head: ReplyHead { status: parts.status.as_u16(), headers: parts.headers },
-            chunks: Chunks { body, idle: limits.idle, deadline, timer: None },
+            chunks: Chunks::new(body, limits.idle, deadline),
             max_bytes: limits.max_reply_bytes,
             max_error_bytes: limits.max_error_bytes,
         }
@@ -229,6 +229,10 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    pub(crate) fn new(body: reqwest::Body, idle: Duration, deadline: Option<Instant>) -> Self {
+        Self { body, idle, deadline, timer: None }
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors

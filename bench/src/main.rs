@@ -105,12 +105,17 @@ fn one(arguments: &Arguments, client: &str, case: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn sample<C: clients::Client>(case: &str) -> measure::Sample {
+    fn server_and_folder() -> (String, tempfile::TempDir) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || server::serve(&listener));
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("338274.jpg"), corpus::jpeg(cases::PHOTO)).unwrap();
+        (base, folder)
+    }
+
+    fn sample<C: clients::Client>(case: &str) -> measure::Sample {
+        let (base, folder) = server_and_folder();
         let case = cases::named(case).unwrap().scaled(Some(1), Some(40));
         measure::measure::<C>(&case, &base, folder.path(), false).unwrap()
     }
@@ -136,5 +141,76 @@ mod tests {
     #[test]
     fn what_is_written_by_hand_hands_out_what_was_sent() {
         every_case_hands_out_what_was_sent::<Naive>();
+    }
+
+    /// What `peers/README.md` says a harness is.
+    mod harness {
+        use std::path::PathBuf;
+
+        pub struct Ask {
+            pub model: String,
+            pub text: String,
+            pub images: Vec<PathBuf>,
+        }
+
+        pub struct Reply {
+            pub text: String,
+            pub finish: Option<String>,
+            pub total_tokens: Option<u64>,
+        }
+
+        #[derive(Default)]
+        pub struct End {
+            pub finish: Option<String>,
+            pub total_tokens: Option<u64>,
+        }
+
+        #[derive(Default)]
+        pub struct Sink(pub String);
+
+        impl Sink {
+            pub fn push(&mut self, text: &str) {
+                self.0.push_str(text);
+            }
+        }
+
+        pub trait Client: Send + Sync + 'static {
+            const NAME: &'static str;
+            const VERSION: &'static str;
+            fn new(base: &str, key: &str) -> Self;
+            fn ask(&self, ask: &Ask) -> impl Future<Output = Result<Reply, String>> + Send;
+            fn stream(&self, ask: &Ask, sink: &mut Sink) -> impl Future<Output = Result<End, String>> + Send;
+        }
+
+        pub fn run<C: Client>() {
+            let (base, folder) = super::server_and_folder();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let images = vec![folder.path().join("338274.jpg"); 2];
+            let ask = Ask { model: "qwen-vl-max".to_owned(), text: "?".to_owned(), images };
+            let client = |case: &str| {
+                let case = crate::cases::named(case).unwrap();
+                (C::new(&format!("{base}/{}/v1", case.scenario.segment()), "key"), case.expected().unwrap())
+            };
+            let (checked, expected) = client("check");
+            let reply = runtime.block_on(checked.ask(&ask)).unwrap();
+            assert_eq!((reply.text, reply.finish.as_deref()), (expected, Some("stop")));
+            let (streamed, expected) = client("W4-event");
+            let mut sink = Sink::default();
+            let end = runtime.block_on(streamed.stream(&ask, &mut sink)).unwrap();
+            assert_eq!((sink.0, end.finish.as_deref()), (expected, Some("stop")));
+            assert_eq!((reply.total_tokens, end.total_tokens), (Some(1801), Some(1801)));
+            assert_eq!((C::NAME, C::VERSION), ("polysight", env!("CARGO_PKG_VERSION")));
+        }
+    }
+
+    mod peers {
+        use super::harness;
+
+        include!("../peers/main.rs.txt");
+
+        #[test]
+        fn the_adapter_for_other_harnesses_works() {
+            main();
+        }
     }
 }

@@ -40,14 +40,14 @@ const PLAIN: Case = Case {
     what: "a small text request, one after another",
     pictures: Pictures::None,
     scenario: Scenario::Answer,
-    requests: 400,
+    requests: 2_000,
     in_flight: 1,
     by_default: true,
 };
 
 const fn deltas(name: &'static str, what: &'static str, chunk: usize) -> Case {
     let scenario = Scenario::Deltas { count: 20_000, chunk };
-    Case { name, what, scenario, requests: 3, ..PLAIN }
+    Case { name, what, scenario, requests: 5, ..PLAIN }
 }
 
 const fn shared(name: &'static str, what: &'static str, size: usize, requests: usize) -> Case {
@@ -89,7 +89,7 @@ pub const CASES: &[Case] = &[
         name: "W6",
         what: "from the server's write of the first delta to the caller",
         scenario: Scenario::First,
-        requests: 60,
+        requests: 150,
         ..PLAIN
     },
     shared("S-1K", "a picture of 1 KB in memory", 1_000, 200),

@@ -154,8 +154,7 @@ impl<D: Dialect> DialectProvider<D> {
     }
 
     async fn document(&self, plan: &Plan, reply: WireReply) -> Result<ChatStream> {
-        let head = reply.head.clone();
-        let body = reply.into_bytes().await?;
+        let (head, body) = reply.into_whole().await?;
         self.whole(plan, &head, &body)
     }
 
@@ -327,8 +326,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
                 return self.open(&plan).await?.collect_response().await;
             }
             let reply = self.exchange(&plan, Mode::Plain).await?;
-            let head = reply.head.clone();
-            let body = reply.into_bytes().await?;
+            let (head, body) = reply.into_whole().await?;
             self.decoded(&plan, &head, &body)
         };
         answer.await.map_err(|error| self.named(with_id(error, plan.request.request_id.as_deref())))

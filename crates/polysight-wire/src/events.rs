@@ -45,7 +45,7 @@ impl EventReader {
             sse: SseReader::new(limits.max_line_bytes),
             decoder,
             events: Events::new(),
-            limit: WaitLimit::new(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
+            limit: WaitLimit::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
             limits: limits.clone(),
             state: State::Reading,
             begun: false,
@@ -75,7 +75,7 @@ impl EventReader {
                 }
                 Ok(Progress::Done) => {
                     self.state = State::Done;
-                    self.limit = WaitLimit::new(Instant::now() + BEHIND_DONE, TimeoutPhase::Idle);
+                    self.limit = WaitLimit::after(BEHIND_DONE);
                     return Ok(());
                 }
                 // What is left when the body has ended lacks its end: an event that makes no sense then was cut, and
@@ -94,7 +94,7 @@ impl EventReader {
     fn next_limit(&self) -> WaitLimit {
         let Limits { idle, after_finish, .. } = self.limits;
         let wait = if self.decoder.is_complete() { after_finish.min(idle) } else { idle };
-        WaitLimit::new(Instant::now() + wait, TimeoutPhase::Idle)
+        WaitLimit::after(wait)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -284,5 +284,119 @@ mod tests {
             assert_eq!(read(reqwest::Body::wrap(silent), &limits).await, ("a".to_owned(), None));
             assert_eq!(begun.elapsed().as_secs(), waited);
         }
+    }
+}
+
+#[cfg(test)]
+mod waits {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http_body::{Body, Frame};
+    use polysight_core::{FinishKind, FinishReason, StreamEnd};
+    use tokio::time::Sleep;
+
+    use super::*;
+    use crate::sse::SseItem;
+
+    /// Pieces of a body, each so many seconds after the one before; then silence.
+    struct Script {
+        pieces: VecDeque<(u64, &'static str)>,
+        wait: Option<Pin<Box<Sleep>>>,
+    }
+
+    impl Body for Script {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+            let Some((seconds, piece)) = self.pieces.front().copied() else { return Poll::Pending };
+            let wait = || Box::pin(tokio::time::sleep(Duration::from_secs(seconds)));
+            ready!(self.wait.get_or_insert_with(wait).as_mut().poll(context));
+            self.wait = None;
+            self.pieces.pop_front();
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+        }
+    }
+
+    /// Takes the data of each event as text; `end` says that the model is done.
+    struct Plain {
+        is_complete: bool,
+    }
+
+    impl StreamDecoder for Plain {
+        fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
+            let SseItem::Event(event) = item else { return Ok(Progress::None) };
+            self.is_complete = event.data == b"end";
+            events.push_back(StreamEvent::Text(String::from_utf8_lossy(event.data).into_owned()));
+            Ok(Progress::Piece)
+        }
+
+        fn is_complete(&self) -> bool {
+            self.is_complete
+        }
+
+        fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
+            Ok(StreamEnd::new("p", "m", FinishReason::new(FinishKind::Stop, "stop")))
+        }
+    }
+
+    /// What comes out of a body, and after how many seconds it is over.
+    async fn read(pieces: &[(u64, &'static str)], total: Option<u64>) -> (Vec<String>, u64) {
+        let started = Instant::now();
+        let limits = Limits::default().with_first_byte(Duration::from_secs(300));
+        let script = Script { pieces: pieces.iter().copied().collect(), wait: None };
+        let deadline = total.map(|seconds| started + Duration::from_secs(seconds));
+        let chunks = Chunks::new(reqwest::Body::wrap(script), limits.idle, deadline);
+        let mut reader = EventReader::new(chunks, Box::new(Plain { is_complete: false }), &limits);
+        let mut seen = Vec::new();
+        while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {
+            seen.push(match event {
+                Ok(StreamEvent::Text(text)) => text,
+                Ok(_) => "complete".to_owned(),
+                Err(error) => format!("{:?}", error.kind()),
+            });
+        }
+        (seen, started.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_may_last_as_long_as_pieces_come() {
+        let (seen, seconds) =
+            read(&[(200, "data: a\n\n"), (80, "data: b\n\n"), (80, "data: c\n\n")], None).await;
+        assert_eq!(seen, ["a", "b", "c", "Timeout(Idle)"]);
+        assert_eq!(seconds, 200 + 80 + 80 + 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn comments_are_no_pieces() {
+        let (seen, seconds) =
+            read(&[(1, "data: a\n\n"), (40, ": on\n\n"), (40, ": on\n\n"), (40, ": on\n\n")], None).await;
+        assert_eq!(seen, ["a", "Timeout(Idle)"]);
+        assert_eq!(seconds, 1 + 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_event_has_a_limit_of_its_own() {
+        let (seen, seconds) = read(&[(100, ": on\n\n"), (100, ": on\n\n"), (150, "data: a\n\n")], None).await;
+        assert_eq!((seen.join(" "), seconds), ("Timeout(FirstByte)".to_owned(), 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_the_model_is_done_the_rest_is_not_waited_for_long() {
+        let (seen, seconds) = read(&[(10, "data: a\n\n"), (10, "data: end\n\n")], None).await;
+        assert_eq!(seen, ["a", "end", "complete"]);
+        assert_eq!(seconds, 10 + 10 + 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_call_has_a_limit_that_pieces_do_not_move() {
+        let (seen, seconds) = read(&[(10, "data: a\n\n"), (80, "data: b\n\n")], Some(100)).await;
+        assert_eq!(seen, ["a", "b", "Timeout(Total)"]);
+        assert_eq!(seconds, 100);
     }
 }

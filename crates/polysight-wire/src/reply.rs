@@ -2,16 +2,24 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use polysight_core::{Error, ErrorKind, RateLimits, Result, RetryAdvice, TimeoutPhase};
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
+
+/// Where vendors put their ids of a request; parsed once, since every reply is searched for all of them.
+static REQUEST_IDS: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-baidu-request-id"),
+    HeaderName::from_static("x-dashscope-request-id"),
+    HeaderName::from_static("request-id"),
+];
 
 /// Status and headers of a reply.
 #[derive(Debug, Clone)]
@@ -57,13 +65,17 @@ impl ReplyHead {
     /// The vendor's id of the request, from whichever header this vendor puts it in.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        let names = ["x-request-id", "x-baidu-request-id", "x-dashscope-request-id", "request-id"];
-        names.into_iter().find_map(|name| self.header(name)).filter(|id| !id.is_empty())
+        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
+        REQUEST_IDS.iter().find_map(text).filter(|id| !id.is_empty())
     }
 
     /// What the `x-ratelimit-*` headers say; `None` when there are none.
     #[must_use]
     pub fn rate_limits(&self) -> Option<RateLimits> {
+        // Most replies have none, and eight searches cost more than a look at every name.
+        if !self.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-")) {
+            return None;
+        }
         let count = |name| self.header(name).and_then(|text| text.trim().parse().ok());
         let mut limits = RateLimits::default();
         limits.limit_requests = count("x-ratelimit-limit-requests");
@@ -128,7 +140,7 @@ impl WireReply {
         let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
         Self {
             head: ReplyHead { status: parts.status.as_u16(), headers: parts.headers },
-            chunks: Chunks { body, idle: limits.idle, deadline, timer: None },
+            chunks: Chunks::new(body, limits.idle, deadline),
             max_bytes: limits.max_reply_bytes,
             max_error_bytes: limits.max_error_bytes,
         }
@@ -139,11 +151,16 @@ impl WireReply {
     /// # Errors
     /// [`ErrorKind::Protocol`] when it is larger than [`Limits::max_reply_bytes`] or compressed though nobody asked;
     /// [`ErrorKind::Timeout`] and [`ErrorKind::Network`] when it breaks off.
-    pub async fn into_bytes(mut self) -> Result<Bytes> {
+    pub async fn into_bytes(self) -> Result<Bytes> {
+        self.into_whole().await.map(|(_, body)| body)
+    }
+
+    /// Reads the whole body, and gives the head along with it.
+    pub(crate) async fn into_whole(mut self) -> Result<(ReplyHead, Bytes)> {
         self.refuse_compression()?;
         let limit = self.max_bytes;
         match self.read_up_to(limit).await? {
-            (body, true) => Ok(body),
+            (body, true) => Ok((self.head, body)),
             (_, false) => {
                 Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes"))
                     .with_status(self.head.status))
@@ -218,19 +235,18 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    pub(crate) fn new(body: reqwest::Body, idle: Duration, deadline: Option<Instant>) -> Self {
+        Self { body, idle, deadline, timer: None }
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`] when nothing came for [`Limits::idle`] or the whole call took too long, and
     /// [`ErrorKind::Network`] when the connection broke.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        let mut limit = self.idle_limit();
+        let mut limit = WaitLimit::after(self.idle);
         std::future::poll_fn(|context| self.poll_chunk(context, &mut limit)).await
-    }
-
-    /// When the present wait must end, and what has passed then.
-    pub(crate) fn idle_limit(&self) -> WaitLimit {
-        WaitLimit::new(Instant::now() + self.idle, TimeoutPhase::Idle)
     }
 
     /// Polls for a piece, waiting until `limit` or the whole call's deadline, whichever is earlier.
@@ -252,34 +268,47 @@ impl Chunks {
                 Poll::Pending => break,
             }
         }
+        let idle_until = limit.deadline();
         let (until, phase) = match self.deadline {
-            Some(deadline) if deadline < limit.until => (deadline, TimeoutPhase::Total),
-            _ => (limit.until, limit.phase),
+            Some(deadline) if deadline < idle_until => (deadline, TimeoutPhase::Total),
+            _ => (idle_until, limit.phase),
         };
-        let timer = match &mut self.timer {
-            Some(timer) => {
-                if timer.deadline() != until {
-                    timer.as_mut().reset(until);
-                }
-                timer
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        // A timer that fires too early is set again then: cheaper than setting it again for every piece.
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= until {
+                return Poll::Ready(Err(timed_out(phase)));
             }
-            none => none.insert(Box::pin(tokio::time::sleep_until(until))),
-        };
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(timed_out(phase)))
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 }
 
-/// When a wait must end, and which limit that is.
+/// When a wait must end, and which limit that is. It begins with the first poll that finds nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WaitLimit {
-    until: Instant,
+    wait: Duration,
+    until: Option<Instant>,
     phase: TimeoutPhase,
 }
 
 impl WaitLimit {
-    pub(crate) fn new(until: Instant, phase: TimeoutPhase) -> Self {
-        Self { until, phase }
+    /// A wait for the next piece.
+    pub(crate) fn after(wait: Duration) -> Self {
+        Self { wait, until: None, phase: TimeoutPhase::Idle }
+    }
+
+    /// A wait that has begun.
+    pub(crate) fn until(until: Instant, phase: TimeoutPhase) -> Self {
+        Self { wait: Duration::ZERO, until: Some(until), phase }
+    }
+
+    fn deadline(&mut self) -> Instant {
+        *self.until.get_or_insert_with(|| Instant::now() + self.wait)
     }
 }
 

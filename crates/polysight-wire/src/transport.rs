@@ -215,8 +215,7 @@ impl Transport {
         for (name, value) in own {
             wire.headers_mut().insert(name.clone(), value.clone());
         }
-        let started = Instant::now();
-        let deadline = self.limits.total.map(|total| started + total);
+        let deadline = self.limits.total.map(|total| Instant::now() + total);
         let sent = self.client.execute(wire);
         let response = self.first_byte(sent, deadline, progress.as_deref()).await?;
         match response {

@@ -1,10 +1,12 @@
 //! What the checks found: violations, changes, notes.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use strum::{Display, EnumString};
 
+use crate::ModelCard;
 use crate::redact::OneLine;
 
 /// What may be changed in a request on its way out. Media is never dropped, under any tolerance.
@@ -80,12 +82,12 @@ pub struct Findings {
     pub(super) notes: Vec<String>,
     tolerance: Tolerance,
     model: String,
-    source: Option<String>,
+    card: Arc<ModelCard>,
 }
 
 impl Findings {
-    pub(super) fn new(tolerance: Tolerance, model: String, source: Option<String>) -> Self {
-        Self { violations: Vec::new(), adjustments: Vec::new(), notes: Vec::new(), tolerance, model, source }
+    pub(super) fn new(tolerance: Tolerance, model: String, card: Arc<ModelCard>) -> Self {
+        Self { violations: Vec::new(), adjustments: Vec::new(), notes: Vec::new(), tolerance, model, card }
     }
 
     /// What the caller tolerates.
@@ -119,7 +121,7 @@ impl Findings {
             problem: problem.into(),
             limit: limit.into(),
             fix: fix.into(),
-            source: self.source.clone(),
+            source: self.card.citation(),
         });
     }
 

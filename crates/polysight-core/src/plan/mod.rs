@@ -114,7 +114,7 @@ impl Draft {
     pub fn new(mut request: ChatRequest, card: Arc<ModelCard>, streaming: bool) -> Self {
         let tolerance = request.tolerance.unwrap_or_default();
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
-        let findings = Findings::new(tolerance, model, card.citation());
+        let findings = Findings::new(tolerance, model, Arc::clone(&card));
         let mut draft = Self { request, card, findings, streamed: false };
         draft.note_model();
         content::check(&draft.request, &mut draft.findings);

@@ -12,7 +12,7 @@ use polysight_core::{
 use serde_json::value::RawValue;
 
 use super::think::{Piece, ThinkSplitter};
-use super::wire::{CallWire, Choice, Delta, Envelope};
+use super::wire::{CallWire, Choice, Delta, Envelope, parse};
 use super::{ChatVendor, FailureSource, SafetyFields, decode_failure};
 use crate::sse::{SseEvent, SseItem};
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
@@ -67,7 +67,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if data.is_empty() {
             return Ok(Progress::None);
         }
-        let chunk: Envelope<'_> = serde_json::from_slice(data).map_err(|error| self.garbled(error))?;
+        let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
         if chunk.is_failure() {
             return Err(self.failure(data));
         }

@@ -7,7 +7,7 @@ use polysight_core::{
 };
 
 use super::failure::not_json;
-use super::wire::{CallWire, Choice, Envelope};
+use super::wire::{CallWire, Choice, Envelope, parse};
 use super::{ChatVendor, FailureSource, decode_failure, think};
 use crate::ReplyHead;
 
@@ -24,7 +24,7 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| unread(head, body, error))?;
+    let envelope: Envelope<'_> = parse(body).map_err(|error| unread(head, body, error))?;
     if envelope.is_failure() {
         return Err(decode_failure(vendor, FailureSource::Body, head, body));
     }

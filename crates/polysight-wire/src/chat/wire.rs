@@ -7,6 +7,15 @@ use serde_json::value::RawValue;
 use super::SafetyFields;
 use super::lenient::{First, List, Maybe, Text, Whole};
 
+/// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
+/// where it is not, the parser tells whether that matters.
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
 /// A whole reply or one chunk of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -1,0 +1,50 @@
+//! Who is measured.
+
+mod limit;
+mod naive;
+mod sight;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+pub use limit::Limit;
+pub use naive::Naive;
+pub use sight::Sight;
+
+use crate::Result;
+
+/// A question, with pictures that are read anew for each request.
+#[derive(Clone)]
+pub struct Question {
+    pub text: String,
+    pub pictures: Vec<Picture>,
+}
+
+/// Where a picture is.
+#[derive(Clone)]
+pub enum Picture {
+    File(PathBuf),
+    Shared(Bytes),
+}
+
+/// Where a streaming client puts each piece of text as soon as it has it.
+pub trait Sink: Send {
+    fn push(&mut self, text: &str);
+}
+
+/// The model that every client names.
+pub const MODEL: &str = "bench-vl";
+
+/// A client of `chat/completions`.
+pub trait Client: Sized + Send + Sync + 'static {
+    const NAME: &'static str;
+
+    /// `base` is everything before `/chat/completions`.
+    fn new(base: &str) -> Result<Self>;
+
+    /// The whole text of an answer.
+    fn ask(&self, question: &Question) -> impl Future<Output = Result<String>> + Send;
+
+    /// The text of an answer, piece by piece.
+    fn stream(&self, question: &Question, sink: &mut impl Sink) -> impl Future<Output = Result<()>> + Send;
+}

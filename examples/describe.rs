@@ -83,21 +83,27 @@ async fn run(options: &Options) -> Result<bool> {
             (Some(emulator), sight)
         }
     };
-    let roles = match options.roles.as_slice() {
-        [] => sight.role_names().map(|name| sight.role(name)).collect::<Result<Vec<_>>>()?,
-        names => names.iter().map(|name| sight.role(name)).collect::<Result<Vec<_>>>()?,
+    let names: Vec<String> = match options.roles.as_slice() {
+        [] => sight.role_names().map(str::to_owned).collect(),
+        names => names.to_vec(),
     };
-    if roles.is_empty() {
+    if names.is_empty() {
         return Err(Error::new(ErrorKind::Config, "the config has no role to ask"));
     }
     let question = options.prompt.as_deref().unwrap_or("What do you see?");
     let mut all_answered = true;
-    for (index, role) in roles.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         if index > 0 && !options.json {
             println!();
         }
-        if let Err(error) = ask(role, ChatRequest::ask(question, media.clone()), options).await {
-            complain(role.name(), &error);
+        let request = ChatRequest::ask(question, media.clone());
+        // A role that lacks its key keeps no other from answering.
+        let answered = match sight.role(name) {
+            Ok(role) => ask(&role, request, options).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = answered {
+            complain(name, &error);
             all_answered = false;
         }
     }

@@ -81,11 +81,11 @@ fn check_json(draft: &mut Draft) {
 /// JSON mode answers 400 while the model thinks, which newer ones do by themselves.
 /// Source: vendor's page of structured output.
 fn check_json_beside_thinking(draft: &mut Draft) {
-    if draft.request.response_format != ResponseFormat::JsonObject || !thinks(&draft.request, &draft.card) {
+    if draft.request.response_format == ResponseFormat::Text || !thinks(&draft.request, &draft.card) {
         return;
     }
     let switchable = draft.card.thinking.mode != Some(ThinkingMode::Forced);
-    if switchable && draft.findings.lossy("thinking", "switched off for the sake of json_object") {
+    if switchable && draft.findings.lossy("thinking", "switched off for the sake of response_format") {
         draft.request.thinking = Thinking::Off;
         return;
     }

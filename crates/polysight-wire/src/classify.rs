@@ -76,7 +76,14 @@ fn kind_of_message(message: &str) -> Option<ErrorKind> {
     let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     if any(&["invalid api key", "incorrect api key", "unauthorized"]) {
         Some(ErrorKind::Authentication)
-    } else if any(&["context length", "context window", "contextwindowexceeded", "context size"]) {
+    } else if any(&[
+        "context length",
+        "context window",
+        "maximum model length",
+        "max_model_len",
+        "contextwindowexceeded",
+        "context size",
+    ]) {
         Some(ErrorKind::ContextTooLong)
     } else if any(UNREADABLE_PICTURE) {
         Some(ErrorKind::InvalidRequest)

@@ -170,6 +170,10 @@ impl WireReply {
 
     /// Reads what an error reply says: at most [`Limits::max_error_bytes`], and whatever arrived before it broke off.
     pub async fn into_error_bytes(mut self) -> (ReplyHead, Bytes) {
+        if self.refuse_compression().is_err() {
+            // Noise that would pass for the vendor's words.
+            return (self.head, Bytes::new());
+        }
         let limit = self.max_error_bytes;
         let mut all = BytesMut::new();
         while all.len() < limit

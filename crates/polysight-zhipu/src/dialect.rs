@@ -73,6 +73,7 @@ impl Dialect for ZhipuDialect {
 
     fn check(&self, draft: &mut Draft) {
         extras::check(draft);
+        quirks::check_thinking(draft, self.deployment.thinking);
     }
 
     /// The vendor publishes no formula; only what is not there is known to cost nothing.

@@ -16,66 +16,63 @@ use toml::{Table, Value};
 use crate::fields::fields_of;
 
 /// Keys of a provider that hold for every vendor.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)] // no Debug: it holds the key
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ProviderConfig {
+pub(crate) struct ProviderConfig {
     /// The vendor's id: `zhipu`, `qwen-vl`, `ernie`, or one that the program registered.
-    pub backend: String,
+    pub(crate) backend: String,
     /// Prefix of all paths; default: the vendor's own.
-    pub base_url: Option<String>,
+    pub(crate) base_url: Option<String>,
     /// Where the models are served; default: `vendor`.
-    pub deployment: Option<String>,
+    pub(crate) deployment: Option<String>,
     /// The key, usually `${NAME_OF_AN_ENVIRONMENT_VARIABLE}`.
-    pub api_key: Option<String>,
+    pub(crate) api_key: Option<String>,
     /// A file that holds the key, relative to the config file.
-    pub api_key_file: Option<PathBuf>,
+    pub(crate) api_key_file: Option<PathBuf>,
     /// Headers for every request.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     /// Time limits, in seconds.
     #[serde(default)]
-    pub timeouts: Timeouts,
+    pub(crate) timeouts: Timeouts,
     /// Size limits, in bytes.
     #[serde(default)]
-    pub sizes: Sizes,
+    pub(crate) sizes: Sizes,
     /// Proxy, such as `http://proxy.example:3128`; default: the environment's.
-    pub proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
     /// Model for requests and roles that name none.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Models that extend or override the vendor's catalogue.
     #[serde(default)]
-    pub models: Vec<ModelRow>,
+    pub(crate) models: Vec<ModelRow>,
 }
 
 /// Time limits in seconds; see [`Limits`] for what each is and its default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// [`Limits::connect`].
-    pub connect: Option<f64>,
+    pub(crate) connect: Option<f64>,
     /// [`Limits::first_byte`].
-    pub first_byte: Option<f64>,
+    pub(crate) first_byte: Option<f64>,
     /// [`Limits::idle`].
-    pub idle: Option<f64>,
+    pub(crate) idle: Option<f64>,
     /// [`Limits::total`].
-    pub total: Option<f64>,
+    pub(crate) total: Option<f64>,
     /// [`Limits::after_finish`].
-    pub after_finish: Option<f64>,
+    pub(crate) after_finish: Option<f64>,
 }
 
 /// Size limits in bytes; see [`Limits`] for what each is and its default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// [`Limits::max_reply_bytes`].
-    pub max_reply: Option<usize>,
+    pub(crate) max_reply: Option<usize>,
     /// [`Limits::max_line_bytes`].
-    pub max_line: Option<usize>,
+    pub(crate) max_line: Option<usize>,
     /// [`Limits::max_error_bytes`].
-    pub max_error: Option<usize>,
+    pub(crate) max_error: Option<usize>,
 }
 
 impl ProviderConfig {
@@ -113,44 +110,43 @@ impl ProviderConfig {
 /// Keys of a role: who plays it, and defaults of its requests by their field names.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RoleConfig {
+pub(crate) struct RoleConfig {
     /// Name of the provider.
-    pub provider: Option<String>,
+    pub(crate) provider: Option<String>,
     /// The model; default: the provider's.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// What may be changed on the way out: `strict`, `lossless` or `lossy`.
-    pub tolerance: Option<Tolerance>,
+    pub(crate) tolerance: Option<Tolerance>,
     /// Always the likeliest token.
-    pub greedy: Option<bool>,
+    pub(crate) greedy: Option<bool>,
     /// Temperature of random sampling.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// `top_p` of random sampling.
-    pub top_p: Option<f64>,
+    pub(crate) top_p: Option<f64>,
     /// `top_k` of random sampling.
-    pub top_k: Option<u32>,
+    pub(crate) top_k: Option<u32>,
     /// Presence penalty.
-    pub presence_penalty: Option<f64>,
+    pub(crate) presence_penalty: Option<f64>,
     /// Frequency penalty.
-    pub frequency_penalty: Option<f64>,
+    pub(crate) frequency_penalty: Option<f64>,
     /// Repetition penalty.
-    pub repetition_penalty: Option<f64>,
+    pub(crate) repetition_penalty: Option<f64>,
     /// Most tokens of the answer.
-    pub max_tokens: Option<u32>,
+    pub(crate) max_tokens: Option<u32>,
     /// Texts at which the answer ends.
-    pub stop: Option<Vec<String>>,
+    pub(crate) stop: Option<Vec<String>>,
     /// Seed of random sampling.
-    pub seed: Option<i64>,
+    pub(crate) seed: Option<i64>,
     /// Id of the end user.
-    pub end_user_id: Option<String>,
+    pub(crate) end_user_id: Option<String>,
     /// `"on"`, `"off"`, an effort (`"low"`, `"medium"`, `"high"`, `"max"`), or a budget of tokens.
-    pub thinking: Option<Value>,
+    pub(crate) thinking: Option<Value>,
     /// `"text"` or `"json_object"`.
-    pub response_format: Option<String>,
+    pub(crate) response_format: Option<String>,
     /// Whether several functions may be called at once.
-    pub parallel_tool_calls: Option<bool>,
+    pub(crate) parallel_tool_calls: Option<bool>,
     /// Whether responses keep the vendor's raw JSON.
-    pub keep_raw: Option<bool>,
+    pub(crate) keep_raw: Option<bool>,
 }
 
 impl RoleConfig {

@@ -10,8 +10,6 @@ mod role;
 #[cfg(feature = "config")]
 mod sight;
 
-#[cfg(feature = "config")]
-pub use config::{ProviderConfig, RoleConfig};
 pub use polysight_core::*;
 #[cfg(feature = "ernie")]
 pub use polysight_ernie as ernie;

@@ -20,7 +20,7 @@ pub struct RoleProvider {
 }
 
 impl RoleProvider {
-    /// Gives a part to a provider. Messages, tools and ids of `defaults` are ignored.
+    /// Gives a part to a provider. Messages, tools and the request id of `defaults` are ignored.
     #[must_use]
     pub fn new(name: impl Into<String>, provider: Arc<dyn VisionProvider>, defaults: ChatRequest) -> Self {
         Self { name: name.into(), provider, defaults: Arc::new(defaults) }

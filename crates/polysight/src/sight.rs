@@ -159,7 +159,7 @@ impl Polysight {
             Error::new(ErrorKind::Config, message)
         };
         let options = self.options(name, &common).map_err(placed)?;
-        self.registry.build(&entry.backend, options, own).map_err(placed)
+        self.registry.build(&common.backend, options, own).map_err(placed)
     }
 
     fn options(&self, name: &str, common: &ProviderConfig) -> Result<ProviderOptions> {

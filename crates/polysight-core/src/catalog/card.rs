@@ -178,19 +178,19 @@ pub struct ToolsCard {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SamplingCard {
-    /// NumberRange of the temperature.
+    /// Range of the temperature.
     pub temperature: Option<Interval>,
-    /// NumberRange of `top_p`.
+    /// Range of `top_p`.
     pub top_p: Option<Interval>,
-    /// NumberRange of `top_k`.
+    /// Range of `top_k`.
     pub top_k: Capability<NumberRange>,
-    /// NumberRange of the presence penalty.
+    /// Range of the presence penalty.
     pub presence_penalty: Capability<NumberRange>,
-    /// NumberRange of the frequency penalty.
+    /// Range of the frequency penalty.
     pub frequency_penalty: Capability<NumberRange>,
-    /// NumberRange of the repetition penalty.
+    /// Range of the repetition penalty.
     pub repetition_penalty: Capability<NumberRange>,
-    /// NumberRange of the seed.
+    /// Range of the seed.
     pub seed: Capability<NumberRange>,
     /// Most decimals that a number may have on the wire.
     pub decimals: Option<u8>,
@@ -279,7 +279,7 @@ pub struct ImageCard {
     pub data_uri: Option<bool>,
     /// Whether `detail` can be chosen.
     pub detail: bool,
-    /// NumberRange of the pixel budgets; `None` when there are none.
+    /// Range of the pixel budgets; `None` when there are none.
     pub pixel_budget: Option<Interval>,
 }
 
@@ -312,10 +312,10 @@ pub struct VideoCard {
     pub frames: Capability<NumberRange>,
     /// Whether the video must be the first part of its message.
     pub must_be_first: bool,
-    /// NumberRange of the sampling rate, in frames a second; no when it cannot be chosen.
+    /// Range of the sampling rate, in frames a second; no when it cannot be chosen.
     pub fps: Capability<NumberRange>,
-    /// NumberRange of the frame limit; no when it cannot be chosen.
+    /// Range of the frame limit; no when it cannot be chosen.
     pub max_frames: Capability<NumberRange>,
-    /// NumberRange of the pixel budgets; `None` when there are none.
+    /// Range of the pixel budgets; `None` when there are none.
     pub pixel_budget: Option<Interval>,
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result, RetryAdvice,
-    ToolCall,
+    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result,
+    RetryAdvice, ToolCall,
 };
 
 use super::failure::not_json;
@@ -48,6 +48,11 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
             .with_safety(safety)
             .with_partial(Partial::new(text, reasoning)));
     };
+    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
+        return Err(Error::new(ErrorKind::Protocol, "the model asks for tool calls and names none")
+            .with_status(head.status)
+            .with_partial(Partial::new(text, reasoning)));
+    }
     let model = envelope.model.non_empty().unwrap_or_else(|| plan.model().to_owned());
     let mut response = ChatResponse::new(&provider.name, model, finish);
     (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);

@@ -45,7 +45,11 @@ pub(super) struct Envelope<'a> {
 impl Envelope<'_> {
     /// True when this is an error though nothing else about the reply says so.
     pub(super) fn is_failure(&self) -> bool {
-        let error = self.error.is_some_and(|error| error.get() != "null");
+        // An answer beside an error that says nothing is an answer.
+        let empty = |raw: &RawValue| matches!(raw.get(), "\"\"" | "{}" | "false" | "[]");
+        let error = self
+            .error
+            .is_some_and(|error| error.get() != "null" && !(empty(error) && self.choices.0.is_some()));
         let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
         let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
         // Some servers' errors have no code, and say only that they are one.

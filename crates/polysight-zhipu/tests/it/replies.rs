@@ -86,6 +86,10 @@ const EARLY_STREAM: &str = concat!(
     "data: {\"id\":\"8305986882425703351\",\"created\":1705476637,\"model\":\"glm-4v-plus\",\"choices\":",
     "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"有一个\"}}]}\n\n",
     "data: {\"id\":\"8305986882425703351\",\"created\":1705476637,\"model\":\"glm-4v-plus\",\"choices\":",
+    "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"树木\"}}]}\n\n",
+    "data: {\"id\":\"8305986882425703351\",\"created\":1705476637,\"model\":\"glm-4v-plus\",\"choices\":",
+    "[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"。\"}}]}\n\n",
+    "data: {\"id\":\"8305986882425703351\",\"created\":1705476637,\"model\":\"glm-4v-plus\",\"choices\":",
     "[{\"index\":0,\"finish_reason\":\"stop\",\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],",
     "\"usage\":{\"prompt_tokens\":1037,\"completion_tokens\":37,\"total_tokens\":1074}}\n\n",
 );
@@ -108,7 +112,7 @@ fn the_early_stream_is_read_however_it_is_cut() {
     let check = |pieces: &[&[u8]], what: &str| {
         let read = streamed("glm-4v-plus", pieces);
         let end = read.end.unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(read.text, "下角有一个", "{what}");
+        assert_eq!(read.text, "下角有一个树木。", "{what}");
         assert_eq!(end.finish.kind, FinishKind::Stop, "{what}");
         assert_eq!(end.usage.unwrap().total_tokens, 1_074, "{what}");
         assert_eq!(end.id.as_deref(), Some("8305986882425703351"), "{what}");

@@ -165,13 +165,14 @@ fn ways_of_thinking() {
 #[test]
 fn json_and_schema() {
     let object = ChatRequest::ask("Give JSON.", [photo()]).with_response_format(ResponseFormat::JsonObject);
-    let schema = ChatRequest::ask("Give JSON.", [photo()]).with_model("qwen3.7-plus").with_response_format(
-        ResponseFormat::JsonSchema {
+    let schema = ChatRequest::ask("Give JSON.", [photo()])
+        .with_model("qwen3.7-plus")
+        .with_response_format(ResponseFormat::JsonSchema {
             name: "scene".to_owned(),
             schema: json!({"type": "object"}),
             strict: true,
-        },
-    );
+        })
+        .with_thinking(Thinking::Off);
     let formats = |request| {
         let both = both(&request, Mode::Plain);
         json!([both["compatible"]["response_format"], both["native"]["parameters"]["response_format"]])

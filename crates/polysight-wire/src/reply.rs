@@ -170,10 +170,6 @@ impl WireReply {
 
     /// Reads what an error reply says: at most [`Limits::max_error_bytes`], and whatever arrived before it broke off.
     pub async fn into_error_bytes(mut self) -> (ReplyHead, Bytes) {
-        if self.refuse_compression().is_err() {
-            // Noise that would pass for the vendor's words.
-            return (self.head, Bytes::new());
-        }
         let limit = self.max_error_bytes;
         let mut all = BytesMut::new();
         while all.len() < limit
@@ -182,6 +178,10 @@ impl WireReply {
             all.extend_from_slice(&chunk);
         }
         all.truncate(limit);
+        if self.refuse_compression().is_err() && std::str::from_utf8(&all).is_err() {
+            // Compressed noise would pass for the vendor's words.
+            all.clear();
+        }
         (self.head, all.freeze())
     }
 

@@ -137,3 +137,21 @@ fn a_new_model_is_added_and_may_not_take_a_name() {
     let error = acme().with_models([toml::Value::Integer(5)]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }
+
+#[test]
+fn a_site_keeps_the_prices_of_its_own_currency() {
+    let text = r#"
+        vendor = "acme"
+        [[models]]
+        id = "eye"
+        prices = [{ currency = "CNY", input = 1.0, output = 2.0 }, { currency = "USD", input = 0.2, output = 0.4 }]
+    "#;
+    let abroad = Catalog::from_toml(text).unwrap().in_currency("USD");
+    assert_eq!(abroad.card("eye").prices.len(), 1);
+    assert_eq!(abroad.card("eye").prices[0].input, 0.2);
+    // Overrides are laid over what was kept.
+    let row = "id = \"eye\"\ncontext = 5".parse::<toml::Table>().unwrap();
+    let own = abroad.with_models([row.into()]).unwrap();
+    assert_eq!((own.card("eye").prices.len(), own.card("eye").context), (1, Some(5)));
+    assert!(Catalog::from_toml(text).unwrap().in_currency("EUR").card("eye").prices.is_empty());
+}

@@ -52,6 +52,8 @@ impl QwenVl {
         let credentials = credentials(&options, deployment)?;
         let transport = options.transport()?;
         let catalog = catalog::of_deployment(deployment, settings.protocol)?;
+        let catalog =
+            if deployment.is_vendor { catalog.in_currency(settings.region.currency()) } else { catalog };
         let default = deployment.is_vendor.then(|| DEFAULT_MODEL.to_owned());
         let uploads = upload::tickets(&base_url, settings.protocol).filter(|_| deployment.is_vendor);
         let dialect = QwenVlDialect {

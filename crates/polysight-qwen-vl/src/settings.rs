@@ -114,6 +114,11 @@ pub enum Region {
 }
 
 impl Region {
+    /// The currency of the region's price list.
+    pub(crate) fn currency(self) -> &'static str {
+        if self == Self::Beijing { "CNY" } else { "USD" }
+    }
+
     /// The vendor's id of the region, as it stands in the hosts of workspaces.
     #[must_use]
     pub fn id(self) -> &'static str {

@@ -51,7 +51,10 @@ impl Zhipu {
         let credentials = credentials(&options, settings, deployment.needs_key)?;
         let transport = options.transport()?;
         let dialect = ZhipuDialect {
-            catalog: options.catalog(&deployment.catalog()?)?,
+            catalog: options.catalog(&match (deployment.is_vendor, settings.region) {
+                (true, region) => deployment.catalog()?.in_currency(region.currency()),
+                (false, _) => deployment.catalog()?,
+            })?,
             model: options.model.clone().or_else(|| deployment.model.map(str::to_owned)),
             url: base_url.join("chat/completions")?,
             asks_for_usage: quirks::asks_for_usage(&base_url),

@@ -81,6 +81,14 @@ pub enum Region {
 }
 
 impl Region {
+    /// The currency of the site's price list.
+    pub(crate) fn currency(self) -> &'static str {
+        match self {
+            Self::Mainland => "CNY",
+            Self::International => "USD",
+        }
+    }
+
     /// The site's base URL.
     ///
     /// # Errors

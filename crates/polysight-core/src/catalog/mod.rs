@@ -147,6 +147,21 @@ impl Catalog {
         Ok(())
     }
 
+    /// Keeps the prices of one currency, for a vendor whose sites have price lists of their own. A model without a price in
+    /// it has none then: unknown is better than another site's.
+    #[must_use]
+    pub fn in_currency(mut self, currency: &str) -> Self {
+        for card in &mut self.cards {
+            Arc::make_mut(card).prices.retain(|price| price.currency == currency);
+        }
+        for row in &mut self.rows {
+            if let Some(Value::Array(prices)) = row.get_mut("prices") {
+                prices.retain(|price| price.get("currency").and_then(Value::as_str) == Some(currency));
+            }
+        }
+        self
+    }
+
     /// The vendor whose models these are.
     #[must_use]
     pub fn vendor(&self) -> &str {

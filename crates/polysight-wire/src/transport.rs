@@ -82,7 +82,8 @@ impl TransportBuilder {
     /// Makes the transport.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a malformed proxy or header, and when TLS cannot be set up.
+    /// [`ErrorKind::Config`] for a malformed proxy or header, a header that says how the body goes out (`Content-Type` and
+    /// the like), and when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
         self.limits.check()?;
         install_tls();
@@ -95,6 +96,11 @@ impl TransportBuilder {
                     format!("`{}` is not a header to send", redact(name)),
                 ));
             };
+            // These say how the body goes out, which is the transport's to say.
+            if matches!(key.as_str(), "content-type" | "content-length" | "transfer-encoding" | "host") {
+                let message = format!("the header `{key}` is the transport's own: leave it out");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
             value.set_sensitive(true);
             headers.append(key, value);
         }

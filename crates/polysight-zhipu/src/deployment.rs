@@ -127,9 +127,9 @@ mod tests {
             let price = &card.prices[0];
             (card.context, card.quotas.unwrap().concurrency, price.input, price.output)
         };
-        assert_eq!(row("GLM-4V-Flash"), (Some(4_000), Some(30), 0.0, 0.0));
-        assert_eq!(row("GLM-4V"), (Some(8_000), Some(30), 50.0, 50.0));
-        assert_eq!(row("GLM-4V-Plus"), (Some(8_000), Some(10), 4.0, 4.0));
+        assert_eq!(row("GLM-4V-Flash"), (Some(4_096), Some(30), 0.0, 0.0));
+        assert_eq!(row("GLM-4V"), (Some(8_192), Some(30), 50.0, 50.0));
+        assert_eq!(row("GLM-4V-Plus"), (Some(8_192), Some(10), 4.0, 4.0));
         assert_eq!(gateway.cards().len(), 3);
     }
 }

@@ -123,6 +123,13 @@ fn malformed_values_name_their_key() {
             GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nbase_url = \"open.bigmodel.cn\""),
             "no scheme",
         ),
+        (
+            GOOD.replace(
+                "backend = \"zhipu\"",
+                "backend = \"zhipu\"\nheaders = { content-type = \"text/plain\" }",
+            ),
+            "`content-type` is the transport's own",
+        ),
         (GOOD.replace("total = 60.5", "total = -1"), "timeouts.total"),
         (GOOD.replace("total = 60.5", "total = 0"), "must be more than 0"),
         (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nregion = \"moon\""), "moon"),

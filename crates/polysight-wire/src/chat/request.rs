@@ -106,7 +106,8 @@ impl Default for MessageShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FramesShape {
-    /// Not at all: the card of every model refuses it before.
+    /// Not offered: the catalogues refuse lists before. A card of the user's own that declares them gets
+    /// [`VideoArray`](Self::VideoArray).
     None,
     /// `{"type": "video", "video": [url, ..], "fps": n}`.
     VideoArray,

@@ -2,12 +2,14 @@
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
-use strum::{EnumIter, IntoStaticStr};
+use serde::Deserialize;
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use crate::redact::OneLine;
-use crate::{SafetyLabel, Violation, redact};
+use crate::{Attempt, RateLimits, SafetyLabel, Violation, redact};
 
 /// The result of everything in Polysight that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -135,6 +137,52 @@ pub enum RetryAdvice {
     After(Option<Duration>),
 }
 
+/// How far a failed call had come: whether the vendor may charge for it.
+///
+/// In order: what is sure to be free comes first, so that a policy can be a threshold.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Display, EnumString, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Billed {
+    /// Nothing was sent, or the vendor refused it.
+    #[default]
+    No,
+    /// It was sent, and the connection broke before a reply: nobody on this side can tell.
+    Perhaps,
+    /// The vendor was at work or had begun to answer: a time limit passed, or the answer broke off.
+    Likely,
+}
+
+/// What a throttled call ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Throttle {
+    /// Requests a minute.
+    Requests,
+    /// Tokens a minute.
+    Tokens,
+    /// Requests in flight.
+    Concurrency,
+    /// A rate that rises too steeply.
+    Burst,
+    /// The account as a whole, by a limit that is not told; such a window lasts minutes.
+    Account,
+    /// The model, for everybody; this lasts minutes too.
+    Model,
+}
+
+impl Throttle {
+    /// True when seconds of waiting do not help: the window lasts minutes.
+    #[must_use]
+    pub fn lasts_minutes(self) -> bool {
+        matches!(self, Self::Account | Self::Model)
+    }
+}
+
 /// What had arrived of an answer before it failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,10 +204,11 @@ impl Partial {
 /// Everything known about a failure.
 ///
 /// `Display` is one line without the [source](StdError::source). Neither it nor `Debug` holds a key, the query of a
-/// URL or media: vendor texts pass through [`redact`](crate::redact) on their way in.
+/// URL or media: vendor texts pass through [`redact`](crate::redact) on their way in. Cloning shares the source.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -169,11 +218,15 @@ struct Inner {
     vendor_message: Option<String>,
     request_id: Option<String>,
     retry: RetryAdvice,
+    billed: Billed,
+    throttle: Option<Throttle>,
     quota_reset: Option<String>,
+    rate_limits: Option<RateLimits>,
     partial: Option<Partial>,
     safety: Vec<SafetyLabel>,
     violations: Vec<Violation>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    attempts: Vec<Attempt>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -182,7 +235,8 @@ impl Error {
     /// The retry advice starts as what is usual for the kind: "later" for [`RateLimited`](ErrorKind::RateLimited),
     /// [`Overloaded`](ErrorKind::Overloaded), [`Server`](ErrorKind::Server), [`Network`](ErrorKind::Network),
     /// [`Interrupted`](ErrorKind::Interrupted) and a timeout while connecting; "never" for all others, other
-    /// timeouts included, since the vendor may be billing that call already.
+    /// timeouts included, since the vendor may be billing that call already. [`billed`](Self::billed) starts as what is
+    /// usual for the kind too.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let retry = match kind {
@@ -194,6 +248,12 @@ impl Error {
             | ErrorKind::Timeout(TimeoutPhase::Connect) => RetryAdvice::After(None),
             _ => RetryAdvice::Never,
         };
+        let billed = match kind {
+            ErrorKind::Network => Billed::Perhaps,
+            ErrorKind::Timeout(TimeoutPhase::Connect) => Billed::No,
+            ErrorKind::Interrupted | ErrorKind::Timeout(_) => Billed::Likely,
+            _ => Billed::No,
+        };
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -203,10 +263,14 @@ impl Error {
             vendor_message: None,
             request_id: None,
             retry,
+            billed,
+            throttle: None,
             quota_reset: None,
+            rate_limits: None,
             partial: None,
             safety: Vec::new(),
             violations: Vec::new(),
+            attempts: Vec::new(),
             source: None,
         }))
     }
@@ -261,6 +325,35 @@ impl Error {
         self
     }
 
+    /// Replaces what is known about the bill.
+    #[must_use]
+    pub fn with_billed(mut self, billed: Billed) -> Self {
+        self.0.billed = billed;
+        self
+    }
+
+    /// Says which limit throttled the call.
+    #[must_use]
+    pub fn with_throttle(mut self, throttle: Throttle) -> Self {
+        self.0.throttle = Some(throttle);
+        self
+    }
+
+    /// Adds what the vendor's headers say about the account's limits.
+    #[must_use]
+    pub fn with_rate_limits(mut self, limits: Option<RateLimits>) -> Self {
+        self.0.rate_limits = limits;
+        self
+    }
+
+    /// Puts tries that failed earlier before those that are listed already.
+    #[must_use]
+    pub fn with_earlier_attempts(mut self, mut earlier: Vec<Attempt>) -> Self {
+        earlier.append(&mut self.0.attempts);
+        self.0.attempts = earlier;
+        self
+    }
+
     /// Adds the time at which an exhausted quota comes back, in the vendor's words.
     #[must_use]
     pub fn with_quota_reset(mut self, when: impl AsRef<str>) -> Self {
@@ -285,7 +378,7 @@ impl Error {
     /// Adds the underlying error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -343,6 +436,38 @@ impl Error {
         matches!(self.0.retry, RetryAdvice::After(_))
     }
 
+    /// Whether the vendor may charge for the failed call.
+    #[must_use]
+    pub fn billed(&self) -> Billed {
+        self.0.billed
+    }
+
+    /// Which limit throttled the call, where the vendor's code tells.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.0.throttle
+    }
+
+    /// What the vendor's headers say about the account's limits, where they say anything.
+    #[must_use]
+    pub fn rate_limits(&self) -> Option<&RateLimits> {
+        self.0.rate_limits.as_ref()
+    }
+
+    /// The tries that failed before this one, oldest first: empty when nothing was tried again.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.attempts
+    }
+
+    /// Every failed try, this error as the last of them; `took` is how long it took.
+    #[must_use]
+    pub fn into_attempts(mut self, took: Duration) -> Vec<Attempt> {
+        let mut attempts = std::mem::take(&mut self.0.attempts);
+        attempts.push(Attempt::of(&self, took));
+        attempts
+    }
+
     /// When an exhausted quota comes back, in the vendor's words.
     #[must_use]
     pub fn quota_reset(&self) -> Option<&str> {
@@ -371,6 +496,47 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The failure alone, in one line: what [`Display`](fmt::Display) shows, without the tries before it.
+    pub(crate) fn line(&self) -> String {
+        let mut line = String::new();
+        // A `String` takes everything.
+        let _ = self.0.write_line(&mut OneLine(&mut line));
+        line
+    }
+}
+
+impl Inner {
+    fn write_line(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        if let Some(provider) = &self.provider {
+            write!(f, "{provider}: ")?;
+        }
+        write!(f, "{}", self.kind)?;
+        match (self.status, &self.code) {
+            (Some(status), Some(code)) => write!(f, " (HTTP {status}, code {code})")?,
+            (Some(status), None) => write!(f, " (HTTP {status})")?,
+            (None, Some(code)) => write!(f, " (code {code})")?,
+            (None, None) => {}
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(message) = &self.vendor_message {
+            write!(f, ": {message}")?;
+        }
+        for (index, violation) in self.violations.iter().enumerate() {
+            write!(f, "{}{violation}", if index == 0 { ": " } else { "; " })?;
+        }
+        if let Some(reset) = &self.quota_reset {
+            write!(f, " [resets {reset}]")?;
+        }
+        match &self.request_id {
+            Some(id) => write!(f, " [request {id}]"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A vendor's words as they may be shown; `None` when they are empty.
 fn shown(text: &str) -> Option<String> {
     Some(redact(text)).filter(|text| !text.is_empty())
@@ -379,33 +545,12 @@ fn shown(text: &str) -> Option<String> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut OneLine(f);
-        let inner = &self.0;
-        if let Some(provider) = &inner.provider {
-            write!(f, "{provider}: ")?;
+        self.0.write_line(f)?;
+        match self.0.attempts.len() {
+            0 => Ok(()),
+            1 => f.write_str(" [a try before it failed too]"),
+            more => write!(f, " [{more} tries before it failed too]"),
         }
-        write!(f, "{}", inner.kind)?;
-        match (inner.status, &inner.code) {
-            (Some(status), Some(code)) => write!(f, " (HTTP {status}, code {code})")?,
-            (Some(status), None) => write!(f, " (HTTP {status})")?,
-            (None, Some(code)) => write!(f, " (code {code})")?,
-            (None, None) => {}
-        }
-        if !inner.message.is_empty() {
-            write!(f, ": {}", inner.message)?;
-        }
-        if let Some(message) = &inner.vendor_message {
-            write!(f, ": {message}")?;
-        }
-        for (index, violation) in inner.violations.iter().enumerate() {
-            write!(f, "{}{violation}", if index == 0 { ": " } else { "; " })?;
-        }
-        if let Some(reset) = &inner.quota_reset {
-            write!(f, " [resets {reset}]")?;
-        }
-        if let Some(id) = &inner.request_id {
-            write!(f, " [request {id}]")?;
-        }
-        Ok(())
     }
 }
 
@@ -414,6 +559,12 @@ impl fmt::Debug for Error {
         let inner = &self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("display", &self.to_string()).field("retry", &inner.retry);
+        if inner.billed != Billed::No {
+            out.field("billed", &inner.billed);
+        }
+        if !inner.attempts.is_empty() {
+            out.field("attempts", &inner.attempts);
+        }
         if let Some(partial) = &inner.partial {
             out.field("partial_text_bytes", &partial.text.len());
         }
@@ -464,6 +615,29 @@ mod tests {
     fn a_read_timeout_is_not_retried_by_itself() {
         assert!(!Error::new(ErrorKind::Timeout(TimeoutPhase::Idle), "").is_retryable());
         assert!(Error::new(ErrorKind::Timeout(TimeoutPhase::Connect), "").is_retryable());
+    }
+
+    #[test]
+    fn tells_what_may_be_on_the_bill() {
+        let billed = |kind| Error::new(kind, "").billed();
+        assert_eq!(billed(ErrorKind::RateLimited), Billed::No);
+        assert_eq!(billed(ErrorKind::Timeout(TimeoutPhase::Connect)), Billed::No);
+        assert_eq!(billed(ErrorKind::Network), Billed::Perhaps);
+        assert_eq!(billed(ErrorKind::Timeout(TimeoutPhase::FirstByte)), Billed::Likely);
+        assert_eq!(billed(ErrorKind::Interrupted), Billed::Likely);
+        assert!(Billed::No < Billed::Perhaps && Billed::Perhaps < Billed::Likely);
+    }
+
+    #[test]
+    fn lists_earlier_tries_in_the_order_in_which_they_failed() {
+        let failed = |code: &str| Error::new(ErrorKind::Server, "").with_code(code);
+        let first = failed("1").into_attempts(Duration::ZERO);
+        let second = failed("2").with_earlier_attempts(first);
+        assert_eq!(second.to_string(), "server failure (code 2) [a try before it failed too]");
+        let third = failed("3").with_earlier_attempts(second.into_attempts(Duration::ZERO));
+        let codes: Vec<_> = third.attempts().iter().filter_map(|attempt| attempt.code.as_deref()).collect();
+        assert_eq!(codes, ["1", "2"]);
+        assert_eq!(third.attempts()[1].message, "server failure (code 2)");
     }
 
     #[test]

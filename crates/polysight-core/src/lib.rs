@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attempt;
 mod capability;
 pub mod catalog;
 mod conversation;
@@ -19,10 +20,11 @@ mod secret;
 mod stream;
 mod tools;
 
+pub use attempt::Attempt;
 pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;
-pub use error::{Error, ErrorKind, Partial, Result, RetryAdvice, TimeoutPhase};
+pub use error::{Billed, Error, ErrorKind, Partial, Result, RetryAdvice, Throttle, TimeoutPhase};
 pub use interval::Interval;
 pub use media::{Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo};
 pub use message::{Message, Part, Role};
@@ -38,5 +40,5 @@ pub use response::{
 };
 pub use secret::ApiKey;
 pub use serde_json::Value as JsonValue;
-pub use stream::{ChatStream, StreamEnd, StreamEvent, ToolCallDelta};
+pub use stream::{ChatStream, StreamCollector, StreamEnd, StreamEvent, ToolCallDelta};
 pub use tools::{ToolCall, ToolChoice, ToolDefinition, ToolResult};

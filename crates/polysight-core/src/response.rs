@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use strum::{Display, IntoStaticStr};
 
-use crate::{Adjustment, Error, ErrorKind, Message, Part, Partial, Result, RetryAdvice, Role, ToolCall};
+use crate::{
+    Adjustment, Attempt, Error, ErrorKind, Message, Part, Partial, Result, RetryAdvice, Role, ToolCall,
+};
 
 /// How an answer ended, in words that hold for every vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr)]
@@ -207,6 +209,8 @@ pub struct ChatResponse {
     pub rate_limits: Option<RateLimits>,
     /// What was changed in the request on its way out.
     pub adjustments: Vec<Adjustment>,
+    /// Tries that failed before this answer, here or at other providers, oldest first.
+    pub attempts: Vec<Attempt>,
     /// The vendor's own JSON, when the request asked to [keep it](crate::ChatRequest::keep_raw).
     pub raw: Option<RawReply>,
 }
@@ -229,6 +233,7 @@ impl ChatResponse {
             created: None,
             rate_limits: None,
             adjustments: Vec::new(),
+            attempts: Vec::new(),
             raw: None,
         }
     }
@@ -263,6 +268,7 @@ impl ChatResponse {
                 }
                 Err(error
                     .with_provider(self.provider)
+                    .with_earlier_attempts(self.attempts)
                     .with_safety(self.safety)
                     .with_partial(Partial::new(self.text, self.reasoning)))
             }

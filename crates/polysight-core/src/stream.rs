@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::{
-    Adjustment, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply, Result,
+    Adjustment, Attempt, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply, Result,
     SafetyLabel, ToolCall, Usage,
 };
 
@@ -73,6 +73,8 @@ pub struct StreamEnd {
     pub rate_limits: Option<RateLimits>,
     /// What was changed in the request on its way out.
     pub adjustments: Vec<Adjustment>,
+    /// Tries that failed before this answer, here or at other providers, oldest first.
+    pub attempts: Vec<Attempt>,
     /// The data of each event, when the request asked to keep it.
     pub raw: Option<RawReply>,
 }
@@ -92,6 +94,7 @@ impl StreamEnd {
             created: None,
             rate_limits: None,
             adjustments: Vec::new(),
+            attempts: Vec::new(),
             raw: None,
         }
     }
@@ -107,7 +110,10 @@ impl StreamEnd {
                 if let Some(id) = self.request_id.as_ref().or(self.id.as_ref()) {
                     error = error.with_request_id(id);
                 }
-                Err(error.with_provider(self.provider).with_safety(self.safety))
+                Err(error
+                    .with_provider(self.provider)
+                    .with_earlier_attempts(self.attempts)
+                    .with_safety(self.safety))
             }
         }
     }
@@ -123,6 +129,7 @@ impl StreamEnd {
         response.created = self.created;
         response.rate_limits = self.rate_limits;
         response.adjustments = self.adjustments;
+        response.attempts = self.attempts;
         response.raw = self.raw;
         response
     }
@@ -146,6 +153,12 @@ impl ChatStream {
         Self { events: Some(Box::pin(events)) }
     }
 
+    /// A whole answer as a stream of few events: its reasoning, its text, its tool calls, and the end.
+    #[must_use]
+    pub fn from_response(response: ChatResponse) -> Self {
+        Self::new(Whole(events_of(response).into_iter()))
+    }
+
     /// The next event; `None` after the end.
     pub async fn next_event(&mut self) -> Option<Result<StreamEvent>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
@@ -156,7 +169,7 @@ impl ChatStream {
     /// # Errors
     /// The stream's own error, with the text so far as its [`partial`](Error::partial).
     pub async fn collect_response(mut self) -> Result<ChatResponse> {
-        let mut collected = Collected::default();
+        let mut collected = StreamCollector::new();
         while let Some(event) = self.next_event().await {
             match event {
                 Ok(StreamEvent::End(end)) => return Ok(collected.complete(*end)),
@@ -166,6 +179,43 @@ impl ChatStream {
         }
         Err(collected.interrupted(no_end()))
     }
+}
+
+/// Events that are all there already.
+struct Whole(std::vec::IntoIter<StreamEvent>);
+
+impl Stream for Whole {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+}
+
+fn events_of(response: ChatResponse) -> Vec<StreamEvent> {
+    let mut events = Vec::new();
+    if !response.reasoning.is_empty() {
+        events.push(StreamEvent::Reasoning(response.reasoning));
+    }
+    if !response.text.is_empty() {
+        events.push(StreamEvent::Text(response.text));
+    }
+    for (index, call) in response.tool_calls.into_iter().enumerate() {
+        let delta = ToolCallDelta::new(index, Some(call.id), Some(call.name), call.arguments);
+        events.push(StreamEvent::ToolCall(delta));
+    }
+    let mut end = StreamEnd::new(response.provider, response.model, response.finish);
+    end.usage = response.usage;
+    end.safety = response.safety;
+    end.id = response.id;
+    end.request_id = response.request_id;
+    end.created = response.created;
+    end.rate_limits = response.rate_limits;
+    end.adjustments = response.adjustments;
+    end.attempts = response.attempts;
+    end.raw = response.raw;
+    events.push(StreamEvent::End(Box::new(end)));
+    events
 }
 
 fn no_end() -> Error {
@@ -195,15 +245,34 @@ impl fmt::Debug for ChatStream {
     }
 }
 
+/// Puts the pieces of a streamed answer together, for whoever hands them on as well.
 #[derive(Default)]
-struct Collected {
+pub struct StreamCollector {
     text: String,
     reasoning: String,
     calls: Vec<(usize, ToolCall)>,
 }
 
-impl Collected {
-    fn add(&mut self, event: StreamEvent) {
+impl fmt::Debug for StreamCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "StreamCollector({} bytes, {} calls)",
+            self.text.len() + self.reasoning.len(),
+            self.calls.len()
+        )
+    }
+}
+
+impl StreamCollector {
+    /// Starts with nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next event. An end adds nothing: give it to [`complete`](Self::complete).
+    pub fn add(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Text(piece) => self.text.push_str(&piece),
             StreamEvent::Reasoning(piece) => self.reasoning.push_str(&piece),
@@ -232,14 +301,17 @@ impl Collected {
     }
 
     /// Leaves what had arrived on the error; one that brings its own partial keeps it when nothing had.
-    fn interrupted(self, error: Error) -> Error {
+    #[must_use]
+    pub fn interrupted(self, error: Error) -> Error {
         match Partial::new(self.text, self.reasoning) {
             None => error,
             partial => error.with_partial(partial),
         }
     }
 
-    fn complete(mut self, end: StreamEnd) -> ChatResponse {
+    /// The response that a plain call would have given.
+    #[must_use]
+    pub fn complete(mut self, end: StreamEnd) -> ChatResponse {
         self.calls.sort_by_key(|(index, _)| *index);
         let mut response = end.into_response();
         response.text = self.text;

@@ -4,7 +4,7 @@
 //! HTTP 200 long after. Source: the vendor's V2 error page of 2025-12-23 and a digest of it of 2026-07-29, its V1 error page
 //! of 2025-09-05, its SDKs; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice};
+use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -125,11 +125,28 @@ pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
     let Some(known) = CODES.iter().find(|code| code.code.eq_ignore_ascii_case(given)) else {
         return unlisted(failure);
     };
-    failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
+    let error = failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
         Never => RetryAdvice::Never,
         Later => RetryAdvice::After(None),
         NewKey => RetryAdvice::WithNewCredentials,
-    })
+    });
+    match throttle(known.code) {
+        Some(throttle) => error.with_throttle(throttle),
+        None => error,
+    }
+}
+
+/// Which of the account's limits a code is about.
+fn throttle(code: &str) -> Option<Throttle> {
+    match code {
+        "rpm_rate_limit_exceeded" | "336501" => Some(Throttle::Requests),
+        "tpm_rate_limit_exceeded"
+        | "input_tpm_rate_limit_exceeded"
+        | "output_tpm_rate_limit_exceeded"
+        | "336502" => Some(Throttle::Tokens),
+        "user_rate_limit_exceeded" | "18" => Some(Throttle::Burst),
+        _ => None,
+    }
 }
 
 /// Codes that stand for two things.

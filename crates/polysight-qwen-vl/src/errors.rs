@@ -4,7 +4,7 @@
 //! could not be fetched may be 400 or 500 under the codes of a bad parameter or an engine fault. Source: the vendor's
 //! page of error messages, its SDK's registry and recorded replies, read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice};
+use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -17,7 +17,7 @@ struct Code {
     meaning: &'static str,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Advice {
     Never,
     Later,
@@ -175,7 +175,22 @@ pub(crate) fn error_of(failure: &Failure<'_>, speaker: &Speaker) -> Error {
         Speaker::Vendor { key_hint } if kind == Authentication => format!("{meaning}: {key_hint}"),
         _ => meaning.to_owned(),
     };
-    advised(failure.describe(Error::new(kind, message)), advice)
+    let error = advised(failure.describe(Error::new(kind, message)), advice);
+    match throttle(known.code).filter(|_| advice == Later) {
+        Some(throttle) => error.with_throttle(throttle),
+        None => error,
+    }
+}
+
+/// Which limit a code is about.
+fn throttle(code: &str) -> Option<Throttle> {
+    match code {
+        "throttling.ratequota" | "limit_requests" | "limitrequests" => Some(Throttle::Requests),
+        "throttling.allocationquota" | "insufficient_quota" => Some(Throttle::Tokens),
+        "throttling.burstrate" | "limit_burst_rate" => Some(Throttle::Burst),
+        "throttling.serviceoverloaded" => Some(Throttle::Model),
+        _ => None,
+    }
 }
 
 /// Finds a code, or the nearest one that it refines: `InternalError.Algo.Decode` is an `InternalError.Algo`.

@@ -11,8 +11,8 @@ use futures_core::Stream;
 use http::{HeaderValue, header};
 use polysight_core::plan::Draft;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, RetryAdvice,
-    StreamEnd, StreamEvent, VisionProvider,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
+    RetryAdvice, StreamEvent, VisionProvider,
 };
 
 use crate::events::EventReader;
@@ -160,11 +160,16 @@ impl<D: Dialect> DialectProvider<D> {
 
     fn whole(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatStream> {
         let response = self.decoded(plan, head, body)?;
-        Ok(ChatStream::new(Whole::new(response)))
+        Ok(ChatStream::from_response(response))
     }
 
     fn decoded(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
-        self.dialect.decode(plan, head, body).map_err(|error| head.advise(with_id(error, head.request_id())))
+        self.dialect.decode(plan, head, body).map_err(|error| {
+            // The vendor answered, and what it says is no refusal: the call is on the bill.
+            let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
+            let error = if answered { error.with_billed(Billed::Likely) } else { error };
+            head.advise(with_id(error, head.request_id()))
+        })
     }
 
     fn stream_of(&self, plan: &Plan, reader: EventReader) -> ChatStream {
@@ -255,47 +260,6 @@ impl Stream for Named {
                 })
             })
         })
-    }
-}
-
-/// A whole answer, given as the events of a stream.
-struct Whole {
-    events: std::vec::IntoIter<StreamEvent>,
-}
-
-impl Whole {
-    fn new(response: ChatResponse) -> Self {
-        let mut events = Vec::new();
-        if !response.reasoning.is_empty() {
-            events.push(StreamEvent::Reasoning(response.reasoning));
-        }
-        if !response.text.is_empty() {
-            events.push(StreamEvent::Text(response.text));
-        }
-        for (index, call) in response.tool_calls.into_iter().enumerate() {
-            let delta =
-                polysight_core::ToolCallDelta::new(index, Some(call.id), Some(call.name), call.arguments);
-            events.push(StreamEvent::ToolCall(delta));
-        }
-        let mut end = StreamEnd::new(response.provider, response.model, response.finish);
-        end.usage = response.usage;
-        end.safety = response.safety;
-        end.id = response.id;
-        end.request_id = response.request_id;
-        end.created = response.created;
-        end.rate_limits = response.rate_limits;
-        end.adjustments = response.adjustments;
-        end.raw = response.raw;
-        events.push(StreamEvent::End(Box::new(end)));
-        Self { events: events.into_iter() }
-    }
-}
-
-impl Stream for Whole {
-    type Item = Result<StreamEvent>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.events.next().map(Ok))
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use polysight_core::{Error, ErrorKind, Result, StreamEvent, TimeoutPhase};
+use polysight_core::{Billed, Error, ErrorKind, Result, StreamEvent, TimeoutPhase};
 use tokio::time::Instant;
 
 use crate::reply::{Chunks, WaitLimit};
@@ -147,7 +147,9 @@ impl EventReader {
     /// Ends with an error, handed out after the events that were read before it.
     fn fail(&mut self, error: Error) {
         self.state = State::Finished;
-        self.error = Some(error);
+        // What an error frame refuses before anything else has come costs nothing.
+        let answered = self.begun || error.kind() == ErrorKind::Protocol;
+        self.error = Some(if answered { error.with_billed(Billed::Likely) } else { error });
     }
 }
 

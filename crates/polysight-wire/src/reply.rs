@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
-use polysight_core::{Error, ErrorKind, RateLimits, Result, RetryAdvice, TimeoutPhase};
+use polysight_core::{Billed, Error, ErrorKind, RateLimits, Result, RetryAdvice, TimeoutPhase};
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
@@ -108,9 +108,14 @@ impl ReplyHead {
         })
     }
 
-    /// Completes an error with what the headers say about trying again: how long to wait, and `x-should-retry`.
+    /// Completes an error with what the headers say: the account's limits, how long to wait before trying again, and
+    /// `x-should-retry`.
     #[must_use]
     pub fn advise(&self, error: Error) -> Error {
+        let error = match self.rate_limits() {
+            None => error,
+            limits => error.with_rate_limits(limits),
+        };
         match self.header("x-should-retry") {
             Some("false") => return error.with_retry(RetryAdvice::Never),
             Some("true") if error.retry() == RetryAdvice::Never => {
@@ -323,7 +328,9 @@ pub(crate) fn timed_out(phase: TimeoutPhase) -> Error {
 /// The error of a body that broke off.
 pub(crate) fn broken(error: reqwest::Error) -> Error {
     let error = error.without_url();
-    Error::new(ErrorKind::Network, "the connection broke while the reply was being read").with_source(error)
+    Error::new(ErrorKind::Network, "the connection broke while the reply was being read")
+        .with_billed(Billed::Likely)
+        .with_source(error)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::{Error, ErrorKind, Result, TimeoutPhase, redact};
+use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase, redact};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::{BlockPool, SendProgress, StreamedBody};
@@ -265,12 +265,12 @@ fn unsent(error: reqwest::Error) -> Error {
         let phase = if error.is_connect() { TimeoutPhase::Connect } else { TimeoutPhase::Total };
         return timed_out(phase).with_source(error);
     }
-    let message = if error.is_connect() {
-        "no connection to the server"
+    let (message, billed) = if error.is_connect() {
+        ("no connection to the server", Billed::No)
     } else {
-        "the connection broke before a reply"
+        ("the connection broke before a reply", Billed::Perhaps)
     };
-    Error::new(ErrorKind::Network, message).with_source(error)
+    Error::new(ErrorKind::Network, message).with_billed(billed).with_source(error)
 }
 
 /// The longest that a limit may be: `Instant` overflows beyond.

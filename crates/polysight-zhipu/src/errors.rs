@@ -4,7 +4,7 @@
 //! arrive as 429. Source: the vendor's error table in its 2026 form, and older forms of it for codes that may still be
 //! seen; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice};
+use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -104,9 +104,23 @@ pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
         Later => RetryAdvice::After(None),
         NewToken => RetryAdvice::WithNewCredentials,
     });
+    let error = match throttle(known.code) {
+        Some(throttle) => error.with_throttle(throttle),
+        None => error,
+    };
     match reset_time(&failure.message).filter(|_| known.kind == QuotaExhausted) {
         Some(when) => error.with_quota_reset(when),
         None => error,
+    }
+}
+
+/// Which limit a code is about.
+fn throttle(code: u32) -> Option<Throttle> {
+    match code {
+        1302 => Some(Throttle::Account),
+        1303 => Some(Throttle::Requests),
+        1305 | 1312 => Some(Throttle::Model),
+        _ => None,
     }
 }
 
@@ -146,6 +160,10 @@ mod tests {
         assert_eq!((coded(1308).kind(), coded(1308).is_retryable()), (QuotaExhausted, false));
         assert_eq!((coded(1302).kind(), coded(1302).is_retryable()), (RateLimited, true));
         assert_eq!((coded(1305).kind(), coded(1305).is_retryable()), (Overloaded, true));
+        assert!(
+            [1302, 1305].into_iter().all(|code| coded(code).throttle().is_some_and(Throttle::lasts_minutes))
+        );
+        assert_eq!(coded(1303).throttle(), Some(Throttle::Requests));
     }
 
     #[test]

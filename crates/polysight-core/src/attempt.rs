@@ -1,0 +1,82 @@
+//! What was tried before an answer or an error came out.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::redact::OneLine;
+use crate::{Error, ErrorKind};
+
+/// A try that failed before the outcome that it is listed on.
+///
+/// Layers that try again, here or at another provider, keep one for each failed try; see
+/// [`ChatResponse::attempts`](crate::ChatResponse::attempts) and [`Error::attempts`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Name of the provider that was asked.
+    pub provider: Option<String>,
+    /// Kind of the failure.
+    pub kind: ErrorKind,
+    /// HTTP status, when there was a reply.
+    pub status: Option<u16>,
+    /// The vendor's own code.
+    pub code: Option<String>,
+    /// The id to name in a support case.
+    pub request_id: Option<String>,
+    /// The failure in one line, as [`Error`] displays it.
+    pub message: String,
+    /// How long the try took; zero when it was refused before sending.
+    pub took: Duration,
+    /// How long was waited after it before the next try.
+    pub pause: Duration,
+}
+
+impl Attempt {
+    /// Notes down a failure; `took` is how long the try took.
+    #[must_use]
+    pub fn of(error: &Error, took: Duration) -> Self {
+        Self {
+            provider: error.provider().map(str::to_owned),
+            kind: error.kind(),
+            status: error.status(),
+            code: error.code().map(str::to_owned),
+            request_id: error.request_id().map(str::to_owned),
+            message: error.line(),
+            took,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// Says how long was waited before the next try.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(OneLine(f), "{} (after {:.1?}, then waited {:.1?})", self.message, self.took, self.pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_a_support_case_needs_on_one_line() {
+        let error = Error::new(ErrorKind::RateLimited, "slow\ndown")
+            .with_provider("zhipu")
+            .with_status(429)
+            .with_code("1302")
+            .with_request_id("r-1");
+        let attempt = Attempt::of(&error, Duration::from_millis(120)).with_pause(Duration::from_secs(2));
+        assert_eq!((attempt.status, attempt.code.as_deref()), (Some(429), Some("1302")));
+        assert_eq!(
+            attempt.to_string(),
+            "zhipu: rate limited (HTTP 429, code 1302): slow down [request r-1] (after 120.0ms, then waited 2.0s)"
+        );
+    }
+}

@@ -144,19 +144,36 @@ impl StreamEnd {
 /// without one.
 pub struct ChatStream {
     events: Option<Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>>,
+    first: Option<StreamEvent>,
 }
 
 impl ChatStream {
     /// Wraps the events of a provider. A stream that stops without an end or an error gets an error as its end.
     #[must_use]
     pub fn new(events: impl Stream<Item = Result<StreamEvent>> + Send + 'static) -> Self {
-        Self { events: Some(Box::pin(events)) }
+        Self { events: Some(Box::pin(events)), first: None }
     }
 
     /// A whole answer as a stream of few events: its reasoning, its text, its tool calls, and the end.
     #[must_use]
     pub fn from_response(response: ChatResponse) -> Self {
         Self::new(Whole(events_of(response).into_iter()))
+    }
+
+    /// Waits for the first event and keeps it: a stream that fails before it has said anything is an error then, and
+    /// may be asked for again without anybody having heard half an answer.
+    ///
+    /// # Errors
+    /// The stream's own, when it is the first item.
+    pub async fn primed(mut self) -> Result<Self> {
+        if self.first.is_none() {
+            match self.next_event().await {
+                Some(Ok(event)) => self.first = Some(event),
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+        }
+        Ok(self)
     }
 
     /// The next event; `None` after the end.
@@ -226,6 +243,9 @@ impl Stream for ChatStream {
     type Item = Result<StreamEvent>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = self.first.take() {
+            return Poll::Ready(Some(Ok(event)));
+        }
         let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
         let item = match events.as_mut().poll_next(context) {
             Poll::Pending => return Poll::Pending,
@@ -241,7 +261,11 @@ impl Stream for ChatStream {
 
 impl fmt::Debug for ChatStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.events.is_some() { "ChatStream(open)" } else { "ChatStream(ended)" })
+        f.write_str(if self.events.is_some() || self.first.is_some() {
+            "ChatStream(open)"
+        } else {
+            "ChatStream(ended)"
+        })
     }
 }
 
@@ -318,5 +342,68 @@ impl StreamCollector {
         response.reasoning = self.reasoning;
         response.tool_calls = self.calls.into_iter().map(|(_, call)| call).collect();
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FinishKind;
+
+    fn events(items: Vec<Result<StreamEvent>>) -> ChatStream {
+        struct Items(std::vec::IntoIter<Result<StreamEvent>>);
+        impl Stream for Items {
+            type Item = Result<StreamEvent>;
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                Poll::Ready(self.0.next())
+            }
+        }
+        ChatStream::new(Items(items.into_iter()))
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(future).poll(&mut context) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+
+    fn response() -> ChatResponse {
+        let mut response =
+            ChatResponse::new("p", "m", FinishReason::new(FinishKind::ToolCalls, "tool_calls"));
+        response.text = "text".to_owned();
+        response.reasoning = "why".to_owned();
+        response.tool_calls = vec![ToolCall::new("1", "look", "{}"), ToolCall::new("2", "see", "{}")];
+        response.usage = Some(Usage::new(1, 2, 3));
+        response
+    }
+
+    #[test]
+    fn a_response_as_a_stream_collects_to_itself() {
+        let collected = now(ChatStream::from_response(response()).collect_response()).unwrap();
+        assert_eq!(format!("{collected:?}"), format!("{:?}", response()));
+    }
+
+    #[test]
+    fn priming_keeps_the_first_event_and_tells_of_a_first_error() {
+        let stream = now(ChatStream::from_response(response()).primed()).unwrap();
+        let stream = now(stream.primed()).unwrap();
+        assert_eq!(now(stream.collect_response()).unwrap().reasoning, "why");
+
+        let failing = events(vec![Err(Error::new(ErrorKind::Server, "x"))]);
+        assert_eq!(now(failing.primed()).unwrap_err().kind(), ErrorKind::Server);
+        assert_eq!(now(events(Vec::new()).primed()).unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    #[test]
+    fn a_primed_end_is_the_last_event() {
+        let mut response = response();
+        (response.text, response.reasoning, response.tool_calls) = Default::default();
+        let mut stream = now(ChatStream::from_response(response).primed()).unwrap();
+        assert_eq!(format!("{stream:?}"), "ChatStream(open)");
+        assert!(matches!(now(stream.next_event()), Some(Ok(StreamEvent::End(_)))));
+        assert!(now(stream.next_event()).is_none());
+        assert_eq!(format!("{stream:?}"), "ChatStream(ended)");
     }
 }

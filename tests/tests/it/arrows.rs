@@ -57,7 +57,8 @@ fn no_crate_knows_what_it_must_not() {
                 "polysight-core" | "polysight-emulator" => false,
                 "polysight-wire" | "polysight-layers" | "polysight-media" => to == "polysight-core",
                 "polysight" => {
-                    to == "polysight-core" || to == "polysight-wire" || VENDORS.contains(&to.as_str())
+                    ["polysight-core", "polysight-layers", "polysight-wire"].contains(&to.as_str())
+                        || VENDORS.contains(&to.as_str())
                 }
                 name if VENDORS.contains(&name) => to == "polysight-wire" || to == "polysight-core",
                 "polysight-examples" => to == "polysight" || to == "polysight-emulator",

@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod env;
+#[cfg(test)]
+mod fake;
+pub mod quota;
+mod watch;
+
+pub use env::{Clock, Env, Randomness, SystemClock};

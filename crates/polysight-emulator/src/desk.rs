@@ -1,17 +1,18 @@
 //! From a request to a reply: finds the vendor, takes the faults, records what came.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::emulator::Surface;
 use crate::faults::{Fault, replies};
 use crate::intake::{Intake, take_in, take_in_form};
+use crate::load::Seat;
 use crate::models::Quota;
 use crate::quota::{Exceeded, Left, Place};
 use crate::record::RecordedRequest;
 use crate::route::{self, NoRoute, Route};
 use crate::server::{Head, Reply};
-use crate::state::{Seat, State};
+use crate::state::State;
 use crate::{dashscope, gateway, qianfan, zhipu};
 
 /// Header in which a client may name faults.
@@ -22,7 +23,9 @@ pub(crate) struct Order {
     pub(crate) head: Head,
     pub(crate) route: Route,
     pub(crate) faults: Vec<Fault>,
-    pub(crate) seat: Seat,
+    /// The place among the requests in flight, until the answer's last bytes go out.
+    seat: Mutex<Option<Seat>>,
+    crowded: bool,
     /// The place under the quota of its model, once it has one.
     place: OnceLock<Place>,
     pub(crate) state: Arc<State>,
@@ -57,9 +60,15 @@ impl Order {
         self.faults.contains(fault)
     }
 
-    /// Whether more requests are in flight than are allowed.
+    /// Whether more requests are in flight, or came within the window, than are allowed.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.state.settings.max_in_flight.is_some_and(|allowed| self.seat.taken > allowed)
+        self.crowded
+    }
+
+    /// Leaves the requests in flight. A client that has read the end of its answer may ask again at once, so this comes
+    /// before the last bytes are written.
+    pub(crate) fn leave(&self) {
+        drop(self.seat.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -76,8 +85,13 @@ pub(crate) fn order(head: Head, state: &Arc<State>) -> Result<Order, Box<Decline
         .and_then(|route| faults(&head, &route, state).map(|faults| (route, faults)));
     match outcome {
         Ok((route, faults)) => {
-            let (seat, place, state) = (state.take_seat(), OnceLock::new(), Arc::clone(state));
-            Ok(Order { head, route, faults, seat, place, state })
+            let seat = route.action.is_chat().then(|| {
+                let faulty = faults.iter().any(|fault| !matches!(fault, Fault::Pace(_)));
+                state.gauge.arrive(&state.settings.allowed, faulty, Instant::now())
+            });
+            let crowded = seat.as_ref().is_some_and(|seat| seat.crowded);
+            let (seat, place, state) = (Mutex::new(seat), OnceLock::new(), Arc::clone(state));
+            Ok(Order { head, route, faults, seat, crowded, place, state })
         }
         Err(reply) => {
             note(&head, &[], state);

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::chance::Chance;
 use crate::faults::Fault;
 use crate::keys::Key;
+use crate::load::Load;
 use crate::record::RecordedRequest;
 use crate::server;
 use crate::state::{Settings, State};
@@ -145,6 +147,12 @@ impl Emulator {
         self.shared.0.requests()
     }
 
+    /// What it has had to bear since it was started: how many requests, at once and within the window, and how many of
+    /// them were too many.
+    pub fn load(&self) -> Load {
+        self.shared.0.gauge.load()
+    }
+
     /// Forgets the requests that arrived.
     pub fn clear_requests(&self) {
         self.shared.0.clear_requests();
@@ -222,7 +230,22 @@ impl EmulatorBuilder {
 
     /// Refuses more chat requests at once, with code 1302 or its like. No limit by default.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
-        self.settings.max_in_flight = Some(requests);
+        self.settings.allowed.in_flight = Some(requests);
+        self
+    }
+
+    /// Refuses more chat requests within any window of this length, with code 1302 or its like. No limit by default. Requests
+    /// that are refused count too.
+    pub fn max_requests(mut self, requests: usize, window: Duration) -> Self {
+        self.settings.allowed.in_window = Some(requests);
+        self.settings.allowed.window = window;
+        self
+    }
+
+    /// Lets a share of the chat requests, 0 to 1, meet one of these faults, each as often as the others and in the same order
+    /// in each run of the same seed. The script goes first. None by default.
+    pub fn chance(mut self, share: f64, seed: u64, faults: impl IntoIterator<Item = Fault>) -> Self {
+        self.settings.chance = Some(Arc::new(Chance::new(share, seed, faults.into_iter().collect())));
         self
     }
 

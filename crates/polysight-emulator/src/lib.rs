@@ -13,6 +13,7 @@
 //! The binary of the same name is the same server for programs in other languages. The README says what is not modelled.
 
 mod answer;
+mod chance;
 mod chat;
 mod clock;
 mod dashscope;
@@ -24,6 +25,7 @@ mod gateway;
 mod intake;
 mod json;
 mod keys;
+mod load;
 mod media;
 pub mod models;
 mod pixels;
@@ -44,4 +46,5 @@ struct Readme;
 
 pub use emulator::{Emulator, EmulatorBuilder, Surface};
 pub use faults::{ErrorForm, Fault, FaultEntry, UnknownFault};
+pub use load::Load;
 pub use record::{RecordedMedia, RecordedRequest};

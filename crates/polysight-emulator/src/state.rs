@@ -4,17 +4,19 @@ use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use crate::chance::Chance;
 use crate::chat::completion::Stamp;
 use crate::clock;
 use crate::faults::Fault;
 use crate::json::Json;
 use crate::keys::Key;
+use crate::load::{Allowed, Gauge};
 use crate::media::Medium;
 use crate::quota::Meters;
 use crate::record::RecordedRequest;
@@ -26,7 +28,8 @@ pub(crate) struct Settings {
     pub(crate) legacy: bool,
     pub(crate) pace: Option<Duration>,
     pub(crate) async_polls: u32,
-    pub(crate) max_in_flight: Option<usize>,
+    pub(crate) allowed: Allowed,
+    pub(crate) chance: Option<Arc<Chance>>,
     pub(crate) forbidden: Vec<String>,
     pub(crate) kept_requests: usize,
     pub(crate) quotas: bool,
@@ -44,7 +47,8 @@ impl Default for Settings {
             legacy: false,
             pace: None,
             async_polls: 1,
-            max_in_flight: None,
+            allowed: Allowed::default(),
+            chance: None,
             forbidden: Vec::new(),
             kept_requests: 10_000,
             quotas: false,
@@ -73,7 +77,7 @@ pub(crate) struct State {
     uploads: Mutex<VecDeque<Upload>>,
     pub(crate) meters: Meters,
     pub(crate) address: SocketAddr,
-    in_flight: AtomicUsize,
+    pub(crate) gauge: Gauge,
     counter: AtomicU64,
     random: RandomState,
 }
@@ -104,19 +108,6 @@ pub(crate) struct Upload {
     pub(crate) expires: Instant,
 }
 
-/// A place among the requests in flight, given back when dropped.
-pub(crate) struct Seat {
-    state: Arc<State>,
-    /// Requests in flight when it was taken, this one included.
-    pub(crate) taken: usize,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl State {
     pub(crate) fn new(settings: Settings, address: SocketAddr) -> Self {
         let workers = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
@@ -130,24 +121,22 @@ impl State {
             uploads: Mutex::default(),
             meters: Meters::default(),
             address,
-            in_flight: AtomicUsize::new(0),
+            gauge: Gauge::default(),
             counter: AtomicU64::new(0),
             random: RandomState::new(),
         }
-    }
-
-    pub(crate) fn take_seat(self: &Arc<Self>) -> Seat {
-        let taken = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        Seat { state: Arc::clone(self), taken }
     }
 
     pub(crate) fn script(&self, faults: Vec<Fault>) {
         lock(&self.script).push_back(faults);
     }
 
-    /// The faults of the next request; none when the script is over.
+    /// The faults of the next request: those of the script, and by chance when it is over.
     pub(crate) fn next_faults(&self) -> Vec<Fault> {
-        lock(&self.script).pop_front().unwrap_or_default()
+        let scripted = lock(&self.script).pop_front();
+        scripted.unwrap_or_else(|| {
+            self.settings.chance.as_ref().and_then(|chance| chance.draw()).into_iter().collect()
+        })
     }
 
     pub(crate) fn record(&self, request: RecordedRequest) {

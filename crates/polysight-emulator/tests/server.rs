@@ -136,6 +136,29 @@ async fn counts_requests_in_flight() {
 }
 
 #[tokio::test]
+async fn counts_requests_within_a_window_and_turns_away_what_is_too_much() {
+    let window = std::time::Duration::from_secs(60);
+    let emulator = Emulator::builder().max_requests(2, window).start().await.unwrap();
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(chat(&emulator, &question("x")).await.status());
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+    let load = emulator.load();
+    assert_eq!((load.requests, load.crowded, load.most_in_window, load.most_in_flight), (3, 1, 3, 1));
+    assert_eq!(load.in_flight, 0, "whoever has read an answer has left");
+}
+
+#[tokio::test]
+async fn faults_by_chance_come_after_those_of_the_script() {
+    let emulator = Emulator::builder().chance(1.0, 7, [Fault::Empty500]).start().await.unwrap();
+    emulator.script_together([]);
+    assert_eq!(chat(&emulator, &question("x")).await.status(), 200);
+    assert_eq!(chat(&emulator, &question("x")).await.status(), 500);
+    assert_eq!(emulator.load().faulty, 1);
+}
+
+#[tokio::test]
 async fn a_large_body_arrives_whole() {
     let emulator = Emulator::start().await.unwrap();
     let bytes = vec![7; 6 * 1024 * 1024];

@@ -44,13 +44,14 @@ async fn connection(socket: TcpStream, state: Arc<State>) {
     // Each delta must leave at once.
     let _ = socket.set_nodelay(true);
     let mut socket = BufReader::with_capacity(READ_BUFFER, socket);
+    let _open = state.gauge.connect();
     loop {
         let proceed = match exchange(&mut socket, &state).await {
             Ok(proceed) => proceed,
             Err(Trouble::Gone) => false,
             Err(Trouble::Bad(status)) => {
                 let refusal = wire::compose(&Reply::plain(status, "bad request\n"), &[], false, false);
-                play::play(&mut socket, &refusal).await
+                play::play(&mut socket, &refusal, || {}).await
             }
         };
         if !proceed {
@@ -76,7 +77,7 @@ async fn exchange(socket: &mut BufReader<TcpStream>, state: &Arc<State>) -> Resu
     let body = read_body(socket, order.head.body).await?;
     let reply = desk::serve(&order, body).await;
     let transcript = wire::compose(&reply, &order.faults, false, order.head.keep_alive);
-    Ok(play::play(socket, &transcript).await)
+    Ok(play::play(socket, &transcript, || order.leave()).await)
 }
 
 /// Answers by the head alone. A connection with an unread body cannot be used again.
@@ -84,7 +85,7 @@ async fn decline(socket: &mut BufReader<TcpStream>, declined: &Declined) -> bool
     let head = &declined.head;
     let keep_alive = head.keep_alive && head.body.is_empty();
     let transcript = wire::compose(&declined.reply, &[], head.method == "HEAD", keep_alive);
-    play::play(socket, &transcript).await
+    play::play(socket, &transcript, || {}).await
 }
 
 async fn reset_during_upload(socket: &mut BufReader<TcpStream>, order: &Order, bytes: u64) {

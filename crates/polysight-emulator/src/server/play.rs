@@ -17,13 +17,23 @@ const BEFORE_RESET: Duration = Duration::from_millis(20);
 /// How long and how much is read from a client that is still sending when the server has closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Plays the steps; says whether the connection can serve another request.
-pub(super) async fn play(socket: &mut BufReader<TcpStream>, transcript: &Transcript) -> bool {
-    for step in &transcript.steps {
+/// Plays the steps; says whether the connection can serve another request. `answered` is called before the last bytes go
+/// out; while it is silent for good, the request stays unanswered.
+pub(super) async fn play(
+    socket: &mut BufReader<TcpStream>,
+    transcript: &Transcript,
+    answered: impl Fn(),
+) -> bool {
+    let last = transcript.steps.iter().rposition(|step| !matches!(step, Step::Pause(_)));
+    for (place, step) in transcript.steps.iter().enumerate() {
+        if Some(place) == last && !matches!(step, Step::Stall) {
+            answered();
+        }
         if take(socket, step).await.is_err() {
             return false;
         }
     }
+    answered();
     match transcript.ending {
         Ending::KeepAlive => true,
         Ending::Close => {

@@ -22,9 +22,8 @@ pub(crate) struct Inquiry<'r> {
     /// `None` where `messages` cannot be read as such.
     pub(crate) messages: Option<&'r [Message<'r>]>,
     pub(crate) forbidden: &'r [String],
-    /// Requests in flight, this one included, and how many are allowed.
-    pub(crate) in_flight: usize,
-    pub(crate) allowed_in_flight: Option<usize>,
+    /// Whether more requests are in flight, or came within the window, than are allowed.
+    pub(crate) crowded: bool,
 }
 
 type Check = fn(&Inquiry<'_>) -> Result<(), Refusal>;
@@ -292,8 +291,7 @@ fn content_audit(inquiry: &Inquiry<'_>) -> Result<(), Refusal> {
 }
 
 fn concurrency(inquiry: &Inquiry<'_>) -> Result<(), Refusal> {
-    let crowded = inquiry.allowed_in_flight.is_some_and(|allowed| inquiry.in_flight > allowed);
-    refuse_if(crowded, || Refusal::plain("1302"))
+    refuse_if(inquiry.crowded, || Refusal::plain("1302"))
 }
 
 pub(super) fn refuse_if(wrong: bool, refusal: impl FnOnce() -> Refusal) -> Result<(), Refusal> {

@@ -73,8 +73,7 @@ fn chat(order: &Order, intake: &Intake) -> Reply {
         model,
         messages: messages.as_deref(),
         forbidden: &settings.forbidden,
-        in_flight: order.seat.taken,
-        allowed_in_flight: settings.max_in_flight,
+        crowded: order.is_crowded(),
     };
     if let Err(refusal) = check(&inquiry) {
         return refusal.reply(&order.head.headers);

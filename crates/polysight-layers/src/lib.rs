@@ -3,7 +3,9 @@
 mod env;
 #[cfg(test)]
 mod fake;
+mod manual;
 pub mod quota;
 mod watch;
 
-pub use env::{Clock, Env, Randomness, SystemClock};
+pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
+pub use manual::ManualClock;

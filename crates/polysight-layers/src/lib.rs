@@ -5,7 +5,10 @@ mod env;
 mod fake;
 mod manual;
 pub mod quota;
+mod setting;
+mod time;
 mod watch;
 
 pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
 pub use manual::ManualClock;
+pub use time::{Deadline, DeadlinePolicy, Pace, PacePolicy};

@@ -3,7 +3,14 @@
 mod env;
 #[cfg(test)]
 mod fake;
+mod manual;
 pub mod quota;
+mod retry;
+mod setting;
+mod time;
 mod watch;
 
-pub use env::{Clock, Env, Randomness, SystemClock};
+pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
+pub use manual::ManualClock;
+pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy};
+pub use time::{Deadline, DeadlinePolicy, Pace, PacePolicy};

@@ -1,0 +1,34 @@
+//! Limits of time for any provider: the whole call's, and how fast a stream must come.
+
+mod deadline;
+mod pace;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+pub(crate) use self::deadline::ended_by;
+pub use self::deadline::{Deadline, DeadlinePolicy};
+pub use self::pace::{Pace, PacePolicy};
+use crate::Env;
+
+/// The moment that is so far away; `None` when no clock will ever show it.
+pub(crate) fn moment_in(env: &Env, time: Duration) -> Option<Instant> {
+    env.now().checked_add(time)
+}
+
+/// What comes out of some work, or `None` when it is not done by `end`. The work is dropped then.
+pub(crate) async fn done_by<T: Send>(
+    env: &Env,
+    end: Instant,
+    work: impl Future<Output = T> + Send,
+) -> Option<T> {
+    let mut work = pin!(work);
+    let mut timer = env.sleep(end.saturating_duration_since(env.now()));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod canonical;
 mod capability;
 pub mod catalog;
 mod conversation;
@@ -21,6 +22,7 @@ mod stream;
 mod tools;
 
 pub use attempt::Attempt;
+pub use canonical::Canonical;
 pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;

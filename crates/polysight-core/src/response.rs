@@ -211,6 +211,10 @@ pub struct ChatResponse {
     pub adjustments: Vec<Adjustment>,
     /// Tries that failed before this answer, here or at other providers, oldest first.
     pub attempts: Vec<Attempt>,
+    /// True when the answer was not made for this call: it was kept from an earlier equal request, or made for one that
+    /// was asked at the same time. [`usage`](Self::usage) is then what that other call used, and was billed for: do not
+    /// add it up again.
+    pub cached: bool,
     /// The vendor's own JSON, when the request asked to [keep it](crate::ChatRequest::keep_raw).
     pub raw: Option<RawReply>,
 }
@@ -234,6 +238,7 @@ impl ChatResponse {
             rate_limits: None,
             adjustments: Vec::new(),
             attempts: Vec::new(),
+            cached: false,
             raw: None,
         }
     }

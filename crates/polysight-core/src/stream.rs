@@ -75,6 +75,8 @@ pub struct StreamEnd {
     pub adjustments: Vec<Adjustment>,
     /// Tries that failed before this answer, here or at other providers, oldest first.
     pub attempts: Vec<Attempt>,
+    /// True when the answer was not made for this call; see [`ChatResponse::cached`].
+    pub cached: bool,
     /// The data of each event, when the request asked to keep it.
     pub raw: Option<RawReply>,
 }
@@ -95,6 +97,7 @@ impl StreamEnd {
             rate_limits: None,
             adjustments: Vec::new(),
             attempts: Vec::new(),
+            cached: false,
             raw: None,
         }
     }
@@ -130,6 +133,7 @@ impl StreamEnd {
         response.rate_limits = self.rate_limits;
         response.adjustments = self.adjustments;
         response.attempts = self.attempts;
+        response.cached = self.cached;
         response.raw = self.raw;
         response
     }
@@ -230,6 +234,7 @@ fn events_of(response: ChatResponse) -> Vec<StreamEvent> {
     end.rate_limits = response.rate_limits;
     end.adjustments = response.adjustments;
     end.attempts = response.attempts;
+    end.cached = response.cached;
     end.raw = response.raw;
     events.push(StreamEvent::End(Box::new(end)));
     events
@@ -376,6 +381,7 @@ mod tests {
         response.reasoning = "why".to_owned();
         response.tool_calls = vec![ToolCall::new("1", "look", "{}"), ToolCall::new("2", "see", "{}")];
         response.usage = Some(Usage::new(1, 2, 3));
+        response.cached = true;
         response
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use super::{Base64Text, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
+use crate::canonical::Feed;
 use crate::{Result, probe};
 
 /// A picture format, told by content and never by a file's name.
@@ -258,6 +259,15 @@ impl Image {
     #[must_use]
     pub fn max_pixels(&self) -> Option<u64> {
         self.max_pixels
+    }
+
+    /// What the header says follows from the content.
+    pub(crate) fn canonical(&self, feed: &mut Feed<'_>) {
+        let Self { source, info: _, detail, min_pixels, max_pixels } = self;
+        feed.media(source);
+        feed.option(*detail, |feed, detail| feed.text(detail.into()));
+        feed.option(*min_pixels, Feed::number);
+        feed.option(*max_pixels, Feed::number);
     }
 
     /// Replaces one hint, or forgets it where a vendor has none of the kind.

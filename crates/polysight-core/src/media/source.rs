@@ -142,6 +142,12 @@ impl MediaFile {
         self.len
     }
 
+    /// When the file had last been written to when it was looked at, where the file system tells.
+    #[must_use]
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// Opens the file for reading, and checks that it is still the one that was looked at.
     ///
     /// # Errors

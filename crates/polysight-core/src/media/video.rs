@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, IntoStaticStr};
 
 use super::{Base64Text, Hint, Image, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
+use crate::canonical::Feed;
 use crate::{Result, probe};
 
 /// A video container, told by content.
@@ -276,6 +277,26 @@ impl Video {
     #[must_use]
     pub fn total_pixels(&self) -> Option<u64> {
         self.total_pixels
+    }
+
+    /// What the header says follows from the content.
+    pub(crate) fn canonical(&self, feed: &mut Feed<'_>) {
+        let Self { source, info: _, fps, max_frames, min_pixels, max_pixels, total_pixels } = self;
+        match source {
+            VideoSource::Whole(source) => {
+                feed.tag(0);
+                feed.media(source);
+            }
+            VideoSource::Frames(frames) => {
+                feed.tag(1);
+                feed.list(frames, |feed, frame| frame.canonical(feed));
+            }
+        }
+        feed.option(*fps, Feed::float);
+        feed.option(*max_frames, Feed::number);
+        for pixels in [min_pixels, max_pixels, total_pixels] {
+            feed.option(*pixels, Feed::number);
+        }
     }
 
     /// The frames; none for a video in one piece.

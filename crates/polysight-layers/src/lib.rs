@@ -6,6 +6,7 @@ mod fake;
 mod manual;
 pub mod quota;
 mod retry;
+mod seconds;
 mod setting;
 mod time;
 mod watch;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use polysight_core::{Billed, Error, ErrorKind, Result, RetryAdvice, Throttle, TimeoutPhase};
+use serde::Deserialize;
 
 use crate::setting::require;
 
 /// How a pause is spread, so that calls that failed together do not come back together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Jitter {
     /// Anything from nothing to the whole step: the best spread.
@@ -31,7 +33,8 @@ pub enum Jitter {
 /// assert!(careful.check().is_ok());
 /// assert!(RetryPolicy::default().with_attempts(0).check().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Most failures of the ordinary kind in one call: tries in all when nothing else happens, the first included.
@@ -42,10 +45,12 @@ pub struct RetryPolicy {
     /// The two are counted apart, so that a broken connection after five waits for a busy model does not end the call.
     pub throttle_attempts: u32,
     /// Longest first pause where the vendor does not say how long to wait. Default 0.5 s.
+    #[serde(with = "crate::seconds")]
     pub first_pause: Duration,
     /// By how much the longest pause grows from one to the next. 1 to 10, default 2.
     pub factor: f64,
     /// Where it stops growing. Default 20 s.
+    #[serde(with = "crate::seconds")]
     pub max_pause: Duration,
     /// How these pauses are spread. Default [`Jitter::Full`].
     pub jitter: Jitter,
@@ -54,13 +59,16 @@ pub struct RetryPolicy {
     /// [`max_throttle_pause`](Self::max_throttle_pause) counts if it is longer.
     ///
     /// A wait that is asked for is kept, or the policy's own pause if that is longer.
+    #[serde(with = "crate::seconds")]
     pub max_retry_after: Duration,
     /// Shortest pause after a failure whose cause [lasts minutes](Throttle::lasts_minutes). Default 30 s.
     ///
     /// Pauses are drawn from here to its double at first; the upper end doubles each time, up to
     /// [`max_throttle_pause`](Self::max_throttle_pause).
+    #[serde(with = "crate::seconds")]
     pub throttle_pause: Duration,
     /// Longest pause after such a failure. Default 120 s.
+    #[serde(with = "crate::seconds")]
     pub max_throttle_pause: Duration,
     /// Up to which [risk of a second bill](Error::billed) a call is tried again. Default [`Billed::Perhaps`].
     ///
@@ -71,6 +79,7 @@ pub struct RetryPolicy {
     ///
     /// No pause begins that would not end before it, and a try that is under way then ends with
     /// [`TimeoutPhase::Total`].
+    #[serde(with = "crate::seconds::optional")]
     pub deadline: Option<Duration>,
 }
 

@@ -15,6 +15,7 @@ use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result, StreamEvent,
     VisionProvider,
 };
+use serde::Deserialize;
 
 use self::meter::{Meter, Slow, characters};
 use super::{done_by, moment_in};
@@ -25,20 +26,25 @@ use crate::setting::require;
 /// How fast a stream must come. Every event of a stream is a piece; a transport's keep-alive comments are none.
 ///
 /// Only time in which somebody waits for the stream counts: a reader that looks away does no harm to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PacePolicy {
     /// Longest wait for a stream's first piece, from the question on. Default 300 s: a model that reasons may take
     /// minutes before it says anything. `None`: for ever.
+    #[serde(with = "crate::seconds::optional")]
     pub first_piece: Option<Duration>,
     /// Longest wait between two pieces. Default 90 s. `None`: for ever.
+    #[serde(with = "crate::seconds::optional")]
     pub between: Option<Duration>,
     /// Fewest characters a second, of text, reasoning and arguments of tool calls. Default: none, since vendors send
     /// long answers at very different speeds.
     pub least_rate: Option<f64>,
     /// Over how long the rate is measured. Default 20 s.
+    #[serde(with = "crate::seconds")]
     pub window: Duration,
     /// How long after its first piece a stream is not judged by its rate. Default 20 s; never less than the window.
+    #[serde(with = "crate::seconds")]
     pub grace: Duration,
 }
 

@@ -11,9 +11,9 @@ use crate::env::Sleep;
 
 /// A clock that stands still until it is told to go on, for tests of what waits. Cloning shares it.
 ///
-/// [`tokio::time::pause`] does the same for a whole runtime, but only for one with a single thread, and it leaps on
-/// whenever the program waits for a socket. This clock works on any runtime and beside real connections: only the layers that it is
-/// given to live by it.
+/// `tokio::time::pause` does the same for a whole runtime, but only for one with a single thread, and it leaps on
+/// whenever the program waits for a socket. This clock works on any runtime and beside real connections: only the
+/// layers that it is given to live by it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -151,9 +151,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     async fn asleep(clock: &ManualClock, sleepers: usize) {
-        while clock.sleepers() != sleepers {
+        for _ in 0..1_000 {
+            if clock.sleepers() == sleepers {
+                return;
+            }
             tokio::task::yield_now().await;
         }
+        panic!("{} sleepers instead of {sleepers}", clock.sleepers());
     }
 
     #[tokio::test]

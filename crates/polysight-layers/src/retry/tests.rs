@@ -43,8 +43,8 @@ fn spent(attempts: &[Attempt]) -> Duration {
     attempts.iter().map(|attempt| attempt.took + attempt.pause).sum()
 }
 
-/// How often a provider is asked that always fails like this, in a plain call; a stream must agree.
-async fn tries(error: &Error, policy: RetryPolicy) -> usize {
+/// The pauses between the tries of a plain call to a provider that always fails like this; a stream must agree.
+async fn pauses(error: &Error, policy: RetryPolicy) -> Vec<Duration> {
     let (plain, streamed) = (failing(error), failing(error));
     let failed = retry(&plain, policy.clone()).chat(asked()).await.unwrap_err();
     assert_eq!(failed.attempts().len() + 1, plain.calls());
@@ -55,7 +55,12 @@ async fn tries(error: &Error, policy: RetryPolicy) -> usize {
     );
     retry(&streamed, policy).stream(asked()).await.unwrap_err();
     assert_eq!(plain.calls(), streamed.calls());
-    plain.calls()
+    failed.attempts().iter().map(|attempt| attempt.pause).collect()
+}
+
+/// How often such a provider is asked.
+async fn tries(error: &Error, policy: RetryPolicy) -> usize {
+    pauses(error, policy).await.len() + 1
 }
 
 const ALL_KINDS: [ErrorKind; 22] = [
@@ -102,18 +107,24 @@ async fn each_kind_is_tried_as_often_as_its_usual_advice_and_the_bill_allow() {
 
 #[tokio::test(start_paused = true)]
 async fn advice_overrules_the_kind() {
+    // Bounds of each pause, in milliseconds; the runtime's timers are one coarse.
+    let back_off = vec![0..=501, 0..=1_001];
     for kind in ALL_KINDS {
         let error = error(kind).with_billed(Billed::No);
         for (advice, expected) in [
-            (RetryAdvice::Never, 1),
-            (RetryAdvice::WithNewCredentials, 1),
-            (RetryAdvice::After(None), 3),
-            (wait(0), 3),
-            (wait(60), 3),
-            (wait(61), 1),
+            (RetryAdvice::Never, vec![]),
+            (RetryAdvice::WithNewCredentials, vec![]),
+            (RetryAdvice::After(None), back_off.clone()),
+            (wait(0), back_off.clone()),
+            (wait(2), vec![2_000..=2_000; 2]),
+            (wait(60), vec![60_000..=60_000; 2]),
+            (wait(61), vec![]),
         ] {
-            let seen = tries(&error.clone().with_retry(advice), RetryPolicy::default()).await;
-            assert_eq!(seen, expected, "{kind:?} {advice:?}");
+            let seen = pauses(&error.clone().with_retry(advice), RetryPolicy::default()).await;
+            assert_eq!(seen.len(), expected.len(), "{kind:?} {advice:?}");
+            for (pause, bounds) in seen.iter().zip(expected) {
+                assert!(bounds.contains(&pause.as_millis()), "{kind:?} {advice:?}: {seen:?}");
+            }
         }
     }
 }

@@ -50,19 +50,53 @@ async fn ends_a_stream_that_never_begins() {
     assert_eq!(text, "x");
 }
 
+/// A provider whose reply's head takes a while.
+#[derive(Debug)]
+struct SlowHead(Fake, Duration);
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl VisionProvider for SlowHead {
+    fn id(&self) -> &ProviderId {
+        self.0.id()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.0.catalog()
+    }
+
+    fn plan(&self, request: ChatRequest) -> Result<Plan> {
+        self.0.plan(request)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
+        self.0.chat(request).await
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        tokio::time::sleep(self.1).await;
+        self.0.stream(request).await
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_head_of_the_reply_counts_into_the_wait_for_the_first_piece() {
-    let policy = no_limits().with_first_piece(Some(SECOND * 3));
-    let answers_late = Fake::new("a", [Play::Answer("x", SECOND * 4)]);
-    let (_, seconds, error) = read(&answers_late, policy).await;
-    assert!(seconds == 3 && error.is_some());
+    for head in [2, 4] {
+        let fake = Fake::new("a", [Play::Pieces(vec!["x"], SECOND * 2, None)]);
+        let slow = Arc::new(SlowHead(fake, SECOND * head));
+        let layer = Pace::new(slow, no_limits().with_first_piece(Some(SECOND * 3)));
+        let start = tokio::time::Instant::now();
+        let first = async { layer.stream(asked()).await?.primed().await };
+        assert_eq!(first.await.unwrap_err().kind(), ErrorKind::Timeout(TimeoutPhase::FirstByte));
+        assert_eq!(start.elapsed(), SECOND * 3);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn ends_a_stream_that_falls_silent() {
     let fake = Fake::new("a", [Play::Pieces(vec!["abc", "de"], SECOND * 4, None)]);
-    let inner = Pace::new(Arc::new(fake.clone()), no_limits().with_between(Some(SECOND * 3)));
-    let mut stream = inner.stream(asked()).await.unwrap();
+    let mut stream =
+        guarded(&fake, PacePolicy::default().with_between(Some(SECOND * 3))).stream(asked()).await.unwrap();
     assert!(stream.next_event().await.unwrap().is_ok(), "before the first piece it does not hold");
     let start = tokio::time::Instant::now();
     let error = stream.next_event().await.unwrap().unwrap_err();
@@ -91,6 +125,13 @@ async fn a_rate_that_is_just_enough_is_enough() {
         assert!(error.is_none(), "{rate}: {error:?}");
         assert_eq!(text.chars().count(), 100);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn characters_count_not_bytes() {
+    let fake = Fake::new("a", [Play::Pieces(vec!["像"; 100], SECOND, None)]);
+    let (_, _, error) = read(&fake, no_limits().with_least_rate(Some(1.5))).await;
+    assert!(error.unwrap().message().starts_with("1.0 characters a second"));
 }
 
 #[tokio::test(start_paused = true)]

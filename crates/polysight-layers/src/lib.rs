@@ -4,6 +4,8 @@ mod env;
 #[cfg(test)]
 mod fake;
 pub mod quota;
+mod reply;
+pub mod route;
 mod watch;
 
-pub use env::{Clock, Env, Randomness, SystemClock};
+pub use env::{Clock, Env, Randomness, Sleep, SystemClock};

@@ -3,6 +3,7 @@
 mod env;
 #[cfg(test)]
 mod fake;
+pub mod hedge;
 pub mod quota;
 mod reply;
 pub mod route;

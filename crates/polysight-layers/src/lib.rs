@@ -3,9 +3,12 @@
 mod env;
 #[cfg(test)]
 mod fake;
+pub mod hedge;
 mod manual;
 pub mod quota;
+mod reply;
 mod retry;
+pub mod route;
 mod seconds;
 mod setting;
 mod time;

@@ -17,7 +17,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// The runtime's own clock. It stands still under [`tokio::time::pause`].
+/// The runtime's own clock. It stands still under `tokio::time::pause`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cache")]
+pub mod cache;
 mod env;
 #[cfg(test)]
 mod fake;

@@ -6,6 +6,8 @@ mod env;
 #[cfg(test)]
 mod fake;
 pub mod quota;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod watch;
 
 pub use env::{Clock, Env, Randomness, SystemClock};

@@ -54,7 +54,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// A catalogue with a model that sees five pictures, one that is blind, and one that is dear.
+/// A catalogue with a model that sees five pictures, one that is blind, one that is dear, and one that asks for end users.
 const CATALOG: &str = r#"
 vendor = "fake"
 [defaults]
@@ -72,6 +72,9 @@ image = false
 id = "dear"
 image = { count = 50 }
 prices = [{ currency = "CNY", input = 10.0, output = 20.0 }]
+[[models]]
+id = "hostess"
+end_user_id = { min = 1, max = 128 }
 "#;
 
 impl Fake {

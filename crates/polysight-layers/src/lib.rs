@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cache")]
+pub mod cache;
 mod env;
 #[cfg(test)]
 mod fake;
@@ -12,6 +14,8 @@ pub mod route;
 mod seconds;
 mod setting;
 mod time;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod watch;
 
 pub use env::{Clock, Env, Randomness, Sleep, SystemClock};

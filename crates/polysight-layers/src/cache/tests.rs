@@ -1,0 +1,525 @@
+use std::time::{Duration, SystemTime};
+
+use polysight_core::{
+    Detail, Effort, ErrorKind, Image, JsonValue, Message, RandomSampling, ResponseFormat, Sampling, Thinking,
+    Tolerance, ToolCall, ToolChoice, ToolDefinition, Video,
+};
+
+use super::*;
+use crate::fake::{Fake, Play};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
+const PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA=";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn cache(fake: &Fake, policy: CachePolicy) -> Cache {
+    Cache::new(Arc::new(fake.clone()), policy)
+}
+
+fn anything() -> CachePolicy {
+    CachePolicy::default().with_random(true).with_urls(true)
+}
+
+fn ask(text: &str) -> ChatRequest {
+    ChatRequest::new([Message::user(text)]).with_greedy()
+}
+
+fn image() -> Image {
+    Image::from_bytes(PNG).unwrap()
+}
+
+fn video() -> Video {
+    Video::from_bytes(&b"FLV\x01\x05\0\0\0\x09\0\0\0\0"[..]).unwrap()
+}
+
+async fn key(cache: &Cache, request: &ChatRequest) -> Key {
+    cache.question(request).await.unwrap_or_else(|| panic!("not kept: {request:?}")).key
+}
+
+fn random(set: impl FnOnce(&mut RandomSampling)) -> ChatRequest {
+    let mut random = RandomSampling::default();
+    set(&mut random);
+    ask("a").with_sampling(Sampling::Random(random))
+}
+
+fn tool(name: &str, description: &str, kind: &str) -> ToolDefinition {
+    ToolDefinition::new(name, description, serde_json::json!({ "type": kind }))
+}
+
+fn schema(name: &str, kind: &str, strict: bool) -> ResponseFormat {
+    ResponseFormat::JsonSchema { name: name.to_owned(), schema: serde_json::json!({ "type": kind }), strict }
+}
+
+fn with(part: impl Into<polysight_core::Part>) -> ChatRequest {
+    ask("a").with_model("unlisted").with_message(Message::user("b").with(part))
+}
+
+/// Requests of which each asks for something else; each field of each type stands in at least one of them.
+fn different() -> Vec<ChatRequest> {
+    let mut all = texts();
+    all.extend(options());
+    all.extend(media());
+    all
+}
+
+fn texts() -> Vec<ChatRequest> {
+    let call = |id, name, arguments| {
+        let message = Message::assistant("").with(ToolCall::new(id, name, arguments));
+        ask("a").with_message(message).with_message(Message::tool_result("1", "2"))
+    };
+    vec![
+        ask("a"),
+        ask("b"),
+        ask("a").with_model("dear"),
+        ask("a").with_message(Message::assistant("b")),
+        ask("a").with_message(Message::user("b")),
+        ChatRequest::new([Message::system("a")]).with_greedy().with_message(Message::user("b")),
+        ask("a").with_message(Message::assistant("b").with(polysight_core::Part::Reasoning("c".to_owned()))),
+        ask("a").with_message(Message::assistant("b").with("c")),
+        call("1", "x", "{}"),
+        call("1", "y", "{}"),
+        call("1", "x", "[]"),
+    ]
+}
+
+fn options() -> Vec<ChatRequest> {
+    let plain = || ask("a");
+    let tooled = |tool| plain().with_tools([tool]);
+    let one_tool = || tooled(tool("x", "y", "object"));
+    vec![
+        random(|_| {}),
+        plain().with_sampling(Sampling::Default),
+        random(|random| random.temperature = Some(0.5)),
+        random(|random| random.temperature = Some(0.6)),
+        random(|random| random.top_p = Some(0.5)),
+        random(|random| random.top_k = Some(5)),
+        random(|random| random.presence_penalty = Some(0.5)),
+        random(|random| random.frequency_penalty = Some(0.5)),
+        random(|random| random.repetition_penalty = Some(0.5)),
+        plain().with_max_tokens(1),
+        plain().with_max_tokens(2),
+        plain().with_stop(["x"]),
+        plain().with_stop(["x", "y"]),
+        plain().with_stop(["xy"]),
+        plain().with_seed(1),
+        plain().with_seed(2),
+        plain().with_thinking(Thinking::Off),
+        plain().with_thinking(Thinking::On),
+        plain().with_thinking(Thinking::Budget(5)),
+        plain().with_thinking(Thinking::Budget(6)),
+        plain().with_thinking(Thinking::Effort(Effort::Low)),
+        plain().with_thinking(Thinking::Effort(Effort::High)),
+        plain().with_response_format(ResponseFormat::JsonObject),
+        plain().with_response_format(schema("x", "object", true)),
+        plain().with_response_format(schema("x", "object", false)),
+        plain().with_response_format(schema("x", "string", true)),
+        plain().with_response_format(schema("y", "object", true)),
+        one_tool(),
+        tooled(tool("z", "y", "object")),
+        tooled(tool("x", "z", "object")),
+        tooled(tool("x", "y", "string")),
+        one_tool().with_tool_choice(ToolChoice::None),
+        one_tool().with_tool_choice(ToolChoice::Required),
+        one_tool().with_tool_choice(ToolChoice::Function("x".to_owned())),
+        one_tool().with_parallel_tool_calls(true),
+        one_tool().with_parallel_tool_calls(false),
+        plain().with_tolerance(Tolerance::Strict),
+        plain().with_tolerance(Tolerance::Lossy),
+        plain().with_extra("fake", "x", 1),
+        plain().with_extra("fake", "x", 2),
+        plain().with_extra("fake", "y", 1),
+        plain().with_extra("fake", "y", JsonValue::Null),
+        plain().with_extra("another", "x", 1),
+    ]
+}
+
+fn media() -> Vec<ChatRequest> {
+    let link = "https://example.com/a.mp4";
+    let larger = [PNG, b"more"].concat();
+    vec![
+        with(image()),
+        with(Image::from_bytes(larger).unwrap()),
+        ask("a").with_model("unlisted").with_message(Message::user_parts([image().into(), "b".into()])),
+        with(image()).with_message(Message::user_parts([image().into()])),
+        with(image().with_detail(Detail::Low)),
+        with(image().with_detail(Detail::High)),
+        with(image().with_min_pixels(5_000)),
+        with(image().with_max_pixels(5_000)),
+        with(Image::from_url(link).unwrap()),
+        with(Image::from_url("https://example.com/b.mp4").unwrap()),
+        with(Video::from_url(link).unwrap()),
+        with(video()),
+        with(video().with_fps(1.0)),
+        with(video().with_fps(2.0)),
+        with(video().with_max_frames(8)),
+        with(video().with_min_pixels(5_000)),
+        with(video().with_max_pixels(5_000)),
+        with(video().with_total_pixels(5_000)),
+        with(Video::from_frames([image()]).unwrap()),
+        with(Video::from_frames([image(), image()]).unwrap()),
+        with(Video::from_frames([image().with_detail(Detail::Low)]).unwrap()),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_shapes_the_answer_makes_another_question() {
+    let cache = cache(&Fake::new("a", []), anything());
+    let mut seen = std::collections::HashMap::new();
+    for request in different() {
+        let shown = format!("{request:?}");
+        if let Some(other) = seen.insert(key(&cache, &request).await, shown.clone()) {
+            panic!("one key for two questions:\n{shown}\n{other}");
+        }
+    }
+    assert_eq!(seen.len(), different().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_provider_is_another_question() {
+    let (one, other) = (Fake::new("a", []), Fake::new("b", []));
+    let (one, other) = (cache(&one, anything()), cache(&other, anything()));
+    assert_ne!(key(&one, &ask("a")).await, key(&other, &ask("a")).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_the_question_stays_the_same() {
+    let shared = cache(&Fake::new("a", []), anything());
+    assert_eq!(key(&shared, &ask("a")).await, key(&shared, &ask("a").with_model("eye")).await);
+    let plain = || ask("a").with_model("hostess");
+    let named = |user: &str| plain().with_end_user_id(user);
+    for same in [plain().with_request_id("r"), named("u")] {
+        assert_eq!(key(&shared, &plain()).await, key(&shared, &same).await, "{same:?}");
+    }
+    let own = cache(&Fake::new("a", []), anything().with_per_end_user(true));
+    let (one, two) = (key(&own, &named("u")).await, key(&own, &named("v")).await);
+    assert!(one != two && one != key(&own, &plain()).await && one == key(&own, &named("u")).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn end_users_are_kept_apart_where_the_vendor_does_not_know_them() {
+    let own = cache(&Fake::new("a", []), anything().with_per_end_user(true));
+    let named = |user: &str| ask("a").with_end_user_id(user).with_tolerance(Tolerance::Lossy);
+    assert!(own.inner.plan(named("u")).unwrap().request.end_user_id.is_none());
+    assert_ne!(key(&own, &named("u")).await, key(&own, &named("v")).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_provider_does_not_have_may_reach_another() {
+    let cache = cache(&Fake::new("a", []), anything());
+    let least =
+        |pixels| with(image().with_min_pixels(pixels)).with_model("eye").with_tolerance(Tolerance::Lossy);
+    let planned = cache.inner.plan(least(1)).unwrap();
+    assert!(planned.adjustments.iter().any(|adjustment| !adjustment.lossless), "{planned:?}");
+    assert_ne!(key(&cache, &least(1)).await, key(&cache, &least(2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_is_its_content_wherever_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = [directory.path().join("a.png"), directory.path().join("b.jpg")];
+    let mut same = vec![
+        image(),
+        Image::from_base64(PNG_BASE64).unwrap(),
+        Image::from_data_uri(format!("data:image/jpeg;base64,{PNG_BASE64}")).unwrap(),
+    ];
+    for path in paths {
+        std::fs::write(&path, PNG).unwrap();
+        same.push(Image::from_file(path).unwrap());
+    }
+    let cache = cache(&Fake::new("a", []), CachePolicy::default());
+    let expected = key(&cache, &with(image())).await;
+    for image in same {
+        assert_eq!(key(&cache, &with(image.clone())).await, expected, "{image:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_picture_is_digested_in_blocks_to_the_same_key() {
+    let large: Vec<u8> = [PNG.to_vec(), (0..300_000u32).map(|n| n as u8).collect()].concat();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("large.png");
+    std::fs::write(&path, &large).unwrap();
+    let cache = cache(&Fake::new("a", []), CachePolicy::default());
+    let from_file = key(&cache, &with(Image::from_file(&path).unwrap())).await;
+    assert_eq!(key(&cache, &with(Image::from_bytes(large).unwrap())).await, from_file);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_file_is_read_once_and_a_fresh_one_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.png");
+    let write = |end: &[u8], age: Duration| {
+        std::fs::write(&path, [PNG, end].concat()).unwrap();
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        with(Image::from_file(&path).unwrap())
+    };
+    let cache = cache(&Fake::new("a", []), CachePolicy::default());
+    let fresh = [write(b"1", Duration::ZERO), write(b"2", Duration::ZERO)];
+    assert!(cache.question(&fresh[0]).await.is_none(), "it has changed: the provider says so");
+    key(&cache, &fresh[1]).await;
+    assert_eq!(cache.keys.remembered_files().await, 0);
+
+    let old = write(b"3", 60 * SECOND);
+    let before = key(&cache, &old).await;
+    assert_eq!(cache.keys.remembered_files().await, 1);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(key(&cache, &old).await, before, "told without the file");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_an_equal_request_from_memory_and_says_so() {
+    let fake = Fake::new("a", [Play::answer("first"), Play::answer("second")]);
+    let cache = cache(&fake, CachePolicy::default());
+    let made = cache.chat(ask("a")).await.unwrap();
+    let kept = cache.chat(ask("a").with_request_id("r")).await.unwrap();
+    assert_eq!((made.text.as_str(), made.cached), ("first", false));
+    assert_eq!((kept.text.as_str(), kept.cached), ("first", true));
+    assert_eq!(kept.usage, made.usage, "as the vendor said at the time");
+    assert_eq!(cache.chat(ask("b")).await.unwrap().text, "second");
+    assert_eq!(fake.calls(), 2);
+    let stats = CacheStats { hits: 1, misses: 2, stored: 2, ..CacheStats::default() };
+    assert_eq!(cache.stats(), stats);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_answer_lists_what_was_changed_in_this_request() {
+    let cache = cache(&Fake::new("a", []), CachePolicy::default());
+    cache.chat(ask("a")).await.unwrap();
+    let changed = Question {
+        key: key(&cache, &ask("a")).await,
+        adjustments: cache.inner.plan(ask("a")).unwrap().adjustments,
+    };
+    let mut kept = ChatResponse::clone(&cache.store.get(&changed.key).await.unwrap());
+    kept.attempts = polysight_core::Error::new(ErrorKind::Server, "x").into_attempts(SECOND);
+    kept.rate_limits = Some(polysight_core::RateLimits::default());
+    let given = cache.given(&kept, &changed);
+    assert!(given.attempts.is_empty() && given.rate_limits.is_none() && given.cached);
+    assert_eq!(given.adjustments, changed.adjustments);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaves_alone_what_must_be_asked_anew() {
+    let link = || Image::from_url("https://example.com/a.jpg").unwrap();
+    let frames = || Video::from_frames([link()]).unwrap();
+    let plain = || ChatRequest::new([Message::user("a")]);
+    for (request, policy) in [
+        (plain(), CachePolicy::default()),
+        (plain().with_temperature(0.1), CachePolicy::default()),
+        (ask("a").with_raw(), anything()),
+        (with(link()), CachePolicy::default()),
+        (with(frames()), CachePolicy::default().with_random(true)),
+    ] {
+        let fake = Fake::new("a", []);
+        let cache = cache(&fake, policy);
+        for _ in 0..2 {
+            assert!(!cache.chat(request.clone()).await.unwrap().cached, "{request:?}");
+            cache.stream(request.clone()).await.unwrap().collect_response().await.unwrap();
+        }
+        assert_eq!(fake.calls(), 4, "{request:?}");
+        assert_eq!(cache.stats(), CacheStats { passed: 4, ..CacheStats::default() });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_what_repeats_itself_and_what_the_policy_allows() {
+    let link = Image::from_url("https://example.com/a.jpg").unwrap();
+    let plain = || ChatRequest::new([Message::user("a")]);
+    for (request, policy) in [
+        (plain().with_seed(1), CachePolicy::default()),
+        (plain().with_temperature(0.0), CachePolicy::default()),
+        (plain(), CachePolicy::default().with_random(true)),
+        (with(link), CachePolicy::default().with_urls(true)),
+        (ask("a").with_tools([tool("x", "y", "object")]), CachePolicy::default()),
+    ] {
+        let cache = cache(&Fake::new("a", []), policy);
+        cache.chat(request.clone()).await.unwrap();
+        assert!(cache.chat(request.clone()).await.unwrap().cached, "{request:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_planned_fails_as_without_a_cache() {
+    let fake = Fake::new("a", []);
+    let cache = cache(&fake, CachePolicy::default());
+    let error = cache.chat(with(image()).with_model("blind")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert_eq!((fake.calls(), cache.stats().passed), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_kept() {
+    let busy = polysight_core::Error::new(ErrorKind::Overloaded, "busy");
+    let fake = Fake::new("a", [Play::fail(busy), Play::answer("better")]);
+    let cache = cache(&fake, CachePolicy::default());
+    assert_eq!(cache.chat(ask("a")).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    assert_eq!(cache.chat(ask("a")).await.unwrap().text, "better");
+    assert!(cache.flights.is_empty());
+}
+
+/// Asks the same so often at once.
+async fn crowd(cache: &Arc<Cache>, size: usize) -> Vec<Result<ChatResponse>> {
+    let asking = |_| {
+        let cache = Arc::clone(cache);
+        tokio::spawn(async move { cache.chat(ask("a")).await })
+    };
+    let mut outcomes = Vec::new();
+    for task in (0..size).map(asking).collect::<Vec<_>>() {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_requests_at_once_share_one_call() {
+    let fake = Fake::new("a", [Play::Answer("one", SECOND)]);
+    let cache = Arc::new(cache(&fake, CachePolicy::default()));
+    let outcomes = crowd(&cache, 10).await;
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap().text == "one"));
+    let billed = outcomes.iter().filter(|outcome| !outcome.as_ref().unwrap().cached).count();
+    assert_eq!((fake.calls(), billed), (1, 1));
+    let stats = CacheStats { misses: 1, shared: 9, stored: 1, ..CacheStats::default() };
+    assert_eq!(cache.stats(), stats);
+    assert!(cache.flights.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyone_who_waits_for_a_failed_call_is_told_why() {
+    let busy = polysight_core::Error::new(ErrorKind::Overloaded, "busy").with_code("1305");
+    let fake = Fake::new("a", [Play::Fail(busy, SECOND)]);
+    let cache = Arc::new(cache(&fake, CachePolicy::default()));
+    for outcome in crowd(&cache, 5).await {
+        assert_eq!(outcome.unwrap_err().code(), Some("1305"));
+    }
+    assert_eq!(fake.calls(), 1);
+    assert!(cache.flights.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_told_to_who_comes_after_it() {
+    let busy = polysight_core::Error::new(ErrorKind::Overloaded, "busy");
+    let fake = Fake::new("a", [Play::Fail(busy, SECOND), Play::answer("better")]);
+    let cache = cache(&fake, CachePolicy::default());
+    let mut caller = cache.chat(ask("a"));
+    let mut waiter = cache.chat(ask("a"));
+    for future in [&mut caller, &mut waiter] {
+        assert!(tokio::time::timeout(Duration::ZERO, future).await.is_err());
+    }
+    assert!(caller.await.is_err());
+    assert_eq!(cache.chat(ask("a")).await.unwrap().text, "better");
+    assert_eq!(waiter.await.unwrap_err().kind(), ErrorKind::Overloaded);
+    assert_eq!(fake.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_takes_over_when_the_caller_goes_away() {
+    let slow = || Play::Answer("slow", 3_600 * SECOND);
+    let fake = Fake::new("a", (0..300).map(|_| slow()).chain([Play::answer("done")]));
+    let cache = Arc::new(cache(&fake, CachePolicy::default()));
+    let asking = |_| {
+        let cache = Arc::clone(&cache);
+        tokio::spawn(async move { cache.chat(ask("a")).await })
+    };
+    let mut tasks: Vec<_> = (0..301).map(asking).collect();
+    let last = tasks.pop().unwrap();
+    for task in tasks {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(fake.in_flight(), 1);
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(last.await.unwrap().unwrap().text, "done");
+    assert_eq!((fake.calls(), fake.most_in_flight()), (301, 1));
+    assert!(cache.flights.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_leaves_nothing_behind() {
+    let cache = cache(&Fake::new("a", [Play::Silence]), CachePolicy::default());
+    assert!(tokio::time::timeout(SECOND, cache.chat(ask("a"))).await.is_err());
+    assert!(cache.flights.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_good_for_its_time_only() {
+    let fake = Fake::new("a", [Play::answer("old"), Play::answer("new")]);
+    let cache = cache(&fake, CachePolicy::default().with_time_to_live(60 * SECOND));
+    cache.chat(ask("a")).await.unwrap();
+    tokio::time::advance(59 * SECOND).await;
+    assert_eq!(cache.chat(ask("a")).await.unwrap().text, "old");
+    tokio::time::advance(SECOND).await;
+    let response = cache.chat(ask("a")).await.unwrap();
+    assert_eq!((response.text.as_str(), response.cached), ("new", false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_to_live_beyond_all_clocks_is_ten_years() {
+    let cache = cache(&Fake::new("a", []), CachePolicy::default().with_time_to_live(Duration::MAX));
+    cache.chat(ask("a")).await.unwrap();
+    assert!(cache.chat(ask("a")).await.unwrap().cached);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_stays_within_its_bounds() {
+    let policy = CachePolicy::default().with_max_bytes(20_000).with_max_entry_bytes(10_000);
+    let cache = cache(&Fake::new("a", []), policy);
+    for number in 0..100 {
+        cache.chat(ask(&number.to_string())).await.unwrap();
+    }
+    assert_eq!(cache.stats().stored, 100);
+    let bytes = cache.store.bytes().await;
+    assert!((1..=20_000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_too_large_is_not_kept() {
+    let long: &str = Box::leak("long ".repeat(1_000).into_boxed_str());
+    let fake = Fake::new("a", (0..3).map(|_| Play::Pieces(vec![long, long], Duration::ZERO, None)));
+    let cache = cache(&fake, CachePolicy::default().with_max_entry_bytes(8_000));
+    for _ in 0..2 {
+        assert_eq!(cache.chat(ask("a")).await.unwrap().text.len(), 10_000);
+    }
+    let streamed = cache.stream(ask("a")).await.unwrap().collect_response().await.unwrap();
+    assert_eq!(streamed.text.len(), 10_000);
+    assert_eq!((fake.calls(), cache.stats().stored), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_handed_on_as_it_comes_and_kept_at_its_end() {
+    let fake = Fake::new("a", [Play::Pieces(vec!["one ", "two"], SECOND, None)]);
+    let cache = cache(&fake, CachePolicy::default());
+    let mut stream = cache.stream(ask("a")).await.unwrap();
+    let first = stream.next_event().await.unwrap().unwrap();
+    assert!(matches!(first, polysight_core::StreamEvent::Text(text) if text == "one "));
+    assert_eq!(cache.stats().stored, 0);
+    let rest = stream.collect_response().await.unwrap();
+    assert_eq!((rest.text.as_str(), rest.cached), ("two", false));
+
+    let plain = cache.chat(ask("a")).await.unwrap();
+    assert_eq!((plain.text.as_str(), plain.cached), ("one two", true));
+    let streamed = cache.stream(ask("a")).await.unwrap().collect_response().await.unwrap();
+    assert_eq!((streamed.text.as_str(), streamed.cached), ("one two", true));
+    assert_eq!(fake.calls(), 1);
+    assert_eq!(cache.stats(), CacheStats { hits: 2, misses: 1, stored: 1, ..CacheStats::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_fails_or_is_left_is_not_kept() {
+    let broken = polysight_core::Error::new(ErrorKind::Interrupted, "broken");
+    let pieces = |error| Play::Pieces(vec!["one", "two"], SECOND, error);
+    let fake = Fake::new("a", [pieces(Some(broken)), pieces(None)]);
+    let cache = cache(&fake, CachePolicy::default());
+    let failed = cache.stream(ask("a")).await.unwrap().collect_response().await.unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Interrupted);
+    let mut left = cache.stream(ask("a")).await.unwrap();
+    left.next_event().await.unwrap().unwrap();
+    drop(left);
+    assert_eq!((cache.stats().stored, fake.in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_no_question_and_no_answer() {
+    let cache = cache(&Fake::new("a", [Play::answer("canary")]), CachePolicy::default());
+    cache.chat(ask("canary")).await.unwrap();
+    assert!(!format!("{cache:?}").contains("canary"));
+}

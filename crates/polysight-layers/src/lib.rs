@@ -13,12 +13,21 @@ mod retry;
 pub mod route;
 mod seconds;
 mod setting;
+mod stack;
+mod switch;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod watch;
 
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CachePolicy};
 pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
+pub use hedge::{Hedge, HedgePolicy};
 pub use manual::ManualClock;
 pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy};
+pub use route::{BreakerPolicy, Route, RoutePolicy};
+pub use stack::Stack;
 pub use time::{Deadline, DeadlinePolicy, Pace, PacePolicy};
+#[cfg(feature = "trace")]
+pub use trace::{Trace, TracePolicy};

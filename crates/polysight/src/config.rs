@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::fields::fields_of;
+use crate::layering::{Cast, Keys, PROVIDER_KEYS, ProviderLayers, ROLE_KEYS, RoleLayers};
 
 /// Keys of a provider that hold for every vendor.
 #[derive(Clone, Deserialize)] // no Debug: it holds the key
@@ -27,6 +28,8 @@ pub(crate) struct ProviderConfig {
     pub(crate) deployment: Option<String>,
     /// The key, usually `${NAME_OF_AN_ENVIRONMENT_VARIABLE}`.
     pub(crate) api_key: Option<String>,
+    /// Several keys, among which calls are spread.
+    pub(crate) api_keys: Option<Vec<String>>,
     /// A file that holds the key, relative to the config file.
     pub(crate) api_key_file: Option<PathBuf>,
     /// Headers for every request.
@@ -212,12 +215,14 @@ fn thinking(value: &Value) -> std::result::Result<Thinking, String> {
 pub(crate) struct ProviderEntry {
     pub(crate) table: Table,
     pub(crate) backend: String,
+    pub(crate) layers: ProviderLayers,
 }
 
 /// A role's settings, complete.
 #[derive(Debug, Clone)]
 pub(crate) struct RoleEntry {
-    pub(crate) provider: String,
+    pub(crate) cast: Cast,
+    pub(crate) layers: RoleLayers,
     pub(crate) defaults: ChatRequest,
 }
 
@@ -227,6 +232,8 @@ pub(crate) struct Config {
     pub(crate) place: Place,
     pub(crate) providers: BTreeMap<String, ProviderEntry>,
     pub(crate) roles: Vec<(String, RoleEntry)>,
+    /// The table of the quota store, keys not yet looked up.
+    pub(crate) quota_store: Option<Table>,
 }
 
 /// Where a config came from, for messages and relative paths.
@@ -259,14 +266,11 @@ impl Config {
         backend_keys: impl Fn(&str) -> Option<&'static [&'static str]>,
     ) -> Result<Self> {
         let mut root: Table = toml::from_str(text).map_err(|error| syntax(&place, text, &error))?;
-        check_keys(&place, "", &root, &["providers", "roles", "defaults"], &[])?;
+        check_keys(&place, "", &root, &["providers", "roles", "defaults", "quota_store"], &[])?;
         let providers = tables(&place, &mut root, "providers")?;
         let roles = tables(&place, &mut root, "roles")?;
-        let defaults = match root.remove("defaults") {
-            None => Table::new(),
-            Some(Value::Table(table)) => table,
-            Some(_) => return Err(place.error("defaults", "a table is wanted")),
-        };
+        let defaults = table(&place, &mut root, "defaults")?.unwrap_or_default();
+        let quota_store = table(&place, &mut root, "quota_store")?;
         let providers = providers
             .into_iter()
             .map(|(name, table)| {
@@ -274,17 +278,29 @@ impl Config {
                 Ok((name, entry))
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
-        check_keys(&place, "defaults", &defaults, fields_of::<RoleConfig>(), backends)?;
+        let own: Vec<&str> = ROLE_KEYS.iter().chain(backends).copied().collect();
+        check_keys(&place, "defaults", &defaults, fields_of::<RoleConfig>(), &own)?;
         let roles = roles
             .into_iter()
             .map(|(name, table)| {
                 let path = format!("roles.{name}");
-                check_keys(&place, &path, &table, fields_of::<RoleConfig>(), backends)?;
-                let entry = read_role(&place, &path, laid_over(&defaults, table), backends, &providers)?;
+                check_keys(&place, &path, &table, fields_of::<RoleConfig>(), &own)?;
+                let table = laid_over(&defaults_of(&defaults, &table), table);
+                let entry = read_role(&place, &path, table, backends, &providers)?;
                 Ok((name, entry))
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { place, providers, roles })
+        crate::layering::check_fallbacks(&place, &roles)?;
+        Ok(Self { place, providers, roles, quota_store })
+    }
+
+    /// The role of this name.
+    pub(crate) fn role(&self, name: &str) -> Result<&RoleEntry> {
+        let found = self.roles.iter().find(|(known, _)| known == name);
+        found.map(|(_, entry)| entry).ok_or_else(|| {
+            let known: Vec<&str> = self.roles.iter().map(|(known, _)| known.as_str()).collect();
+            self.place.error("roles", unknown("role", name, &known))
+        })
     }
 }
 
@@ -293,6 +309,26 @@ fn syntax(place: &Place, text: &str, error: &toml::de::Error) -> Error {
         error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
     let at = line.map(|line| format!("line {line}")).unwrap_or_default();
     place.error(&at, error.message().trim())
+}
+
+/// What a role takes of the defaults: one that falls back on others takes nothing that is about a provider of its own.
+fn defaults_of(defaults: &Table, role: &Table) -> Table {
+    let mut defaults = defaults.clone();
+    if role.contains_key("fallback") {
+        for key in ["provider", "model", "retry", "hedge"] {
+            defaults.remove(key);
+        }
+    }
+    defaults
+}
+
+/// The table under a key, if there is one.
+fn table(place: &Place, root: &mut Table, key: &str) -> Result<Option<Table>> {
+    match root.remove(key) {
+        None => Ok(None),
+        Some(Value::Table(table)) => Ok(Some(table)),
+        Some(_) => Err(place.error(key, "a table is wanted")),
+    }
 }
 
 /// The tables under a key, in the order of their names in the file.
@@ -311,21 +347,23 @@ fn tables(place: &Place, root: &mut Table, key: &str) -> Result<Vec<(String, Tab
 fn read_provider(
     place: &Place,
     path: &str,
-    table: Table,
+    mut table: Table,
     backend_keys: &impl Fn(&str) -> Option<&'static [&'static str]>,
 ) -> Result<ProviderEntry> {
     let Some(backend) = table.get("backend").and_then(Value::as_str).map(str::to_owned) else {
         return Err(place.error(path, "`backend` is missing: it names the vendor"));
     };
     if let Some(own) = backend_keys(&backend) {
-        check_keys(place, path, &table, fields_of::<ProviderConfig>(), own)?;
+        let own: Vec<&str> = PROVIDER_KEYS.iter().chain(own).copied().collect();
+        check_keys(place, path, &table, fields_of::<ProviderConfig>(), &own)?;
     }
     for (key, known) in [("timeouts", fields_of::<Timeouts>()), ("sizes", fields_of::<Sizes>())] {
         if let Some(Value::Table(inner)) = table.get(key) {
             check_keys(place, &format!("{path}.{key}"), inner, known, &[])?;
         }
     }
-    Ok(ProviderEntry { table, backend })
+    let layers = Keys { place, path, table: &mut table }.provider()?;
+    Ok(ProviderEntry { table, backend, layers })
 }
 
 fn read_role(
@@ -346,7 +384,28 @@ fn read_role(
             Some(_) => return Err(place.error(&format!("{path}.{backend}"), "a table of options is wanted")),
         }
     }
+    let mut keys = Keys { place, path, table: &mut table };
+    let (fallback, layers) = (keys.fallback()?, keys.role()?);
     let role: RoleConfig = table.try_into().map_err(|error| type_error(place, path, &error))?;
+    let cast = match fallback {
+        Some(_) if role.provider.is_some() || role.model.is_some() => {
+            let problem = "`fallback` names other roles, which have a provider and a model of their own: drop either";
+            return Err(place.error(path, problem));
+        }
+        Some(fallback) => fallback,
+        None => Cast::Provider(provider_of(place, path, &role, providers)?),
+    };
+    let mut defaults = role.request().map_err(|problem| place.error(path, problem))?;
+    defaults.extras = extras;
+    Ok(RoleEntry { cast, layers, defaults })
+}
+
+fn provider_of(
+    place: &Place,
+    path: &str,
+    role: &RoleConfig,
+    providers: &BTreeMap<String, ProviderEntry>,
+) -> Result<String> {
     let provider = match (&role.provider, providers.len()) {
         (Some(name), _) => name.clone(),
         (None, 1) => providers.keys().next().cloned().unwrap_or_default(),
@@ -357,9 +416,7 @@ fn read_role(
         let problem = unknown("provider", &provider, &known);
         return Err(place.error(&format!("{path}.provider"), problem));
     }
-    let mut defaults = role.request().map_err(|problem| place.error(path, problem))?;
-    defaults.extras = extras;
-    Ok(RoleEntry { provider, defaults })
+    Ok(provider)
 }
 
 /// Reads a value whose keys were checked before; only types can be wrong.
@@ -397,7 +454,7 @@ fn json(value: Value) -> polysight_core::JsonValue {
 }
 
 /// Refuses keys that are in neither list, all at once, naming for each the nearest that is.
-fn check_keys(place: &Place, path: &str, table: &Table, known: &[&str], own: &[&str]) -> Result<()> {
+pub(crate) fn check_keys(place: &Place, path: &str, table: &Table, known: &[&str], own: &[&str]) -> Result<()> {
     let all: Vec<&str> = known.iter().chain(own).copied().collect();
     let problems = table.keys().filter(|key| !all.contains(&key.as_str())).map(|key| {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

@@ -5,6 +5,8 @@ mod config;
 #[cfg(feature = "config")]
 mod fields;
 #[cfg(feature = "config")]
+mod layering;
+#[cfg(feature = "config")]
 mod registry;
 mod role;
 #[cfg(feature = "config")]
@@ -15,6 +17,8 @@ pub use polysight_core::*;
 pub use polysight_ernie as ernie;
 #[cfg(feature = "qwen-vl")]
 pub use polysight_qwen_vl as qwen_vl;
+#[cfg(feature = "config")]
+pub use polysight_layers as layers;
 #[cfg(feature = "config")]
 pub use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport};
 #[cfg(feature = "zhipu")]

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
+use polysight_layers::quota::{LocalStore, QuotaStore};
+use polysight_layers::route::{KeyPool, KeyPoolPolicy, Route, RoutePolicy, Target};
+use polysight_layers::Stack;
 use polysight_wire::{ProviderOptions, Transport};
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use crate::config::{Config, Place, ProviderConfig, ProviderEntry, expand_table, type_error, unknown};
@@ -36,6 +40,10 @@ pub struct Polysight {
     registry: Registry,
     lookup: Lookup,
     providers: Mutex<HashMap<String, Arc<dyn VisionProvider>>>,
+    /// Roles without the layers that only whoever is asked for has.
+    played: Mutex<HashMap<String, Arc<dyn VisionProvider>>>,
+    roles: Mutex<HashMap<String, RoleProvider>>,
+    store: Mutex<Option<Arc<dyn QuotaStore>>>,
 }
 
 impl Polysight {
@@ -83,7 +91,15 @@ impl Polysight {
             }
         }
         let lookup: Lookup = Arc::new(|name| std::env::var(name).ok());
-        Ok(Self { config, registry, lookup, providers: Mutex::default() })
+        Ok(Self {
+            config,
+            registry,
+            lookup,
+            providers: Mutex::default(),
+            played: Mutex::default(),
+            roles: Mutex::default(),
+            store: Mutex::default(),
+        })
     }
 
     /// Looks `${NAME}` up elsewhere than in the environment.
@@ -103,17 +119,65 @@ impl Polysight {
         self.config.providers.keys().map(String::as_str)
     }
 
-    /// The role of this name, ready to answer.
+    /// The role of this name, ready to answer, behind its layers. It is made once: whoever asks for it shares what its
+    /// layers have learnt.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an unknown role, and as [`provider`](Self::provider).
     pub fn role(&self, name: &str) -> Result<RoleProvider> {
-        let found = self.config.roles.iter().find(|(known, _)| known == name);
-        let Some((_, entry)) = found else {
-            let known: Vec<&str> = self.role_names().collect();
-            return Err(self.config.place.error("roles", unknown("role", name, &known)));
+        if let Some(role) = lock(&self.roles).get(name) {
+            return Ok(role.clone());
+        }
+        let entry = self.config.role(name)?;
+        let stack = Stack::new(self.played(name, entry)?);
+        #[cfg(feature = "cache")]
+        let stack = stack.with_cache(entry.layers.cache.clone());
+        #[cfg(feature = "trace")]
+        let stack = match &entry.layers.trace {
+            Some(policy) => stack.with_trace(policy.clone(), Some(name.to_owned())),
+            None => stack,
         };
-        Ok(RoleProvider::new(name, self.provider(&entry.provider)?, entry.defaults.clone()))
+        let role = RoleProvider::new(name, stack.build()?, entry.defaults.clone());
+        Ok(lock(&self.roles).entry(name.to_owned()).or_insert(role).clone())
+    }
+
+    /// Who plays a role, with its own layers.
+    fn played(&self, name: &str, entry: &RoleEntry) -> Result<Arc<dyn VisionProvider>> {
+        if let Some(played) = lock(&self.played).get(name) {
+            return Ok(Arc::clone(played));
+        }
+        let layers = &entry.layers;
+        let provider = match &entry.cast {
+            Cast::Provider(provider) => self.provider(provider)?,
+            Cast::Roles { roles, route } => self.route(name, roles, route)?,
+        };
+        let stack = Stack::new(provider)
+            .with_retry(layers.retry.clone())
+            .with_hedge(layers.hedge.clone())
+            .with_deadline(layers.deadline.clone());
+        #[cfg(feature = "trace")]
+        let stack = match entry.cast {
+            Cast::Provider(_) => stack.with_attempt_trace(layers.trace.clone()),
+            Cast::Roles { .. } => stack,
+        };
+        let played = stack.build()?;
+        Ok(Arc::clone(lock(&self.played).entry(name.to_owned()).or_insert(played)))
+    }
+
+    fn route(
+        &self,
+        name: &str,
+        roles: &[(String, f64)],
+        policy: &RoutePolicy,
+    ) -> Result<Arc<dyn VisionProvider>> {
+        let targets = roles.iter().map(|(role, weight)| {
+            let entry = self.config.role(role)?;
+            let played = RoleProvider::new(role, self.played(role, entry)?, entry.defaults.clone());
+            Ok(Target::new(Arc::new(played)).with_name(role).with_weight(*weight))
+        });
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        let placed = |error: Error| self.config.place.error(&format!("roles.{name}"), error.message());
+        Ok(Arc::new(Route::new(name, targets, policy.clone()).map_err(placed)?))
     }
 
     /// Holds one request against every role that is ready to answer, sending nothing: who would take it, with which
@@ -133,7 +197,7 @@ impl Polysight {
     /// [`ErrorKind::Config`] for an unknown provider, a missing environment variable or key file, a malformed key or
     /// URL, and whatever the vendor finds wrong with its settings.
     pub fn provider(&self, name: &str) -> Result<Arc<dyn VisionProvider>> {
-        let mut made = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = lock(&self.providers);
         if let Some(provider) = made.get(name) {
             return Ok(Arc::clone(provider));
         }
@@ -159,12 +223,44 @@ impl Polysight {
             Error::new(ErrorKind::Config, message)
         };
         let options = self.options(name, &common).map_err(placed)?;
-        self.registry.build(&common.backend, options, own).map_err(placed)
+        let deployment = deployment(&common, &own);
+        let behind_quota = |key: Option<ApiKey>| {
+            let account = key.as_ref().map(fingerprint).unwrap_or_default();
+            let mut options = options.clone();
+            options.api_key = key;
+            let provider = self.registry.build(&common.backend, options, own.clone())?;
+            let stack = Stack::new(provider)
+                .with_pace(entry.layers.pace.clone())
+                .with_quota(entry.layers.quota.clone())
+                .with_account(&deployment, account);
+            match entry.layers.quota {
+                Some(_) => stack.with_quota_store(self.store()?).build(),
+                None => stack.build(),
+            }
+        };
+        let keys = self.keys(&common).map_err(placed)?;
+        let providers = keys.into_iter().map(behind_quota).collect::<Result<Vec<_>>>().map_err(placed)?;
+        match <[_; 1]>::try_from(providers) {
+            Ok([only]) => Ok(only),
+            Err(several) => Ok(Arc::new(KeyPool::new(several, KeyPoolPolicy::default()).map_err(placed)?)),
+        }
+    }
+
+    /// Where quotas are counted: as the file says, else in this process, for all providers together.
+    fn store(&self) -> Result<Arc<dyn QuotaStore>> {
+        let mut made = lock(&self.store);
+        if let Some(store) = &*made {
+            return Ok(Arc::clone(store));
+        }
+        let store: Arc<dyn QuotaStore> = match &self.config.quota_store {
+            None => Arc::new(LocalStore::new()),
+            Some(table) => crate::layering::quota_store(&self.config.place, table.clone(), &*self.lookup)?,
+        };
+        Ok(Arc::clone(made.insert(store)))
     }
 
     fn options(&self, name: &str, common: &ProviderConfig) -> Result<ProviderOptions> {
         let mut options = ProviderOptions::new(name).with_models(common.models.clone());
-        options.api_key = self.key(common)?;
         options.base_url = common.base_url.as_deref().map(str::parse).transpose()?;
         options.deployment.clone_from(&common.deployment);
         options.model.clone_from(&common.model);
@@ -178,23 +274,47 @@ impl Polysight {
         Ok(options.with_transport(transport.build()?))
     }
 
-    fn key(&self, common: &ProviderConfig) -> Result<Option<ApiKey>> {
-        match (&common.api_key, &common.api_key_file) {
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) => {
-                Err(Error::new(ErrorKind::Config, "api_key and api_key_file exclude each other: keep one"))
+    /// The keys: one, several, or none at all.
+    fn keys(&self, common: &ProviderConfig) -> Result<Vec<Option<ApiKey>>> {
+        match (&common.api_key, &common.api_key_file, &common.api_keys) {
+            (None, None, None) => Ok(vec![None]),
+            (Some(key), None, None) => Ok(vec![Some(ApiKey::new(key)?)]),
+            (None, Some(file), None) => Ok(vec![Some(self.key_in(file)?)]),
+            (None, None, Some(keys)) if keys.is_empty() => {
+                Err(Error::new(ErrorKind::Config, "api_keys is empty: name at least one key"))
             }
-            (Some(key), None) => ApiKey::new(key).map(Some),
-            (None, Some(file)) => {
-                let path = self.config.place.folder.join(file);
-                let text = std::fs::read_to_string(&path).map_err(|error| {
-                    let message = format!("api_key_file {} cannot be read: {error}", path.display());
-                    Error::new(ErrorKind::Config, message).with_source(error)
-                })?;
-                ApiKey::new(text).map(Some)
+            (None, None, Some(keys)) => keys.iter().map(|key| ApiKey::new(key).map(Some)).collect(),
+            _ => {
+                let message = "api_key, api_key_file and api_keys exclude each other: keep one";
+                Err(Error::new(ErrorKind::Config, message))
             }
         }
     }
+
+    fn key_in(&self, file: &Path) -> Result<ApiKey> {
+        let path = self.config.place.folder.join(file);
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let message = format!("api_key_file {} cannot be read: {error}", path.display());
+            Error::new(ErrorKind::Config, message).with_source(error)
+        })?;
+        ApiKey::new(text)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a key is called where it must not be shown: the beginning of its digest, the same in every process.
+fn fingerprint(key: &ApiKey) -> String {
+    Sha256::digest(key.expose()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is counted together besides the key: where the models are served, not by which protocol.
+fn deployment(common: &ProviderConfig, own: &Table) -> String {
+    let place = common.base_url.as_deref().or_else(|| own.get("region").and_then(Value::as_str));
+    let deployment = common.deployment.as_deref().unwrap_or("vendor");
+    format!("{} {deployment} {}", common.backend, place.unwrap_or("default"))
 }
 
 /// Parts the keys that all vendors share from a vendor's own.

@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use polysight_core::{ChatRequest, Error, ErrorKind, Result, Sampling};
+use serde::Deserialize;
 
 /// Longest time to live: what is meant to be for ever fits into it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What a [`Cache`](super::Cache) keeps, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CachePolicy {
     /// Most memory of all answers together, in bytes. Default: 64 MiB.
@@ -14,6 +16,7 @@ pub struct CachePolicy {
     /// Largest answer that is kept, in bytes. Default: 1 MiB.
     pub max_entry_bytes: u64,
     /// How long an answer is good for, at most ten years. Default: 1 hour.
+    #[serde(with = "crate::seconds")]
     pub time_to_live: Duration,
     /// Whether requests are answered from the cache whose answers are drawn at random anew each time: those that are
     /// neither greedy (or of temperature 0) nor seeded. Default: `false`.

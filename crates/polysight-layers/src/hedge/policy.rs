@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use polysight_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
 
 use super::RING;
 
 /// When a second try starts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HedgePolicy {
     /// The second try starts when the first takes longer than this share of the last 100 answers; within `(0, 1)`,
@@ -16,8 +18,10 @@ pub struct HedgePolicy {
     /// Fewest answers that must have been timed before; 1 to 100, default 20.
     pub min_samples: usize,
     /// Soonest that a second try starts; default 500 ms.
+    #[serde(with = "crate::seconds")]
     pub min_delay: Duration,
     /// Latest that a second try starts, however slow the answers are; at least `min_delay`, default 30 s.
+    #[serde(with = "crate::seconds")]
     pub max_delay: Duration,
     /// Largest share of calls that get a second try; within `(0, 1]`, default 0.05. Quiet times save up ten at most.
     pub max_rate: f64,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use polysight_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
 
 /// The code on the note of a target that was skipped since its breaker is open.
 pub(crate) const SKIPPED: &str = "breaker_open";
@@ -17,7 +18,8 @@ pub(crate) const LOCAL_QUOTA: &str = "local_quota";
 /// the breaker at once. All others say something of the request, as does a refusal by a quota of this side (code
 /// `local_quota`): they count neither as failure nor as success. A call counts once, a stream when it ends; one that
 /// is dropped does not count.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
     /// Share of failed calls within the window at which the breaker opens; within `(0, 1]`, default 0.5.
@@ -25,15 +27,19 @@ pub struct BreakerPolicy {
     /// Fewest calls within the window before their share means anything; at least 1, default 10.
     pub min_calls: u32,
     /// The window; above zero, default 30 s.
+    #[serde(with = "crate::seconds")]
     pub window: Duration,
     /// So many failures in a row open it too; at least 1, default 5.
     pub consecutive: u32,
     /// How long it stays open at first; above zero, default 10 s. Doubled with each probe that fails.
+    #[serde(with = "crate::seconds")]
     pub open_for: Duration,
     /// Longest that doubling may reach; at least `open_for`, default 5 min.
+    #[serde(with = "crate::seconds")]
     pub max_open: Duration,
     /// How long it stays open after a failure that waiting a little does not mend: no money, no quota, a wrong key.
     /// Default 60 s.
+    #[serde(with = "crate::seconds")]
     pub fatal_for: Duration,
 }
 

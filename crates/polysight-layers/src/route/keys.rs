@@ -8,6 +8,7 @@ use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, RetryAdvice,
     Throttle, VisionProvider,
 };
+use serde::Deserialize;
 
 use super::breaker_policy::{BreakerPolicy, LOCAL_QUOTA, Verdict, wrong};
 use super::order::Order;
@@ -21,14 +22,17 @@ use crate::Env;
 /// unless the model is throttled for everybody) rests that key, and the next key is asked at once. Every other failure
 /// is final here: whether to try again is for a retry above to say. A refusal by a quota of this side moves on
 /// without resting the key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeyPoolPolicy {
     /// Which key to ask first: [`Order::LeastBusy`] (default), [`Order::RoundRobin`] or [`Order::Given`].
     pub order: Order,
     /// How long a rate-limited key rests when the vendor does not say. Default 5 s.
+    #[serde(with = "crate::seconds")]
     pub rest_for: Duration,
     /// How long a key rests that is wrong, or has no money, no right or no quota left. Default 60 s.
+    #[serde(with = "crate::seconds")]
     pub fatal_for: Duration,
 }
 

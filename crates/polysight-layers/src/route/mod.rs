@@ -32,6 +32,7 @@ pub use breaker_policy::BreakerPolicy;
 pub use keys::{KeyPool, KeyPoolPolicy};
 pub use move_on::MoveOn;
 pub use order::Order;
+use serde::Deserialize;
 
 use crate::Env;
 use breaker_policy::{Verdict, wrong};
@@ -39,7 +40,8 @@ use log::Log;
 use pool::{Manner, Member, Pool, Rule};
 
 /// How a route chooses.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RoutePolicy {
     /// Whom to ask first. Default [`Order::Given`].
@@ -47,10 +49,13 @@ pub struct RoutePolicy {
     /// After which failures the next target is asked.
     pub move_on: MoveOn,
     /// When a target is left alone; `None`: never. Default [`BreakerPolicy::default`].
+    #[serde(deserialize_with = "crate::switch::deserialize")]
     pub breaker: Option<BreakerPolicy>,
     /// For [`Order::Fastest`]: after this long a known time counts half. Above zero, default 60 s.
+    #[serde(with = "crate::seconds")]
     pub half_life: Duration,
     /// For [`Order::Fastest`]: a failure counts as an answer that took at least this long. Default 30 s.
+    #[serde(with = "crate::seconds")]
     pub failure_pace: Duration,
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use polysight_core::{Billed, Error, ErrorKind, Result};
+use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use strum::IntoEnumIterator as _;
 
 /// After which failures a route asks the next target.
 ///
@@ -23,7 +25,8 @@ use polysight_core::{Billed, Error, ErrorKind, Result};
 ///
 /// Whatever says "yes" stays within [`repeat`](Self::repeat) too: a failure that may have been billed beyond it is
 /// final. [`with_kind`](Self::with_kind) overrides single kinds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MoveOn {
     /// How much the failed call may have cost, at most. Default [`Billed::Perhaps`]: a broken connection moves on, a
@@ -32,7 +35,24 @@ pub struct MoveOn {
     /// Whether a prompt that one vendor refused is shown to the next. Default false.
     pub after_refusal: bool,
     /// Kinds that are decided otherwise, whatever the bill: true moves on.
+    #[serde(deserialize_with = "kinds")]
     pub kinds: HashMap<ErrorKind, bool>,
+}
+
+/// Reads kinds by their names; `timeout` stands for every time limit.
+fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<ErrorKind, bool>, D::Error> {
+    let named = HashMap::<String, bool>::deserialize(deserializer)?;
+    let timeouts = TimeoutPhase::iter().map(ErrorKind::Timeout);
+    let all: Vec<ErrorKind> = ErrorKind::iter().chain(timeouts).collect();
+    let mut decided = HashMap::new();
+    for (name, moves_on) in named {
+        let kinds: Vec<ErrorKind> = all.iter().copied().filter(|kind| kind.name() == name).collect();
+        if kinds.is_empty() {
+            return Err(D::Error::custom(format!("`{name}` is no kind of error")));
+        }
+        decided.extend(kinds.into_iter().map(|kind| (kind, moves_on)));
+    }
+    Ok(decided)
 }
 
 impl Default for MoveOn {

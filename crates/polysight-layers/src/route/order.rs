@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use polysight_core::catalog::Money;
 use polysight_core::{ChatRequest, Error, Estimate};
+use serde::Deserialize;
 
 use super::breaker_policy::wrong;
 use super::pool::Member;
 
 /// In which order the targets are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Order {
     /// As listed: the first, and the others when it fails.

@@ -11,6 +11,7 @@ use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, StreamEvent,
     TimeoutPhase, VisionProvider,
 };
+use serde::Deserialize;
 
 use super::{done_by, moment_in};
 use crate::env::Sleep;
@@ -18,11 +19,13 @@ use crate::setting::require;
 use crate::{Clock, Env};
 
 /// How long a call may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DeadlinePolicy {
     /// Longest time of a call, with everything inside: waiting for a place in the quota, retries, and a stream's last
     /// event. Default 600 s.
+    #[serde(with = "crate::seconds")]
     pub total: Duration,
 }
 

@@ -1,7 +1,9 @@
 use polysight_core::Result;
+use serde::Deserialize;
 
 /// What a [`Trace`](super::Trace) tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TracePolicy {
     /// Whether spans of operations hold the texts of question and answer, tool calls included. Pictures, videos and

@@ -52,6 +52,17 @@ impl Dimension {
         }
     }
 
+    /// Its name in a shared store.
+    #[cfg(feature = "redis")]
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Concurrency => "concurrency",
+            Self::Burst => "burst",
+        }
+    }
+
     pub(super) fn of(self, limits: &QuotaLimits) -> Option<u64> {
         match self {
             Self::Requests => limits.requests,

@@ -12,7 +12,7 @@
 //!   when it is sure that the wait would be too long.
 //! - **Learning**: a vendor's refusal pauses everybody of the key, cuts the limit that was met by 30 %, and the limit climbs
 //!   back by 5 % each half minute.
-//! - **The store** counts: [`LocalStore`] for one process, another for many. When that is away the
+//! - **The store** counts: [`LocalStore`] for one process, `RedisStore` (feature `redis`) for many. When that is away the
 //!   policy's [`on_store_failure`](QuotaPolicy::on_store_failure) decides.
 
 #[cfg(test)]
@@ -23,6 +23,8 @@ mod line;
 mod local;
 mod meter;
 mod policy;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ use polysight_core::{
     RetryAdvice, StreamEnd, Throttle, VisionProvider,
 };
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisSettings, RedisStore};
 pub use local::LocalStore;
 pub use policy::{QuotaPolicy, StoreFailure};
 pub use store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use polysight_core::{Result, VisionProvider};
 
 use crate::quota::{Quota, QuotaPolicy, QuotaStore};
+#[cfg(feature = "cache")]
+use crate::{Cache, CachePolicy};
 use crate::{
     Deadline, DeadlinePolicy, Env, Hedge, HedgePolicy, Pace, PacePolicy, Retry, RetryBudget, RetryPolicy,
 };
-#[cfg(feature = "cache")]
-use crate::{Cache, CachePolicy};
 #[cfg(feature = "trace")]
 use crate::{Trace, TracePolicy};
 

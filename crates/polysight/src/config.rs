@@ -389,7 +389,8 @@ fn read_role(
     let role: RoleConfig = table.try_into().map_err(|error| type_error(place, path, &error))?;
     let cast = match fallback {
         Some(_) if role.provider.is_some() || role.model.is_some() => {
-            let problem = "`fallback` names other roles, which have a provider and a model of their own: drop either";
+            let problem =
+                "`fallback` names other roles, which have a provider and a model of their own: drop either";
             return Err(place.error(path, problem));
         }
         Some(fallback) => fallback,
@@ -454,7 +455,13 @@ fn json(value: Value) -> polysight_core::JsonValue {
 }
 
 /// Refuses keys that are in neither list, all at once, naming for each the nearest that is.
-pub(crate) fn check_keys(place: &Place, path: &str, table: &Table, known: &[&str], own: &[&str]) -> Result<()> {
+pub(crate) fn check_keys(
+    place: &Place,
+    path: &str,
+    table: &Table,
+    known: &[&str],
+    own: &[&str],
+) -> Result<()> {
     let all: Vec<&str> = known.iter().chain(own).copied().collect();
     let problems = table.keys().filter(|key| !all.contains(&key.as_str())).map(|key| {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polysight_core::Result;
-use polysight_layers::quota::{QuotaPolicy, QuotaStore};
-#[cfg(feature = "redis")]
-use polysight_layers::quota::{RedisSettings, RedisStore};
-use polysight_layers::{DeadlinePolicy, HedgePolicy, PacePolicy, RetryPolicy, RoutePolicy};
 #[cfg(feature = "cache")]
 use polysight_layers::CachePolicy;
 #[cfg(feature = "trace")]
 use polysight_layers::TracePolicy;
+use polysight_layers::quota::{QuotaPolicy, QuotaStore};
+#[cfg(feature = "redis")]
+use polysight_layers::quota::{RedisSettings, RedisStore};
+use polysight_layers::{DeadlinePolicy, HedgePolicy, PacePolicy, RetryPolicy, RoutePolicy};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -19,8 +19,7 @@ use crate::config::{Place, RoleEntry, check_keys, expand_table, type_error, unkn
 use crate::fields::fields_of;
 
 /// Keys of a role that are about layers and about who plays it.
-pub(crate) const ROLE_KEYS: &[&str] =
-    &["cache", "deadline", "fallback", "hedge", "retry", "route", "trace"];
+pub(crate) const ROLE_KEYS: &[&str] = &["cache", "deadline", "fallback", "hedge", "retry", "route", "trace"];
 
 /// Keys of a provider that are about layers.
 pub(crate) const PROVIDER_KEYS: &[&str] = &["pace", "quota"];
@@ -99,7 +98,9 @@ impl Keys<'_> {
         let path = format!("{}.fallback", self.path);
         let Some(value) = self.table.remove("fallback") else {
             return match self.table.contains_key("route") {
-                true => Err(self.place.error(self.path, "`route` chooses among the roles of `fallback`: name some")),
+                true => Err(self
+                    .place
+                    .error(self.path, "`route` chooses among the roles of `fallback`: name some")),
                 false => Ok(None),
             };
         };
@@ -109,7 +110,8 @@ impl Keys<'_> {
         }
         let wanted = || self.place.error(&path, "a list of roles is wanted, each a name or { role, weight }");
         let Value::Array(items) = value else { return Err(wanted()) };
-        let roles: Vec<_> = items.into_iter().map(|item| named(item).ok_or_else(wanted)).collect::<Result<_>>()?;
+        let roles: Vec<_> =
+            items.into_iter().map(|item| named(item).ok_or_else(wanted)).collect::<Result<_>>()?;
         if roles.is_empty() {
             return Err(wanted());
         }
@@ -155,7 +157,8 @@ impl Keys<'_> {
         match self.table.remove(key) {
             None | Some(Value::Boolean(false)) => Ok(None),
             Some(_) => {
-                let problem = format!("this layer is not compiled in: enable the cargo feature `{key}` of polysight");
+                let problem =
+                    format!("this layer is not compiled in: enable the cargo feature `{key}` of polysight");
                 Err(self.place.error(&format!("{}.{key}", self.path), problem))
             }
         }

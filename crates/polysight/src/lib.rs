@@ -15,10 +15,10 @@ mod sight;
 pub use polysight_core::*;
 #[cfg(feature = "ernie")]
 pub use polysight_ernie as ernie;
-#[cfg(feature = "qwen-vl")]
-pub use polysight_qwen_vl as qwen_vl;
 #[cfg(feature = "config")]
 pub use polysight_layers as layers;
+#[cfg(feature = "qwen-vl")]
+pub use polysight_qwen_vl as qwen_vl;
 #[cfg(feature = "config")]
 pub use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport};
 #[cfg(feature = "zhipu")]

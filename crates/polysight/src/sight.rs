@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
+use polysight_layers::Stack;
 use polysight_layers::quota::{LocalStore, QuotaStore};
 use polysight_layers::route::{KeyPool, KeyPoolPolicy, Route, RoutePolicy, Target};
-use polysight_layers::Stack;
 use polysight_wire::{ProviderOptions, Transport};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::config::{Config, Place, ProviderConfig, ProviderEntry, expand_table, type_error, unknown};
+use crate::config::{
+    Config, Place, ProviderConfig, ProviderEntry, RoleEntry, expand_table, type_error, unknown,
+};
 use crate::fields::fields_of;
+use crate::layering::Cast;
 use crate::{Registry, RoleProvider};
 
 type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;

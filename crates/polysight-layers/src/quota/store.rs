@@ -33,13 +33,69 @@ impl fmt::Display for QuotaKey {
     }
 }
 
-/// A call that holds a place in the quota: its name in the store, and the tokens that were set aside for it.
+/// What a call must keep within; `None` is not known, and limits nothing until the vendor refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QuotaLimits {
+    /// Requests in any window, which is a minute unless the store is told otherwise.
+    pub requests: Option<u64>,
+    /// Tokens in any window.
+    pub tokens: Option<u64>,
+    /// Calls at once.
+    pub concurrency: Option<u64>,
+    /// Requests in any sixtieth of a window: a second of a minute.
+    pub burst: Option<u64>,
+}
+
+impl From<Quotas> for QuotaLimits {
+    fn from(quotas: Quotas) -> Self {
+        Self {
+            requests: quotas.requests_per_minute,
+            tokens: quotas.tokens_per_minute,
+            concurrency: quotas.concurrency,
+            burst: None,
+        }
+    }
+}
+
+impl QuotaLimits {
+    /// Sets the requests in any window.
+    #[must_use]
+    pub fn with_requests(mut self, requests: u64) -> Self {
+        self.requests = Some(requests);
+        self
+    }
+
+    /// Sets the tokens in any window.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: u64) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the calls at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, calls: u64) -> Self {
+        self.concurrency = Some(calls);
+        self
+    }
+
+    /// Sets the requests in any sixtieth of a window.
+    #[must_use]
+    pub fn with_burst(mut self, requests: u64) -> Self {
+        self.burst = Some(requests);
+        self
+    }
+}
+
+/// A call that holds a place in the quota: its name in the store, and the tokens that are to be set aside for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
     /// The call's name, unlike any other's in any process.
     pub id: String,
-    /// Tokens that are set aside.
+    /// Tokens to set aside. A call that asks for more than a whole window's limit could never go: it counts as the
+    /// whole limit.
     pub tokens: u64,
 }
 
@@ -67,25 +123,26 @@ pub enum Grant {
 }
 
 /// Counts requests, tokens and calls at once. All or nothing: a call that is told to wait has taken nothing.
+///
+/// A store from which a dead process' places come back by expiry keeps the places of a living process alive itself,
+/// from `take` to `settle`, however long the call.
 #[async_trait]
 pub trait QuotaStore: Send + Sync + fmt::Debug {
-    /// Takes a place for a call within `limits`, of which those that are `None` are not known; what was learnt from
-    /// the vendor's refusals holds besides.
+    /// Takes a place for a call within `limits`; what was learnt from the vendor's refusals holds besides. Asked again
+    /// for a lease that holds its place, it grants it without counting it twice.
     ///
     /// # Errors
     /// When the store cannot be asked; the quota layer's policy says what happens then.
-    async fn take(&self, key: &QuotaKey, limits: &Quotas, lease: &Lease) -> Result<Grant>;
-
-    /// Says that a long call is still alive, so that its place is not given to others.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    async fn renew(&self, key: &QuotaKey, lease: &Lease) -> Result<()>;
+    async fn take(&self, key: &QuotaKey, limits: &QuotaLimits, lease: &Lease) -> Result<Grant>;
 
     /// Gives a place back. `used` are the tokens that the call really took; `None`: what was set aside stays counted.
-    /// It must not block: a store that is far away does it in the background.
+    /// Does nothing for a lease that holds no place. It must not block: a store that is far away does it in the background.
     fn settle(&self, key: &QuotaKey, lease: &Lease, used: Option<u64>);
 
-    /// Learns from a refusal by the vendor: which limit was met if it is told, and how long to stay away if that is told.
-    fn throttled(&self, key: &QuotaKey, limits: &Quotas, limit: Option<Throttle>, pause: Option<Duration>);
+    /// Learns from a refusal by the vendor: which limit was met if it is told, and how long to stay away if that is
+    /// told. It must not block either.
+    fn throttled(&self, key: &QuotaKey, limits: &QuotaLimits, met: Option<Throttle>, pause: Option<Duration>);
 }
+
+// Layers hold stores behind `dyn`.
+const _: fn(&dyn QuotaStore) = |_| {};

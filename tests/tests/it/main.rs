@@ -15,6 +15,7 @@ mod contract;
 mod faults;
 mod first_light;
 mod jwt;
+mod layers;
 mod odd;
 mod programs;
 mod swap;

@@ -91,6 +91,19 @@ async fn calls_at_once_do_not_all_look_at_the_same_unseen_target() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_call_alone_looks_again_at_a_slow_target() {
+    let a = Fake::new("a", [slow(2_000), slow(2_000)]);
+    let b = Fake::new("b", std::iter::repeat_n(slow(1_000), 200));
+    let route = route([&a, &b], RoutePolicy::new().with_order(Order::Fastest));
+    while route.chat(request()).await.unwrap().provider == "a" || a.calls() < 2 {
+        let (left, right) = tokio::join!(route.chat(request()), route.chat(request()));
+        let both = left.unwrap().provider + &right.unwrap().provider;
+        assert_ne!(both, "aa");
+    }
+    assert_eq!(a.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_has_its_turn() {
     let [a, b, c] = [well("a"), well("b"), well("c")];
     let route = route([&a, &b, &c], RoutePolicy::new().with_order(Order::RoundRobin));
@@ -116,11 +129,23 @@ async fn the_least_busy_is_asked_until_its_stream_has_ended() {
 }
 
 #[test]
-fn orders_are_read_by_their_names() {
-    for name in ["given", "weighted", "cheapest", "fastest", "round_robin", "least_busy"] {
-        assert_eq!(name.parse::<Order>().unwrap().name(), name);
+fn a_config_names_only_what_differs() {
+    let read = |text: &str| serde_json::from_str::<RoutePolicy>(text);
+    let text = r#"{"order": "least_busy", "breaker": {"open_for": 2.5}, "half_life": 10}"#;
+    let breaker = BreakerPolicy::new().with_open_for(Duration::from_millis(2_500));
+    let expected = RoutePolicy::new().with_order(Order::LeastBusy).with_breaker(breaker);
+    assert_eq!(read(text).unwrap(), expected.with_half_life(Duration::from_secs(10)));
+    assert_eq!(read("{}").unwrap(), RoutePolicy::new());
+    assert_eq!(read(r#"{"breaker": false}"#).unwrap(), RoutePolicy::new().with_breaker(None));
+    assert_eq!(read(r#"{"breaker": true}"#).unwrap(), RoutePolicy::new());
+    for (text, told) in [
+        (r#"{"order": "random"}"#, "`least_busy`"),
+        (r#"{"breaker": {"rate": 1}}"#, "`failure_rate`"),
+        (r#"{"breaker": 1}"#, "a breaker's settings, true or false"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
     }
-    assert!("random".parse::<Order>().unwrap_err().message().contains("least_busy"));
 }
 
 fn ordered(route: &Route, real: bool) -> Vec<usize> {

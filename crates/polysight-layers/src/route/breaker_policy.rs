@@ -5,13 +5,11 @@ use std::time::Duration;
 use polysight_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::quota::LOCAL_QUOTA;
 use crate::setting::require;
 
 /// The code on the note of a target that was skipped since its breaker is open.
 pub(crate) const SKIPPED: &str = "breaker_open";
-
-/// The code of a refusal by a quota of this side: it says nothing of the target.
-pub(crate) const LOCAL_QUOTA: &str = "local_quota";
 
 /// When a target is left alone, and for how long.
 ///

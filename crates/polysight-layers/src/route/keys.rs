@@ -10,11 +10,12 @@ use polysight_core::{
 };
 use serde::Deserialize;
 
-use super::breaker_policy::{BreakerPolicy, LOCAL_QUOTA, Verdict};
+use super::breaker_policy::{BreakerPolicy, Verdict};
 use super::order::Order;
 use super::pool::{Manner, Pool, Rule};
 use super::{Target, TargetState, nobody};
 use crate::Env;
+use crate::quota::LOCAL_QUOTA;
 use crate::setting::require;
 
 /// How keys are chosen and rested.

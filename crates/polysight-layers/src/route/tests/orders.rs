@@ -152,7 +152,7 @@ fn a_config_names_only_what_differs() {
     for (text, told) in [
         (r#"{"order": "random"}"#, "`least_busy`"),
         (r#"{"breaker": {"rate": 1}}"#, "`failure_rate`"),
-        (r#"{"breaker": 1}"#, "a breaker's settings, true or false"),
+        (r#"{"breaker": 1}"#, "true, false or a table of settings"),
     ] {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");

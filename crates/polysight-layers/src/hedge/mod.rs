@@ -6,7 +6,7 @@
 //! be billed: the share of such calls is bounded, and a stack has no hedge unless it is asked for.
 //!
 //! A stream's race is to the first event. A first try that fails before the second has started is final here; if both
-//! run, a failure waits for the other, and is listed as an [`Attempt`](polysight_core::Attempt) when that answers. A
+//! run, a failure waits for the other, and is listed as an [`Attempt`] when that answers. A
 //! loser that was dropped is no attempt.
 
 mod policy;

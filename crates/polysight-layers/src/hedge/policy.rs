@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use polysight_core::{Error, ErrorKind, Result};
+use polysight_core::Result;
 use serde::Deserialize;
 
 use super::RING;
+use crate::setting::require;
 
 /// When a second try starts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -84,21 +85,13 @@ impl HedgePolicy {
     /// Checks the policy.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] that names the field, its value and what is allowed.
+    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) that names the field, its value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let within = |share: f64| share > 0.0 && share <= 1.0;
-        let (field, value, allowed) = if !within(self.percentile) || self.percentile == 1.0 {
-            ("percentile", self.percentile.to_string(), "above 0, below 1")
-        } else if !(1..=RING).contains(&self.min_samples) {
-            ("min_samples", self.min_samples.to_string(), "1 to 100")
-        } else if self.max_delay < self.min_delay {
-            ("max_delay", format!("{:?}", self.max_delay), "at least min_delay")
-        } else if !within(self.max_rate) {
-            ("max_rate", self.max_rate.to_string(), "above 0, at most 1")
-        } else {
-            return Ok(());
-        };
-        let message = format!("hedge.{field}: {value} is not allowed (allowed: {allowed})");
-        Err(Error::new(ErrorKind::Config, message))
+        let share = self.percentile > 0.0 && self.percentile < 1.0;
+        require(share, "percentile", self.percentile, "above 0, below 1")?;
+        let samples = (1..=RING).contains(&self.min_samples);
+        require(samples, "min_samples", self.min_samples, "1 to 100")?;
+        require(self.max_delay >= self.min_delay, "max_delay", self.max_delay, "at least `min_delay`")?;
+        require(self.max_rate > 0.0 && self.max_rate <= 1.0, "max_rate", self.max_rate, "above 0, at most 1")
     }
 }

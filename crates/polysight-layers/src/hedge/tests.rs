@@ -96,6 +96,16 @@ async fn at_most_the_allowed_share_is_hedged() {
     assert_eq!(fake.calls() as u64, calls + hedged);
 }
 
+#[test]
+fn ten_tenths_are_a_whole_try() {
+    let policy = HedgePolicy::new().with_max_rate(0.1);
+    let hedge = Hedge::new(Arc::new(Fake::new("a", [])), policy);
+    (0..9).for_each(|_| hedge.save_up());
+    assert!(!hedge.take_token());
+    hedge.save_up();
+    assert!(hedge.take_token() && !hedge.take_token());
+}
+
 #[tokio::test(start_paused = true)]
 async fn quiet_times_save_up_ten_second_tries_at_most() {
     let many = std::iter::repeat_n(answer("ok", 1), 1_000).chain(std::iter::repeat_n(answer("slow", 9), 40));
@@ -198,15 +208,23 @@ fn the_percentile_is_that_of_the_last_hundred() {
 fn names_the_field_that_is_wrong() {
     let policy = HedgePolicy::new;
     for (policy, field) in [
-        (policy().with_percentile(1.0), "percentile: 1 "),
-        (policy().with_percentile(f64::NAN), "percentile: NaN "),
-        (policy().with_min_samples(0), "min_samples: 0 "),
-        (policy().with_min_samples(101), "min_samples: 101 "),
-        (policy().with_max_delay(Duration::ZERO), "max_delay: 0ns "),
-        (policy().with_max_rate(0.0), "max_rate: 0 "),
+        (policy().with_percentile(1.0), "percentile` is 1.0,"),
+        (policy().with_percentile(f64::NAN), "percentile` is NaN,"),
+        (policy().with_min_samples(0), "min_samples` is 0,"),
+        (policy().with_min_samples(101), "min_samples` is 101,"),
+        (policy().with_max_delay(Duration::ZERO), "max_delay` is 0ns,"),
+        (policy().with_max_rate(0.0), "max_rate` is 0.0,"),
     ] {
         let error = policy.check().unwrap_err();
-        assert!(error.message().starts_with(&format!("hedge.{field}")), "{error}");
+        assert!(error.message().starts_with(&format!("`{field}")), "{error}");
     }
     assert!(policy().check().is_ok());
+}
+
+#[test]
+fn a_config_names_only_what_differs() {
+    let read = |text: &str| serde_json::from_str::<HedgePolicy>(text);
+    let expected = HedgePolicy::new().with_max_rate(0.02).with_min_delay(SECOND);
+    assert_eq!(read(r#"{"max_rate": 0.02, "min_delay": 1}"#).unwrap(), expected);
+    assert!(read(r#"{"rate": 0.02}"#).unwrap_err().to_string().contains("`max_rate`"));
 }

@@ -267,8 +267,8 @@ mod tests {
         Breaker::new(BreakerPolicy::default(), Env::seeded(1))
     }
 
-    /// Plays `f` (a call fails), `s` (succeeds), `b` (fails without blame), `x` (fails fatally), `d` (is dropped), `F`
-    /// and `S` (a forced call fails, succeeds), and waits numbers of seconds.
+    /// Plays `f` (a call fails), `s` (succeeds), `b` (fails without blame), `x` (fails fatally), `d` (is dropped), `F`,
+    /// `S` and `X` (the same of a forced call), and waits numbers of seconds.
     async fn play(breaker: &Breaker, script: &str) {
         for step in script.split(' ') {
             let (verdict, forced) = match step {
@@ -276,6 +276,7 @@ mod tests {
                 "F" => (Some(Verdict::Failure), true),
                 "b" => (Some(Verdict::Blameless), false),
                 "x" => (Some(Verdict::Rest(Duration::from_secs(60))), false),
+                "X" => (Some(Verdict::Rest(Duration::from_secs(60))), true),
                 "s" | "d" => (None, false),
                 "S" => (None, true),
                 seconds => {
@@ -330,6 +331,8 @@ mod tests {
             // Forced.
             ("f f f f f F", open(10)),
             ("f f f f f S", BreakerState::Closed),
+            ("f f f f f X", open(60)),
+            ("f f f f f 10 f 20 f 40 f X", open(80)),
         ] {
             let breaker = breaker();
             play(&breaker, script).await;
@@ -352,13 +355,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_probe_that_breaks_off_later_is_an_ordinary_failure() {
+        let breaker = breaker();
+        play(&breaker, "f f f f f 10").await;
+        let mut probe = breaker.enter().unwrap();
+        probe.began();
+        probe.failed(Verdict::Failure, ErrorKind::Network);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        play(&breaker, "f f f f").await;
+        assert_eq!(breaker.state(), BreakerState::Open(Duration::from_secs(10)), "the fifth in a row");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn calls_from_before_it_opened_come_too_late() {
         let breaker = breaker();
         let [good, bad] = [breaker.enter().unwrap(), breaker.enter().unwrap()];
-        play(&breaker, "f f f f f").await;
+        play(&breaker, "f f f f f 3").await;
         let opened = breaker.state();
-        good.succeeded();
         bad.failed(Verdict::Failure, ErrorKind::Server);
+        good.succeeded();
         assert_eq!(breaker.state(), opened);
     }
 

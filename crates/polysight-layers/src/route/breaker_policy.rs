@@ -5,11 +5,11 @@ use std::time::Duration;
 use polysight_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::quota::LOCAL_QUOTA;
+use crate::setting::require;
+
 /// The code on the note of a target that was skipped since its breaker is open.
 pub(crate) const SKIPPED: &str = "breaker_open";
-
-/// The code of a refusal by a quota of this side: it says nothing of the target.
-pub(crate) const LOCAL_QUOTA: &str = "local_quota";
 
 /// When a target is left alone, and for how long.
 ///
@@ -118,29 +118,15 @@ impl BreakerPolicy {
     /// # Errors
     /// [`ErrorKind::Config`] that names the field, its value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let rules = [
-            ("failure_rate", self.failure_rate > 0.0 && self.failure_rate <= 1.0, "above 0, at most 1"),
-            ("min_calls", self.min_calls > 0, "at least 1"),
-            ("window", self.window >= Duration::from_millis(1), "at least 1 ms"),
-            ("consecutive", self.consecutive > 0, "at least 1"),
-            ("open_for", !self.open_for.is_zero(), "above 0"),
-            ("max_open", self.max_open >= self.open_for, "at least open_for"),
-        ];
-        match rules.iter().find(|(_, holds, _)| !holds) {
-            None => Ok(()),
-            Some((field, _, allowed)) => Err(wrong(&format!("breaker.{field}"), &self.value(field), allowed)),
-        }
-    }
-
-    fn value(&self, field: &str) -> String {
-        match field {
-            "failure_rate" => self.failure_rate.to_string(),
-            "min_calls" => self.min_calls.to_string(),
-            "window" => format!("{:?}", self.window),
-            "consecutive" => self.consecutive.to_string(),
-            "open_for" => format!("{:?}", self.open_for),
-            _ => format!("{:?}", self.max_open),
-        }
+        let rate = self.failure_rate > 0.0 && self.failure_rate <= 1.0;
+        require(rate, "breaker.failure_rate", self.failure_rate, "above 0, at most 1")?;
+        require(self.min_calls > 0, "breaker.min_calls", self.min_calls, "at least 1")?;
+        let long = self.window >= Duration::from_millis(1);
+        require(long, "breaker.window", self.window, "at least 0.001 s")?;
+        require(self.consecutive > 0, "breaker.consecutive", self.consecutive, "at least 1")?;
+        require(!self.open_for.is_zero(), "breaker.open_for", self.open_for, "more than nothing")?;
+        let fits = self.max_open >= self.open_for;
+        require(fits, "breaker.max_open", self.max_open, "at least `open_for`")
     }
 
     /// What a failure says of the target.
@@ -160,11 +146,6 @@ impl BreakerPolicy {
             _ => Verdict::Blameless,
         }
     }
-}
-
-/// The error of a policy's field.
-pub(crate) fn wrong(field: &str, value: &str, allowed: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("{field}: {value} is not allowed (allowed: {allowed})"))
 }
 
 /// What a failure says of the target that gave it.
@@ -226,16 +207,16 @@ mod tests {
     fn names_the_field_that_is_wrong() {
         let policy = BreakerPolicy::new;
         for (policy, field) in [
-            (policy().with_failure_rate(0.0), "failure_rate: 0 "),
-            (policy().with_failure_rate(f64::NAN), "failure_rate: NaN "),
-            (policy().with_min_calls(0), "min_calls: 0 "),
-            (policy().with_window(Duration::ZERO), "window: 0ns "),
-            (policy().with_consecutive(0), "consecutive: 0 "),
-            (policy().with_open_for(Duration::ZERO), "open_for: 0ns "),
-            (policy().with_max_open(Duration::from_secs(9)), "max_open: 9s "),
+            (policy().with_failure_rate(0.0), "failure_rate` is 0.0,"),
+            (policy().with_failure_rate(f64::NAN), "failure_rate` is NaN,"),
+            (policy().with_min_calls(0), "min_calls` is 0,"),
+            (policy().with_window(Duration::ZERO), "window` is 0ns,"),
+            (policy().with_consecutive(0), "consecutive` is 0,"),
+            (policy().with_open_for(Duration::ZERO), "open_for` is 0ns,"),
+            (policy().with_max_open(Duration::from_secs(9)), "max_open` is 9s,"),
         ] {
             let error = policy.check().unwrap_err();
-            assert!(error.message().starts_with(&format!("breaker.{field}")), "{error}");
+            assert!(error.message().starts_with(&format!("`breaker.{field}")), "{error}");
         }
         assert!(policy().with_fatal_for(Duration::ZERO).check().is_ok());
     }

@@ -10,11 +10,13 @@ use polysight_core::{
 };
 use serde::Deserialize;
 
-use super::breaker_policy::{BreakerPolicy, LOCAL_QUOTA, Verdict, wrong};
+use super::breaker_policy::{BreakerPolicy, Verdict};
 use super::order::Order;
 use super::pool::{Manner, Pool, Rule};
 use super::{Target, TargetState, nobody};
 use crate::Env;
+use crate::quota::LOCAL_QUOTA;
+use crate::setting::require;
 
 /// How keys are chosen and rested.
 ///
@@ -75,14 +77,8 @@ impl KeyPoolPolicy {
     /// # Errors
     /// [`ErrorKind::Config`] for an order that makes no sense among keys.
     pub fn check(&self) -> Result<()> {
-        match self.order {
-            Order::LeastBusy | Order::RoundRobin | Order::Given => Ok(()),
-            other => Err(wrong(
-                "keys.order",
-                &format!("`{other}`"),
-                "least_busy, round_robin, given: keys are alike",
-            )),
-        }
+        let alike = matches!(self.order, Order::LeastBusy | Order::RoundRobin | Order::Given);
+        require(alike, "order", self.order, "least_busy, round_robin or given: keys are alike")
     }
 
     fn manner(&self) -> Manner {
@@ -103,7 +99,7 @@ impl Rule for KeyPoolPolicy {
             | ErrorKind::Billing
             | ErrorKind::QuotaExhausted => true,
             ErrorKind::RateLimited => error.throttle() != Some(Throttle::Model),
-            _ => error.code() == Some(LOCAL_QUOTA),
+            _ => false,
         }
     }
 
@@ -178,12 +174,8 @@ impl KeyPool {
 
 fn one_vendor(providers: &[Arc<dyn VisionProvider>]) -> Result<()> {
     let vendors: Vec<_> = providers.iter().map(|provider| provider.id().vendor.as_str()).collect();
-    match vendors.iter().find(|vendor| Some(*vendor) != vendors.first()) {
-        None => Ok(()),
-        Some(other) => {
-            Err(wrong("keys", &format!("vendor `{other}`"), "keys of one vendor; a route takes several"))
-        }
-    }
+    let alike = vendors.iter().all(|vendor| Some(vendor) == vendors.first());
+    require(alike, "keys", vendors, "keys of one vendor: a route takes several")
 }
 
 #[async_trait]
@@ -355,6 +347,6 @@ mod tests {
         let none = KeyPool::new([], KeyPoolPolicy::new()).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::Config);
         let policy = KeyPoolPolicy::new().with_order(Order::Cheapest);
-        assert!(policy.check().unwrap_err().message().starts_with("keys.order: `cheapest`"));
+        assert!(policy.check().unwrap_err().message().starts_with("`order` is Cheapest,"));
     }
 }

@@ -26,16 +26,17 @@ use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
     VisionProvider,
 };
+use serde::Deserialize;
 
 pub use breaker::BreakerState;
 pub use breaker_policy::BreakerPolicy;
 pub use keys::{KeyPool, KeyPoolPolicy};
 pub use move_on::MoveOn;
 pub use order::Order;
-use serde::Deserialize;
 
 use crate::Env;
-use breaker_policy::{Verdict, wrong};
+use crate::setting::require;
+use breaker_policy::Verdict;
 use log::Log;
 use pool::{Manner, Member, Pool, Rule};
 
@@ -48,7 +49,8 @@ pub struct RoutePolicy {
     pub order: Order,
     /// After which failures the next target is asked.
     pub move_on: MoveOn,
-    /// When a target is left alone; `None`: never. Default [`BreakerPolicy::default`].
+    /// When a target is left alone; `None`: never. Default [`BreakerPolicy::default`]. A config gives the policy's
+    /// table, or `false`.
     #[serde(deserialize_with = "crate::switch::deserialize")]
     pub breaker: Option<BreakerPolicy>,
     /// For [`Order::Fastest`]: after this long a known time counts half. Above zero, default 60 s.
@@ -118,9 +120,7 @@ impl RoutePolicy {
     /// # Errors
     /// [`ErrorKind::Config`] that names the field, its value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        if self.half_life.is_zero() {
-            return Err(wrong("half_life", "0 s", "above 0"));
-        }
+        require(!self.half_life.is_zero(), "half_life", self.half_life, "more than nothing")?;
         self.move_on.check()?;
         self.breaker.as_ref().map_or(Ok(()), BreakerPolicy::check)
     }
@@ -270,12 +270,10 @@ pub(crate) fn knows(provider: &dyn VisionProvider, model: &str) -> bool {
 }
 
 fn check_targets(targets: &[Target]) -> Result<()> {
-    match targets.iter().find(|target| !target.weight.is_finite() || target.weight < 0.0) {
-        None => Ok(()),
-        Some(Target { name, weight, .. }) => {
-            Err(wrong(&format!("weight of `{name}`"), &weight.to_string(), "0 or more"))
-        }
-    }
+    targets.iter().try_for_each(|Target { name, weight, .. }| {
+        let fits = weight.is_finite() && *weight >= 0.0;
+        require(fits, &format!("{name}.weight"), weight, "0 or more")
+    })
 }
 
 fn nobody() -> Error {

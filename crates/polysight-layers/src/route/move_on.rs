@@ -6,6 +6,8 @@ use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use strum::IntoEnumIterator as _;
 
+use crate::setting::require;
+
 /// After which failures a route asks the next target.
 ///
 /// | failure | moves on | because |
@@ -34,25 +36,10 @@ pub struct MoveOn {
     pub repeat: Billed,
     /// Whether a prompt that one vendor refused is shown to the next. Default false.
     pub after_refusal: bool,
-    /// Kinds that are decided otherwise, whatever the bill: true moves on.
-    #[serde(deserialize_with = "kinds")]
+    /// Kinds that are decided otherwise, whatever the bill: true moves on. A config names them in `snake_case`;
+    /// `timeout` stands for all its phases there.
+    #[serde(deserialize_with = "by_name")]
     pub kinds: HashMap<ErrorKind, bool>,
-}
-
-/// Reads kinds by their names; `timeout` stands for every time limit.
-fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<ErrorKind, bool>, D::Error> {
-    let named = HashMap::<String, bool>::deserialize(deserializer)?;
-    let timeouts = TimeoutPhase::iter().map(ErrorKind::Timeout);
-    let all: Vec<ErrorKind> = ErrorKind::iter().chain(timeouts).collect();
-    let mut decided = HashMap::new();
-    for (name, moves_on) in named {
-        let kinds: Vec<ErrorKind> = all.iter().copied().filter(|kind| kind.name() == name).collect();
-        if kinds.is_empty() {
-            return Err(D::Error::custom(format!("`{name}` is no kind of error")));
-        }
-        decided.extend(kinds.into_iter().map(|kind| (kind, moves_on)));
-    }
-    Ok(decided)
 }
 
 impl Default for MoveOn {
@@ -94,13 +81,8 @@ impl MoveOn {
     /// # Errors
     /// [`ErrorKind::Config`] when `config` is told to move on.
     pub fn check(&self) -> Result<()> {
-        match self.kinds.get(&ErrorKind::Config) {
-            Some(true) => Err(Error::new(
-                ErrorKind::Config,
-                "move_on: `config` cannot move on (allowed: false): a wrong configuration must be seen",
-            )),
-            _ => Ok(()),
-        }
+        let config = self.kinds.get(&ErrorKind::Config).copied().unwrap_or(false);
+        require(!config, "move_on.kinds.config", config, "false: a wrong configuration must be seen")
     }
 
     /// True when the next target is asked after this failure.
@@ -140,10 +122,27 @@ impl MoveOn {
     }
 }
 
+/// Reads kinds by their names; `timeout` stands for every time limit.
+fn by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<ErrorKind, bool>, D::Error> {
+    let mut decided = HashMap::new();
+    for (name, moves_on) in HashMap::<String, bool>::deserialize(deserializer)? {
+        let Some(kind) = ErrorKind::iter().find(|kind| kind.name() == name) else {
+            let names: Vec<_> = ErrorKind::iter().map(ErrorKind::name).collect();
+            return Err(D::Error::custom(format!("no failure is called `{name}`: {}", names.join(", "))));
+        };
+        match kind {
+            ErrorKind::Timeout(_) => {
+                decided.extend(TimeoutPhase::iter().map(|phase| (ErrorKind::Timeout(phase), moves_on)));
+            }
+            kind => decided.extend([(kind, moves_on)]),
+        }
+    }
+    Ok(decided)
+}
+
 #[cfg(test)]
 mod tests {
-    use polysight_core::{ChatRequest, TimeoutPhase, VisionProvider};
-    use strum::IntoEnumIterator;
+    use polysight_core::{ChatRequest, VisionProvider};
 
     use super::*;
     use crate::fake::Fake;
@@ -229,10 +228,22 @@ unsupported: moves on
     }
 
     #[test]
+    fn every_kind_has_its_name_in_a_config() {
+        let read = |text: &str| serde_json::from_str::<MoveOn>(text);
+        let policy = read(r#"{"repeat": "likely", "kinds": {"timeout": false, "server": true}}"#).unwrap();
+        let timeouts = TimeoutPhase::iter().map(ErrorKind::Timeout);
+        let expected = timeouts
+            .fold(MoveOn::new().with_repeat(Billed::Likely), |policy, kind| policy.with_kind(kind, false));
+        assert_eq!(policy, expected.with_kind(ErrorKind::Server, true));
+        let unknown = read(r#"{"kinds": {"timeouts": true}}"#).unwrap_err().to_string();
+        assert!(unknown.contains("`timeouts`: invalid_request, media,"), "{unknown}");
+    }
+
+    #[test]
     fn a_wrong_configuration_never_moves_on() {
         let policy = MoveOn::new().with_kind(ErrorKind::Config, true);
         assert!(!policy.moves_on(&Error::new(ErrorKind::Config, "")));
-        assert!(policy.check().unwrap_err().message().contains("`config`"));
+        assert!(policy.check().unwrap_err().message().contains("`move_on.kinds.config`"));
         assert!(MoveOn::new().check().is_ok());
     }
 }

@@ -1,16 +1,13 @@
 //! Whom to ask first.
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polysight_core::catalog::Money;
-use polysight_core::{ChatRequest, Error, Estimate};
+use polysight_core::{ChatRequest, Estimate};
 use serde::Deserialize;
 
-use super::breaker_policy::wrong;
 use super::pool::Member;
 
 /// In which order the targets are asked.
@@ -34,41 +31,6 @@ pub enum Order {
     RoundRobin,
     /// The fewest calls and streams in flight first; in turn where that is equal.
     LeastBusy,
-}
-
-const NAMES: [(&str, Order); 6] = [
-    ("given", Order::Given),
-    ("weighted", Order::Weighted),
-    ("cheapest", Order::Cheapest),
-    ("fastest", Order::Fastest),
-    ("round_robin", Order::RoundRobin),
-    ("least_busy", Order::LeastBusy),
-];
-
-impl Order {
-    /// The order's name in `snake_case`, as config files write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, order)| *order == self).map_or("", |(name, _)| *name)
-    }
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Order {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let named = NAMES.iter().find(|(name, _)| *name == text);
-        named.map(|(_, order)| *order).ok_or_else(|| {
-            let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-            wrong("order", &format!("`{text}`"), &names.join(", "))
-        })
-    }
 }
 
 /// The heaviest first; `point` within `[0, 1)` draws the very first by weight, without one there is no chance in it.

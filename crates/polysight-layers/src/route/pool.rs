@@ -244,7 +244,7 @@ struct Call {
     manner: Arc<Manner>,
     env: Env,
     permit: Option<Permit>,
-    busy: Option<Busy>,
+    _busy: Busy,
     started: Instant,
 }
 
@@ -253,7 +253,7 @@ impl Call {
         let started = pool.env.now();
         member.pace().asked(started);
         Self {
-            busy: Some(Busy::new(&member)),
+            _busy: Busy::new(&member),
             member,
             rule: Arc::clone(&pool.rule),
             manner: Arc::clone(&pool.manner),
@@ -281,14 +281,12 @@ impl Visit for Call {
     }
 
     fn ended(&mut self) {
-        self.busy = None;
         if let Some(permit) = self.permit.take() {
             permit.succeeded();
         }
     }
 
     fn failed(&mut self, error: &Error) {
-        self.busy = None;
         let verdict = self.rule.judge(error);
         if verdict != Verdict::Blameless || self.rule.moves_on(error) {
             self.heard(self.took().max(self.manner.failure_pace));

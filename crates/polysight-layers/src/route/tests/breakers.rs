@@ -80,12 +80,39 @@ async fn streams_that_break_off_open_the_breaker_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_streams_good_end_breaks_a_row_of_failures() {
+    let four = || std::iter::repeat_n(failing(ErrorKind::Server), 4);
+    let a = Fake::new("a", four().chain([Play::answer("ok")]).chain(four()));
+    let route = fallback([&a]);
+    for _ in 0..9 {
+        if let Ok(stream) = route.stream(request()).await {
+            stream.collect_response().await.unwrap();
+        }
+    }
+    assert_eq!((a.calls(), route.targets()[0].breaker), (9, BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_streams_needs_its_first_event_only() {
+    let [a, b] = [Fake::new("a", std::iter::repeat_n(failing(ErrorKind::Server), 5)), well("b")];
+    let route = fallback([&a, &b]);
+    for _ in 0..5 {
+        route.chat(request()).await.unwrap();
+    }
+    advance(Duration::from_secs(10)).await;
+    let probe = route.stream(request()).await.unwrap();
+    assert_eq!(route.targets()[0].breaker, BreakerState::Closed);
+    assert_eq!(route.chat(request()).await.unwrap().provider, "a");
+    drop(probe);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_reads_on_says_nothing_of_its_target() {
-    let a = down("a");
-    let pieces = Fake::new("b", []);
-    let route = fallback([&pieces]);
+    let broken = || Play::Pieces(vec!["half"], Duration::ZERO, Some(Error::new(ErrorKind::Network, "")));
+    let a = Fake::new("a", std::iter::repeat_with(broken).take(20));
+    let route = fallback([&a]);
     for _ in 0..20 {
         drop(route.stream(request()).await.unwrap());
     }
-    assert_eq!((route.targets()[0].breaker, a.calls()), (BreakerState::Closed, 0));
+    assert_eq!((route.targets()[0].breaker, a.calls()), (BreakerState::Closed, 20));
 }

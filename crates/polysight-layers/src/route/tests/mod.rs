@@ -226,6 +226,15 @@ fn is_called_as_told_and_of_the_common_vendor() {
 }
 
 #[test]
+fn keys_of_two_vendors_are_no_pool() {
+    let fake = well("a");
+    let keys =
+        ["x", "y"].map(|vendor| Arc::new(Dressed::new(&fake).of_vendor(vendor)) as Arc<dyn VisionProvider>);
+    let error = KeyPool::new(keys, KeyPoolPolicy::new()).unwrap_err().to_string();
+    assert!(error.contains(r#"`keys` is ["x", "y"], but must be keys of one vendor"#), "{error}");
+}
+
+#[test]
 fn plans_with_the_first_that_takes_the_request() {
     let fake = well("a");
     let route = dressed(
@@ -249,12 +258,12 @@ fn refuses_what_cannot_be_a_route() {
     );
     assert_eq!(
         refused(vec![target(&fake).with_weight(-1.0)], RoutePolicy::new()),
-        "r: configuration: weight of `a`: -1 is not allowed (allowed: 0 or more)"
+        "r: configuration: `a.weight` is -1.0, but must be 0 or more"
     );
     let policy = RoutePolicy::new().with_breaker(BreakerPolicy::new().with_consecutive(0));
-    assert!(refused(vec![target(&fake)], policy).contains("breaker.consecutive: 0"));
+    assert!(refused(vec![target(&fake)], policy).contains("`breaker.consecutive` is 0"));
     let policy = RoutePolicy::new().with_half_life(Duration::ZERO);
-    assert!(refused(vec![target(&fake)], policy).contains("half_life: 0 s"));
+    assert!(refused(vec![target(&fake)], policy).contains("`half_life` is 0ns"));
 }
 
 fn dressed<const N: usize>(targets: [Dressed; N], order: Order) -> Route {

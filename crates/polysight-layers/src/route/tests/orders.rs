@@ -81,6 +81,17 @@ async fn a_failure_counts_as_slow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_takes_nothing_is_not_the_fastest() {
+    let a = Fake::new("a", std::iter::repeat_n(failing(ErrorKind::InvalidRequest), 100));
+    let b = Fake::new("b", std::iter::repeat_n(slow(1_000), 100));
+    let route = route([&a, &b], RoutePolicy::new().with_order(Order::Fastest));
+    for _ in 0..10 {
+        assert_eq!(route.chat(request()).await.unwrap().provider, "b");
+    }
+    assert_eq!((a.calls(), route.targets()[0].breaker), (1, BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_at_once_do_not_all_look_at_the_same_unseen_target() {
     let fakes = ["a", "b", "c"].map(|name| Fake::new(name, std::iter::repeat_n(slow(100), 10)));
     let route = route([&fakes[0], &fakes[1], &fakes[2]], RoutePolicy::new().with_order(Order::Fastest));
@@ -88,6 +99,19 @@ async fn calls_at_once_do_not_all_look_at_the_same_unseen_target() {
     let (a, b, c) = tokio::join!(all.0, all.1, all.2);
     let said = [a, b, c].map(|answer| answer.unwrap().provider);
     assert_eq!(said, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_call_alone_looks_again_at_a_slow_target() {
+    let a = Fake::new("a", [slow(2_000), slow(2_000)]);
+    let b = Fake::new("b", std::iter::repeat_n(slow(1_000), 200));
+    let route = route([&a, &b], RoutePolicy::new().with_order(Order::Fastest));
+    while a.calls() < 2 {
+        let (left, right) = tokio::join!(route.chat(request()), route.chat(request()));
+        let both = left.unwrap().provider + &right.unwrap().provider;
+        assert_ne!(both, "aa");
+    }
+    assert_eq!(a.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,11 +140,23 @@ async fn the_least_busy_is_asked_until_its_stream_has_ended() {
 }
 
 #[test]
-fn orders_are_read_by_their_names() {
-    for name in ["given", "weighted", "cheapest", "fastest", "round_robin", "least_busy"] {
-        assert_eq!(name.parse::<Order>().unwrap().name(), name);
+fn a_config_names_only_what_differs() {
+    let read = |text: &str| serde_json::from_str::<RoutePolicy>(text);
+    let text = r#"{"order": "least_busy", "breaker": {"open_for": 2.5}, "half_life": 10}"#;
+    let breaker = BreakerPolicy::new().with_open_for(Duration::from_millis(2_500));
+    let expected = RoutePolicy::new().with_order(Order::LeastBusy).with_breaker(breaker);
+    assert_eq!(read(text).unwrap(), expected.with_half_life(Duration::from_secs(10)));
+    assert_eq!(read("{}").unwrap(), RoutePolicy::new());
+    assert_eq!(read(r#"{"breaker": false}"#).unwrap(), RoutePolicy::new().with_breaker(None));
+    assert_eq!(read(r#"{"breaker": true}"#).unwrap(), RoutePolicy::new());
+    for (text, told) in [
+        (r#"{"order": "random"}"#, "`least_busy`"),
+        (r#"{"breaker": {"rate": 1}}"#, "`failure_rate`"),
+        (r#"{"breaker": 1}"#, "true, false or a table of settings"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
     }
-    assert!("random".parse::<Order>().unwrap_err().message().contains("least_busy"));
 }
 
 fn ordered(route: &Route, real: bool) -> Vec<usize> {

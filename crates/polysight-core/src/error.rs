@@ -1,5 +1,7 @@
 //! One error for everything that can go wrong between a question and its answer.
 
+mod scrub;
+
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;

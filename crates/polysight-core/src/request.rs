@@ -39,6 +39,69 @@ pub struct RandomSampling {
     pub repetition_penalty: Option<f64>,
 }
 
+impl RandomSampling {
+    /// Everything left to the vendor.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the flatness of the distribution.
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// Sets the share of probability mass that is considered.
+    #[must_use]
+    pub fn with_top_p(mut self, top_p: f64) -> Self {
+        self.top_p = Some(top_p);
+        self
+    }
+
+    /// Sets the number of likeliest tokens that are considered.
+    #[must_use]
+    pub fn with_top_k(mut self, top_k: u32) -> Self {
+        self.top_k = Some(top_k);
+        self
+    }
+
+    /// Sets the penalty for tokens that occurred at all.
+    #[must_use]
+    pub fn with_presence_penalty(mut self, penalty: f64) -> Self {
+        self.presence_penalty = Some(penalty);
+        self
+    }
+
+    /// Sets the penalty that grows with how often a token occurred.
+    #[must_use]
+    pub fn with_frequency_penalty(mut self, penalty: f64) -> Self {
+        self.frequency_penalty = Some(penalty);
+        self
+    }
+
+    /// Sets the factor against repetition.
+    #[must_use]
+    pub fn with_repetition_penalty(mut self, factor: f64) -> Self {
+        self.repetition_penalty = Some(factor);
+        self
+    }
+
+    /// Fills in what is left open here from other settings.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            temperature: self.temperature.or(other.temperature),
+            top_p: self.top_p.or(other.top_p),
+            top_k: self.top_k.or(other.top_k),
+            presence_penalty: self.presence_penalty.or(other.presence_penalty),
+            frequency_penalty: self.frequency_penalty.or(other.frequency_penalty),
+            repetition_penalty: self.repetition_penalty.or(other.repetition_penalty),
+        }
+    }
+}
+
 /// How much the model should reason before it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -139,6 +139,13 @@ impl SafetyLabel {
     pub fn new(role: SafetyRole, level: Option<i64>) -> Self {
         Self { role, level, turn: None }
     }
+
+    /// Says which turn of the dialogue it is about.
+    #[must_use]
+    pub fn with_turn(mut self, turn: i64) -> Self {
+        self.turn = Some(turn);
+        self
+    }
 }
 
 /// The vendor's own JSON, unparsed.

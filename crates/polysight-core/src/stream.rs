@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::{
-    Adjustment, Attempt, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply, Result,
-    SafetyLabel, ToolCall, Usage,
+    Adjustment, Attempt, Billed, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply,
+    Result, SafetyLabel, ToolCall, Usage,
 };
 
 /// A piece of a tool call, as it arrives. Pieces with the same index belong together.
@@ -149,13 +149,32 @@ impl StreamEnd {
 pub struct ChatStream {
     events: Option<Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>>,
     first: Option<StreamEvent>,
+    collect_limit: Option<usize>,
 }
 
 impl ChatStream {
     /// Wraps the events of a provider. A stream that stops without an end or an error gets an error as its end.
     #[must_use]
     pub fn new(events: impl Stream<Item = Result<StreamEvent>> + Send + 'static) -> Self {
-        Self { events: Some(Box::pin(events)), first: None }
+        Self { events: Some(Box::pin(events)), first: None, collect_limit: None }
+    }
+
+    /// Puts something around the events of this stream, which keeps its bounds.
+    #[must_use]
+    pub fn wrapped<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
+    where
+        S: Stream<Item = Result<StreamEvent>> + Send + 'static,
+    {
+        let collect_limit = self.collect_limit;
+        Self { collect_limit, ..Self::new(wrap(self)) }
+    }
+
+    /// Bounds what [`collect_response`](Self::collect_response) puts together, in bytes; a tool call counts for 1,024 at
+    /// least. Reading event by event has no bound.
+    #[must_use]
+    pub fn with_collect_limit(mut self, bytes: usize) -> Self {
+        self.collect_limit = Some(bytes);
+        self
     }
 
     /// A whole answer as a stream of few events: its reasoning, its text, its tool calls, and the end.
@@ -188,13 +207,19 @@ impl ChatStream {
     /// Reads to the end and puts the pieces together: the response that a plain call would have given.
     ///
     /// # Errors
-    /// The stream's own error, with the text so far as its [`partial`](Error::partial).
+    /// The stream's own error, with the text so far as its [`partial`](Error::partial); [`ErrorKind::Protocol`] when there
+    /// is more than the [limit](Self::with_collect_limit).
     pub async fn collect_response(mut self) -> Result<ChatResponse> {
         let mut collected = StreamCollector::new();
         while let Some(event) = self.next_event().await {
             match event {
                 Ok(StreamEvent::End(end)) => return Ok(collected.complete(*end)),
-                Ok(event) => collected.add(event),
+                Ok(event) => {
+                    collected.add(event);
+                    if let Some(limit) = self.collect_limit.filter(|limit| collected.bytes > *limit) {
+                        return Err(collected.interrupted(too_long(limit)));
+                    }
+                }
                 Err(error) => return Err(collected.interrupted(error)),
             }
         }
@@ -240,6 +265,14 @@ fn events_of(response: ChatResponse) -> Vec<StreamEvent> {
     events
 }
 
+fn too_long(limit: usize) -> Error {
+    let message = format!(
+        "the collected answer is larger than {limit} bytes: read it event by event, or raise max_reply_bytes \
+         (sizes.max_reply in a config file)"
+    );
+    Error::new(ErrorKind::Protocol, message).with_billed(Billed::Likely)
+}
+
 fn no_end() -> Error {
     Error::new(ErrorKind::Interrupted, "the stream stopped without an end")
 }
@@ -280,7 +313,11 @@ pub struct StreamCollector {
     text: String,
     reasoning: String,
     calls: Vec<(usize, ToolCall)>,
+    bytes: usize,
 }
+
+/// What a tool call weighs beside its texts, so that many empty ones are not free.
+const CALL_BYTES: usize = 1_024;
 
 impl fmt::Debug for StreamCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -303,8 +340,14 @@ impl StreamCollector {
     /// Adds the next event. An end adds nothing: give it to [`complete`](Self::complete).
     pub fn add(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Text(piece) => self.text.push_str(&piece),
-            StreamEvent::Reasoning(piece) => self.reasoning.push_str(&piece),
+            StreamEvent::Text(piece) => {
+                self.bytes += piece.len();
+                self.text.push_str(&piece);
+            }
+            StreamEvent::Reasoning(piece) => {
+                self.bytes += piece.len();
+                self.reasoning.push_str(&piece);
+            }
             StreamEvent::ToolCall(delta) => self.add_call(delta),
             StreamEvent::End(_) => {}
         }
@@ -314,17 +357,21 @@ impl StreamCollector {
         let slot = match self.calls.iter().position(|(index, _)| *index == delta.index) {
             Some(slot) => slot,
             None => {
+                self.bytes += CALL_BYTES;
                 self.calls.push((delta.index, ToolCall::new("", "", "")));
                 self.calls.len() - 1
             }
         };
         if let Some((_, call)) = self.calls.get_mut(slot) {
             if let Some(id) = delta.id.filter(|id| !id.is_empty()) {
+                self.bytes += id.len();
                 call.id = id;
             }
             if let Some(name) = delta.name.filter(|name| !name.is_empty()) {
+                self.bytes += name.len();
                 call.name = name;
             }
+            self.bytes += delta.arguments.len();
             call.arguments.push_str(&delta.arguments);
         }
     }

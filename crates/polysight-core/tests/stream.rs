@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use polysight_core::{
-    ChatStream, Error, ErrorKind, FinishKind, FinishReason, Partial, Result, StreamEnd, StreamEvent,
+    Billed, ChatStream, Error, ErrorKind, FinishKind, FinishReason, Partial, Result, StreamEnd, StreamEvent,
     ToolCallDelta, Usage,
 };
 
@@ -163,6 +163,25 @@ async fn an_error_that_brings_its_own_partial_keeps_it() {
     let brought = failure().with_partial(Partial::new("known".to_owned(), String::new()));
     let error = scripted(vec![Err(brought)]).0.collect_response().await.unwrap_err();
     assert_eq!(error.partial().unwrap().text, "known");
+}
+
+#[tokio::test]
+async fn collecting_is_bounded_and_reading_is_not() {
+    let items = || vec![text("one"), Ok(StreamEvent::Reasoning("two".to_owned())), end()];
+    for (limit, fits) in [(6, true), (5, false)] {
+        let collected = scripted(items()).0.with_collect_limit(limit).collect_response().await;
+        assert_eq!(collected.is_ok(), fits);
+        let Err(error) = collected else { continue };
+        assert_eq!((error.kind(), error.billed()), (ErrorKind::Protocol, Billed::Likely));
+        assert!(
+            error.message().contains("5 bytes") && error.message().contains("sizes.max_reply"),
+            "{error}"
+        );
+        assert_eq!(error.partial().unwrap().text, "one");
+    }
+    let calls = (0..100).map(|index| piece(index, None, None, "")).chain([end()]).collect();
+    assert!(scripted(calls).0.with_collect_limit(99 * 1_024).collect_response().await.is_err());
+    assert_eq!(all(scripted(items()).0.with_collect_limit(0)).await.len(), 3);
 }
 
 #[test]

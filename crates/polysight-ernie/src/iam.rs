@@ -214,9 +214,17 @@ impl Credentials for IamKey {
         Ok(())
     }
 
-    fn renew(&self) -> bool {
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// A burst of refusals of one key fetches one new key: those that come later find it made.
+    fn renew(&self, refused: Option<&HeaderValue>) -> bool {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_none() || cached.as_ref().map(|key| &key.header) == refused {
+            *cached = None;
+        }
         true
+    }
+
+    fn secrets(&self) -> Vec<ApiKey> {
+        vec![self.access_key.clone(), self.secret_key.clone()]
     }
 }
 
@@ -336,7 +344,7 @@ mod tests {
         assert_eq!(shown(&credentials, &transport).await, "Bearer bce-v3/t1", "a minute before its end");
         SECONDS.fetch_sub(1_000, Ordering::Relaxed);
         assert_eq!(shown(&credentials, &transport).await, "Bearer bce-v3/t2", "a clock set back");
-        assert!(credentials.renew());
+        assert!(credentials.renew(None));
         assert_eq!(shown(&credentials, &transport).await, "Bearer bce-v3/t3");
         assert_eq!(calls.load(Ordering::Relaxed), 4);
     }
@@ -356,6 +364,20 @@ mod tests {
             assert_eq!(task.await.unwrap(), "Bearer bce-v3/t0");
         }
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_refusals_of_one_key_fetches_one_new_key() {
+        let (url, calls) = iam("200 OK", answer).await;
+        let credentials = credentials(&url, || UNIX_EPOCH + Duration::from_secs(NOON));
+        let transport = transport();
+        let refused = HeaderValue::from_static("Bearer bce-v3/t0");
+        assert_eq!(shown(&credentials, &transport).await, "Bearer bce-v3/t0");
+        for _ in 0..20 {
+            assert!(credentials.renew(Some(&refused)));
+            assert_eq!(shown(&credentials, &transport).await, "Bearer bce-v3/t1");
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

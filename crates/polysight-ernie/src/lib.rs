@@ -39,9 +39,11 @@ impl Ernie {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] without a key, for keys and base URLs of the retired V1 interface (the message says how to
-    /// move), an unknown deployment, a deployment without its base URL, and models that are malformed.
+    /// move), an unknown deployment, a deployment without its base URL or with a setting that means nothing to it, and
+    /// models that are malformed.
     pub fn new(options: ProviderOptions, settings: &ErnieSettings) -> Result<Self> {
         let deployment = deployment::find(&options)?;
+        settings.check(deployment)?;
         let base_url = base_url(&options, settings, deployment)?;
         let credentials = credentials(&options, settings, deployment, &base_url)?;
         let transport = options.transport()?;
@@ -244,6 +246,32 @@ mod tests {
         assert!(error.contains("auth = \"iam\"") && error.contains("offline since"), "{error}");
         let settings = ErnieSettings::new().with_iam(key(), key()).with_region(Region::International);
         assert!(Ernie::new(ProviderOptions::new("p"), &settings).is_err());
+    }
+
+    #[test]
+    fn settings_without_effect_are_refused_by_name() {
+        let settings = || {
+            let new = ErnieSettings::new;
+            [
+                ("region", new().with_region(Region::Beijing)),
+                ("appid", new().with_appid("app-1")),
+                ("iam_url", new().with_iam_url("https://iam.example")),
+                ("key_seconds", new().with_key_seconds(600)),
+            ]
+        };
+        for deployment in ["gateway", "fastdeploy", "vllm"] {
+            for (name, settings) in settings() {
+                let error = Ernie::new(gateway().with_deployment(deployment), &settings).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config);
+                let message = error.message();
+                assert!(message.contains(name) && message.contains(deployment), "{message}");
+            }
+        }
+        for (name, settings) in settings() {
+            let made = Ernie::new(ProviderOptions::new("p").with_api_key(key()), &settings);
+            let refused = made.err().map(|error| error.message().to_owned());
+            assert_eq!(refused.is_some(), ["iam_url", "key_seconds"].contains(&name), "{refused:?}");
+        }
     }
 
     #[test]

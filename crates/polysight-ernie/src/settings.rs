@@ -4,6 +4,8 @@ use polysight_core::{ApiKey, Error, ErrorKind, Result};
 use polysight_wire::BaseUrl;
 use serde::{Deserialize, Deserializer};
 
+use crate::deployment::Deployment;
+
 /// The environment variables in which keys of this vendor usually are: the common name, and the vendor's SDK's.
 pub const KEY_VARIABLES: [&str; 2] = ["QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN"];
 
@@ -110,6 +112,28 @@ impl ErnieSettings {
     pub fn with_generate_request_ids(mut self, generate: bool) -> Self {
         self.generate_request_ids = Some(generate);
         self
+    }
+
+    /// Refuses settings that would have no effect.
+    pub(crate) fn check(&self, deployment: &Deployment) -> Result<()> {
+        let of_vendor = [
+            ("region", self.region != Region::Mainland),
+            ("appid", self.appid.is_some()),
+            ("iam_url", self.iam_url.is_some()),
+            ("key_seconds", self.key_seconds.is_some()),
+        ];
+        let mut given = of_vendor.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+        if !deployment.is_vendor {
+            return given.next().map_or(Ok(()), |name| {
+                config(format!("`{name}` means nothing to a {} deployment: leave it out", deployment.name))
+            });
+        }
+        match given.find(|name| matches!(*name, "iam_url" | "key_seconds")) {
+            Some(name) if self.auth == Auth::Key => {
+                config(format!("`{name}` is for auth = \"iam\" alone: leave it out"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The access key and its secret, of the forms that the IAM has.

@@ -23,7 +23,7 @@ pub(crate) trait Watch: Send + Unpin + 'static {
 
 /// Puts a watch on a stream.
 pub(crate) fn watched(stream: ChatStream, watch: impl Watch) -> ChatStream {
-    ChatStream::new(Watched { stream, watch })
+    stream.wrapped(|stream| Watched { stream, watch })
 }
 
 struct Watched<W> {

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue};
 pub use native::{image_sizes, ocr_result};
 use polysight_core::{ApiKey, Error, ErrorKind, MediaSource, ProviderId, Result};
 use polysight_wire::{
-    BaseUrl, BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, forward_provider,
+    BaseUrl, BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, Secrets, forward_provider,
 };
 pub use settings::{KEY_VARIABLES, Protocol, QwenVlSettings, Region};
 pub use tokens::{Look, Resized, TokenFormula, VideoBudget, resized};
@@ -124,9 +124,10 @@ impl QwenVl {
     /// [`ErrorKind::Media`] for a file that is too large or cannot be read; otherwise as any call.
     pub async fn upload(&self, model: &str, source: &MediaSource) -> Result<Url> {
         let (dialect, transport) = (self.0.dialect(), self.0.transport());
-        upload::upload(dialect, &**self.0.credentials(), transport, model, source)
+        let mut secrets = Secrets::new(self.0.credentials(), transport);
+        upload::upload(dialect, &**self.0.credentials(), transport, model, source, &mut secrets)
             .await
-            .map_err(|error| error.with_provider(&dialect.id.name))
+            .map_err(|error| secrets.hide(error).with_provider(&dialect.id.name))
     }
 }
 

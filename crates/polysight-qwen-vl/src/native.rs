@@ -12,11 +12,11 @@ use polysight_core::media::VideoSource;
 use polysight_core::{
     ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, Part, Partial,
     Plan, ProviderId, RawReply, Result, RetryAdvice, Role, StreamEnd, StreamEvent, TokenDetails, ToolCall,
-    ToolCallDelta, Usage, Video, VideoFormat,
+    Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole};
-use polysight_wire::chat::{self, FailureSource, decode_failure, request, unread};
+use polysight_wire::chat::{self, CallOrder, CallPiece, FailureSource, decode_failure, request, unread};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
 use serde::Deserialize;
@@ -302,10 +302,13 @@ pub(crate) fn decode(
         let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
         return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));
     };
+    let tool_calls: Vec<ToolCall> = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
+    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
+        let error = chat::no_calls().with_status(head.status);
+        return Err(named(error.with_partial(Partial::new(text, reasoning))));
+    }
     let mut response = ChatResponse::new(&provider.name, plan.model(), finish);
-    response.text = text;
-    response.reasoning = reasoning;
-    response.tool_calls = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
+    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
     response.usage = usage;
     response.request_id = request_id;
     response.rate_limits = head.rate_limits();
@@ -330,6 +333,7 @@ pub(crate) struct NativeStreamDecoder {
     seen_any: bool,
     end: StreamEnd,
     finish: Option<FinishReason>,
+    calls: CallOrder,
     raw: Option<Vec<Bytes>>,
 }
 
@@ -359,6 +363,7 @@ impl NativeStreamDecoder {
             seen_any: false,
             end,
             finish: None,
+            calls: CallOrder::default(),
             raw: plan.request.keep_raw.then(Vec::new),
         }
     }
@@ -403,8 +408,18 @@ impl NativeStreamDecoder {
         let Some(answer) = choice.message.0 else { return };
         events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
         events.extend(answer.content.non_empty().map(StreamEvent::Text));
-        let calls = answer.tool_calls.0.into_iter().enumerate();
-        events.extend(calls.map(|(place, call)| StreamEvent::ToolCall(call_delta(place, call))));
+        let count = answer.tool_calls.0.len();
+        for (place, call) in answer.tool_calls.0.into_iter().enumerate() {
+            events.push_back(StreamEvent::ToolCall(self.calls.delta(place, count, call_piece(call))));
+        }
+    }
+
+    /// Adds what is known of the answer to the error of its end.
+    fn completed(&self, error: Error) -> Error {
+        match &self.end.request_id {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
     }
 
     /// An error frame comes under HTTP 200; its own status stands in the comment before it.
@@ -426,11 +441,14 @@ fn garbled(error: serde_json::Error) -> Error {
         .with_source(error)
 }
 
-fn call_delta(place: usize, call: Call<'_>) -> ToolCallDelta {
-    let index = call.index.count().and_then(|index| usize::try_from(index).ok()).unwrap_or(place);
+fn call_piece(call: Call<'_>) -> CallPiece {
     let function = call.function.0.unwrap_or_default();
-    let arguments = function.arguments.non_empty().unwrap_or_default();
-    ToolCallDelta::new(index, call.id.non_empty(), function.name.non_empty(), arguments)
+    let mut piece = CallPiece::default();
+    piece.index = call.index.count().and_then(|index| usize::try_from(index).ok());
+    piece.id = call.id.non_empty();
+    piece.name = function.name.non_empty();
+    piece.arguments = function.arguments.non_empty().unwrap_or_default();
+    piece
 }
 
 fn status_of(comment: &[u8]) -> Option<u16> {
@@ -464,12 +482,11 @@ impl StreamDecoder for NativeStreamDecoder {
             } else {
                 "the stream ended without a single event"
             };
-            let error = Error::new(ErrorKind::Interrupted, message);
-            return Err(match &self.end.request_id {
-                Some(id) => error.with_request_id(id),
-                None => error,
-            });
+            return Err(self.completed(Error::new(ErrorKind::Interrupted, message)));
         };
+        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
+            return Err(self.completed(chat::no_calls()));
+        }
         let mut end = self.end.clone();
         end.finish = finish;
         end.raw = self.raw.take().map(RawReply::new);

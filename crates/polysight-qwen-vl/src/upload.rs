@@ -8,7 +8,7 @@
 use http::HeaderMap;
 use polysight_core::{Error, ErrorKind, Image, MediaSource, Result, RetryAdvice, Video};
 use polysight_wire::body::FormBody;
-use polysight_wire::{BaseUrl, Credentials, Dialect as _, Transport, WireReply, WireRequest};
+use polysight_wire::{BaseUrl, Credentials, Dialect as _, Secrets, Transport, WireReply, WireRequest};
 use serde::Deserialize;
 use url::Url;
 
@@ -60,6 +60,7 @@ pub(crate) async fn upload(
     transport: &Transport,
     model: &str,
     source: &MediaSource,
+    secrets: &mut Secrets,
 ) -> Result<Url> {
     let Some(length) = source.byte_len() else {
         let message = "what is behind a URL cannot be uploaded: give the model the URL itself";
@@ -70,7 +71,7 @@ pub(crate) async fn upload(
         Error::new(ErrorKind::Unsupported, message)
     })?;
     tickets.query_pairs_mut().append_pair("action", "getPolicy").append_pair("model", model);
-    let ticket = ticket(dialect, credentials, transport, tickets).await?;
+    let ticket = ticket(dialect, credentials, transport, tickets, secrets).await?;
     let limit = ticket.max_file_size_mb.map(|limit| limit.saturating_mul(1 << 20));
     if let Some(limit) = limit.filter(|limit| length > *limit) {
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
@@ -91,9 +92,11 @@ async fn ticket(
     credentials: &dyn Credentials,
     transport: &Transport,
     url: Url,
+    secrets: &mut Secrets,
 ) -> Result<Ticket> {
     let mut headers = dialect.headers.clone();
     credentials.authorize(transport, &mut headers).await?;
+    secrets.note(&headers);
     let reply = transport.get(url, headers).await?;
     if !reply.head.is_success() {
         let (head, body) = reply.into_error_bytes().await;

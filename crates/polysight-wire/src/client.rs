@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderValue, header};
+use polysight_core::media::VideoSource;
 use polysight_core::plan::Draft;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
-    RetryAdvice, StreamEvent, VisionProvider,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Part, Plan, ProviderId, Result,
+    RetryAdvice, StreamEvent, Video, VisionProvider,
 };
 
 use crate::events::EventReader;
-use crate::reply::Chunks;
-use crate::{Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
+use crate::reply::{Chunks, too_large};
+use crate::{Credentials, Dialect, Mode, ReplyHead, Secrets, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
 pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
@@ -100,23 +100,25 @@ impl<D: Dialect> DialectProvider<D> {
     }
 
     /// Sends a plan and gives the reply if its status is good; tries once more when credentials had expired.
-    async fn exchange(&self, plan: &Plan, mode: Mode) -> Result<WireReply> {
-        match self.exchange_once(plan, mode).await {
-            Err(error) if error.retry() == RetryAdvice::WithNewCredentials => {
-                if self.credentials.renew() {
-                    self.exchange_once(plan, mode).await.map_err(stale)
-                } else {
-                    Err(stale(error))
-                }
-            }
-            reply => reply,
+    async fn exchange(&self, plan: &Plan, mode: Mode) -> Result<(WireReply, Secrets)> {
+        let mut secrets = Secrets::new(&self.credentials, &self.transport);
+        let mut reply = self.exchange_once(plan, mode, &mut secrets).await;
+        if let Err(error) = &reply
+            && error.retry() == RetryAdvice::WithNewCredentials
+            && self.credentials.renew(secrets.authorization())
+        {
+            reply = self.exchange_once(plan, mode, &mut secrets).await;
+        }
+        match reply {
+            Ok(reply) => Ok((reply, secrets)),
+            Err(error) => Err(secrets.hide(stale(error))),
         }
     }
 
-    async fn exchange_once(&self, plan: &Plan, mode: Mode) -> Result<WireReply> {
+    async fn exchange_once(&self, plan: &Plan, mode: Mode, secrets: &mut Secrets) -> Result<WireReply> {
         let mut request = self.dialect.encode(plan, mode)?;
         self.credentials.authorize(&self.transport, &mut request.headers).await?;
-        let secret = request.headers.get(header::AUTHORIZATION).cloned();
+        secrets.note(&request.headers);
         let reply = self.transport.post(request).await?;
         if reply.head.is_success() {
             return Ok(reply);
@@ -125,18 +127,33 @@ impl<D: Dialect> DialectProvider<D> {
         if (300..400).contains(&head.status) {
             return Err(redirected(&head));
         }
-        let body = without_secret(body, secret.as_ref());
-        Err(head.advise(self.dialect.decode_error(&head, &body)))
+        Err(head.advise(reachable(plan, self.dialect.decode_error(&head, &body))))
+    }
+
+    /// Sends a plan and reads the whole reply.
+    async fn ask(&self, plan: &Plan) -> Result<ChatResponse> {
+        let (reply, secrets) = self.exchange(plan, Mode::Plain).await?;
+        let read = async {
+            let (head, body) = reply.into_whole().await?;
+            self.decoded(plan, &head, &body)
+        };
+        read.await.map_err(|error| secrets.hide(error))
+    }
+
+    async fn open(&self, plan: &Plan) -> Result<ChatStream> {
+        let (reply, secrets) = self.exchange(plan, Mode::Stream).await?;
+        self.opened(plan, reply, &secrets).await.map_err(|error| secrets.hide(error))
     }
 
     /// Reads a stream's head and makes its reader; a whole document instead of a stream becomes one too.
-    async fn open(&self, plan: &Plan) -> Result<ChatStream> {
-        let reply = self.exchange(plan, Mode::Stream).await?;
+    async fn opened(&self, plan: &Plan, reply: WireReply, secrets: &Secrets) -> Result<ChatStream> {
         let decoder = self.dialect.decoder(plan, &reply.head);
         let limits = self.transport.limits();
+        let raw_limit = plan.request.keep_raw.then_some(limits.max_reply_bytes);
+        let reader = |chunks, decoder| EventReader::new(chunks, decoder, limits).with_raw_limit(raw_limit);
         if reply.head.is_event_stream() {
             let (_, chunks) = reply.into_chunks()?;
-            return Ok(self.stream_of(plan, EventReader::new(chunks, decoder, limits)));
+            return Ok(self.stream_of(plan, reader(chunks, decoder), secrets));
         }
         if is_document(&reply.head) {
             return self.document(plan, reply).await;
@@ -148,9 +165,9 @@ impl<D: Dialect> DialectProvider<D> {
             let body = rest_of(first, chunks, limits.max_reply_bytes).await?;
             return self.whole(plan, &head, &body);
         }
-        let mut reader = EventReader::new(chunks, decoder, limits);
+        let mut reader = reader(chunks, decoder);
         reader.push(first);
-        Ok(self.stream_of(plan, reader))
+        Ok(self.stream_of(plan, reader, secrets))
     }
 
     async fn document(&self, plan: &Plan, reply: WireReply) -> Result<ChatStream> {
@@ -168,13 +185,15 @@ impl<D: Dialect> DialectProvider<D> {
             // The vendor answered, and what it says is no refusal: the call is on the bill.
             let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
             let error = if answered { error.with_billed(Billed::Likely) } else { error };
-            head.advise(with_id(error, head.request_id()))
+            head.advise(reachable(plan, with_id(error, head.request_id())))
         })
     }
 
-    fn stream_of(&self, plan: &Plan, reader: EventReader) -> ChatStream {
+    fn stream_of(&self, plan: &Plan, reader: EventReader, secrets: &Secrets) -> ChatStream {
         let request_id = plan.request.request_id.clone();
-        ChatStream::new(Named { reader, name: self.dialect.id().name.clone(), request_id })
+        let (name, secrets) = (self.dialect.id().name.clone(), secrets.clone());
+        ChatStream::new(Named { reader, name, request_id, secrets })
+            .with_collect_limit(self.transport.limits().max_reply_bytes)
     }
 }
 
@@ -186,17 +205,44 @@ fn with_id(error: Error, id: Option<&str>) -> Error {
     }
 }
 
-/// Takes the key out of the body of a server that repeats what it was sent: its words are shown.
-fn without_secret(body: Bytes, authorization: Option<&HeaderValue>) -> Bytes {
-    // What is shorter is no secret, and may stand in any word.
-    const SHORTEST: usize = 8;
-    let Some(value) = authorization.and_then(|value| value.to_str().ok()) else { return body };
-    let key = value.strip_prefix("Bearer ").unwrap_or(value).trim();
-    let text = String::from_utf8_lossy(&body);
-    if key.len() < SHORTEST || !text.contains(key) {
-        return body;
+/// What the vendor could not fetch, when it had nothing to fetch, is a medium that it could not read.
+fn reachable(plan: &Plan, error: Error) -> Error {
+    if error.kind() != ErrorKind::MediaUnreachable {
+        return error;
     }
-    text.replace(key, "..").into()
+    match inline_media(&plan.request) {
+        Some(paths) => {
+            let message = format!("the vendor cannot read what was sent along: {}", paths.join(" or "));
+            error.reclassified(ErrorKind::Media, message)
+        }
+        None => error,
+    }
+}
+
+/// The paths of a request's media when all of them were sent along; `None` when there is none, or one by URL.
+fn inline_media(request: &ChatRequest) -> Option<Vec<String>> {
+    let mut paths = Vec::new();
+    for (message, parts) in request.messages.iter().map(|message| &message.parts).enumerate() {
+        for (part, medium) in parts.iter().enumerate() {
+            match medium {
+                Part::Image(image) if image.source().url().is_none() => {}
+                Part::Video(video) if !by_url(video) => {}
+                Part::Image(_) | Part::Video(_) => return None,
+                _ => continue,
+            }
+            paths.push(format!("messages[{message}].parts[{part}]"));
+        }
+    }
+    (!paths.is_empty()).then_some(paths)
+}
+
+fn by_url(video: &Video) -> bool {
+    match video.source() {
+        VideoSource::Whole(source) => source.url().is_some(),
+        VideoSource::Frames(frames) => frames.iter().any(|frame| frame.source().url().is_some()),
+        // What is not known may be one.
+        _ => true,
+    }
 }
 
 fn stale(error: Error) -> Error {
@@ -220,6 +266,7 @@ fn is_document(head: &ReplyHead) -> bool {
 
 async fn first_bytes(chunks: &mut Chunks) -> Result<Bytes> {
     let mut first = Bytes::new();
+    chunks.expect_events();
     while first.trim_ascii_start().is_empty() {
         match chunks.next_chunk().await? {
             Some(chunk) => first = chunk,
@@ -233,18 +280,19 @@ async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes
     let mut all = first.to_vec();
     while let Some(chunk) = chunks.next_chunk().await? {
         if all.len() + chunk.len() > limit {
-            return Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes")));
+            return Err(too_large(limit));
         }
         all.extend_from_slice(&chunk);
     }
     Ok(all.into())
 }
 
-/// Puts the provider's name and the caller's id on the errors of a stream that lack them.
+/// Puts the provider's name and the caller's id on the errors of a stream that lack them, and takes secrets out.
 struct Named {
     reader: EventReader,
     name: String,
     request_id: Option<String>,
+    secrets: Secrets,
 }
 
 impl Stream for Named {
@@ -255,7 +303,7 @@ impl Stream for Named {
         polled.map(|item| {
             item.map(|event| {
                 event.map_err(|error| {
-                    let error = with_id(error, self.request_id.as_deref());
+                    let error = with_id(self.secrets.hide(error), self.request_id.as_deref());
                     if error.provider().is_some() { error } else { error.with_provider(&self.name) }
                 })
             })
@@ -289,9 +337,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
             if plan.streamed {
                 return self.open(&plan).await?.collect_response().await;
             }
-            let reply = self.exchange(&plan, Mode::Plain).await?;
-            let (head, body) = reply.into_whole().await?;
-            self.decoded(&plan, &head, &body)
+            self.ask(&plan).await
         };
         answer.await.map_err(|error| self.named(with_id(error, plan.request.request_id.as_deref())))
     }
@@ -307,17 +353,18 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
 mod tests {
     use super::*;
 
-    fn shown(body: &'static str, authorization: &'static str) -> String {
-        let value = HeaderValue::from_static(authorization);
-        String::from_utf8(without_secret(Bytes::from(body), Some(&value)).to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_key_that_a_server_repeats_is_taken_out() {
-        assert_eq!(shown("no such key: sk-0123456789!", "Bearer sk-0123456789"), "no such key: ..!");
-        assert_eq!(shown("got `id.0123456789` twice: id.0123456789", "id.0123456789"), "got `..` twice: ..");
-        assert_eq!(shown("any model", "Bearer any"), "any model");
-        assert_eq!(without_secret(Bytes::from("text"), None), "text");
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
+        let wait = async |pieces: &[&'static str]| {
+            let begun = tokio::time::Instant::now();
+            let drip = crate::reply::drips::drip(100, pieces);
+            let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
+            let (_, mut chunks) = reply.into_chunks().unwrap();
+            (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
+        };
+        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok(Bytes::from("data: a\n\n")), 200));
+        let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
+        assert_eq!(wait(&["\n"]).await, (Err(late), 300));
     }
 
     #[test]

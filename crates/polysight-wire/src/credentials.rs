@@ -11,14 +11,23 @@ use crate::Transport;
 /// Puts credentials on requests, and makes them anew when the vendor says that they have expired.
 #[async_trait]
 pub trait Credentials: Send + Sync + fmt::Debug {
-    /// Adds what the vendor wants to the headers. A token that must be fetched first goes through `transport`.
+    /// Adds what the vendor wants to the headers: a secret in another one than `Authorization` is to be
+    /// [marked as sensitive](HeaderValue::set_sensitive), so that no error shows it. A token that must be fetched first goes through `transport`.
     ///
     /// # Errors
     /// Whatever fails while making a token.
     async fn authorize(&self, transport: &Transport, headers: &mut HeaderMap) -> Result<()>;
 
-    /// Forgets a token so that the next request makes a new one; false when there is nothing to make anew.
-    fn renew(&self) -> bool;
+    /// Forgets the token that was refused, so that the next request makes a new one; false when there is nothing to make
+    /// anew. `refused` is the `Authorization` header of the refused request: where it is not the present token's, another
+    /// request has made a new one since, which must be kept.
+    fn renew(&self, refused: Option<&HeaderValue>) -> bool;
+
+    /// Secrets that stand in no header as they are, such as the one that a token was signed with: no error shows them.
+    /// Default: none.
+    fn secrets(&self) -> Vec<ApiKey> {
+        Vec::new()
+    }
 }
 
 /// `Authorization: Bearer <key>`, the form that every vendor takes.
@@ -47,7 +56,7 @@ impl Credentials for NoKey {
         Ok(())
     }
 
-    fn renew(&self) -> bool {
+    fn renew(&self, _: Option<&HeaderValue>) -> bool {
         false
     }
 }
@@ -71,7 +80,7 @@ impl Credentials for BearerKey {
         Ok(())
     }
 
-    fn renew(&self) -> bool {
+    fn renew(&self, _: Option<&HeaderValue>) -> bool {
         false
     }
 }

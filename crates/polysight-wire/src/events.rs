@@ -5,19 +5,22 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use polysight_core::{Billed, Error, ErrorKind, Result, StreamEvent, TimeoutPhase};
-use tokio::time::Instant;
+use polysight_core::{Billed, Error, ErrorKind, Result, StreamEvent};
 
 use crate::reply::{Chunks, WaitLimit};
-use crate::sse::SseReader;
+use crate::sse::{SseItem, SseReader};
 use crate::{Events, Limits, Progress, StreamDecoder};
 
 /// Reads a body as an event stream. Dropping it closes the connection.
 pub(crate) struct EventReader {
     chunks: Chunks,
     sse: SseReader,
+    /// Lines that are no field, of a body that is no event stream: an error over several lines.
+    document: Vec<u8>,
     decoder: Box<dyn StreamDecoder>,
     events: Events,
+    /// How many bytes of the body may still be kept; `None` when none are.
+    raw_left: Option<usize>,
     limit: WaitLimit,
     limits: Limits,
     state: State,
@@ -41,11 +44,13 @@ const BEHIND_DONE: Duration = Duration::from_millis(20);
 impl EventReader {
     pub(crate) fn new(chunks: Chunks, decoder: Box<dyn StreamDecoder>, limits: &Limits) -> Self {
         Self {
+            limit: chunks.first_wait(),
             chunks,
-            sse: SseReader::new(limits.max_line_bytes),
+            sse: SseReader::new(limits.max_line_bytes).with_split_documents(),
+            document: Vec::new(),
             decoder,
             events: Events::new(),
-            limit: WaitLimit::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte),
+            raw_left: None,
             limits: limits.clone(),
             state: State::Reading,
             begun: false,
@@ -53,8 +58,20 @@ impl EventReader {
         }
     }
 
-    /// Hands over what has arrived of the body already.
+    /// Bounds a body whose frames are kept.
+    pub(crate) fn with_raw_limit(mut self, bytes: Option<usize>) -> Self {
+        self.raw_left = bytes;
+        self
+    }
+
+    /// Hands over what has arrived of the body.
     pub(crate) fn push(&mut self, chunk: bytes::Bytes) {
+        if let Some(left) = self.raw_left {
+            let Some(left) = left.checked_sub(chunk.len()) else {
+                return self.fail(too_much_raw(self.limits.max_reply_bytes));
+            };
+            self.raw_left = Some(left);
+        }
         self.sse.push(chunk);
     }
 
@@ -63,10 +80,18 @@ impl EventReader {
         while self.events.is_empty() {
             let Some(item) = self.sse.next_item().map_err(oversized)? else {
                 if self.state == State::BodyEnded {
+                    self.read_document()?;
                     self.finish()?;
                 }
                 return Ok(());
             };
+            if let SseItem::Stray(line) = item
+                && !self.begun
+                && self.document.len() + line.len() < self.limits.max_error_bytes
+            {
+                self.document.extend_from_slice(line);
+                self.document.push(b'\n');
+            }
             match self.decoder.read(item, &mut self.events) {
                 Ok(Progress::None) => {}
                 Ok(Progress::Piece) => {
@@ -85,6 +110,15 @@ impl EventReader {
             }
         }
         Ok(())
+    }
+
+    /// A decoder was shown the lines of an error one by one, which may have told it nothing.
+    fn read_document(&mut self) -> Result<()> {
+        let document = std::mem::take(&mut self.document);
+        if self.begun || document.is_empty() {
+            return Ok(());
+        }
+        self.decoder.read(SseItem::Stray(&document), &mut self.events).map(drop)
     }
 
     fn is_cut(&self, error: &Error) -> bool {
@@ -127,7 +161,7 @@ impl EventReader {
                 continue;
             }
             match ready!(self.chunks.poll_chunk(context, &mut self.limit)) {
-                Ok(Some(chunk)) => self.sse.push(chunk),
+                Ok(Some(chunk)) => self.push(chunk),
                 // Once the model has said that it is done, a line that breaks or falls silent takes nothing away.
                 Ok(None) => self.end_body(),
                 Err(_) if self.decoder.is_complete() => self.end_body(),
@@ -164,6 +198,14 @@ fn interrupted(error: Error) -> Error {
     }
 }
 
+fn too_much_raw(limit: usize) -> Error {
+    let message = format!(
+        "the stream is larger than {limit} bytes, and all of it is kept: leave keep_raw out, or raise max_reply_bytes \
+         (sizes.max_reply in a config file)"
+    );
+    Error::new(ErrorKind::Protocol, message)
+}
+
 fn oversized(error: crate::sse::SseError) -> Error {
     Error::new(ErrorKind::Protocol, error.to_string())
 }
@@ -181,10 +223,10 @@ mod tests {
     use bytes::Bytes;
     use http_body::Frame;
     use polysight_core::{FinishKind, FinishReason, StreamEnd};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::WireReply;
-    use crate::sse::SseItem;
 
     /// Takes `.` for the last delta, `*` for the mark of the end, refuses `!`, and hands everything else out.
     #[derive(Default)]
@@ -263,6 +305,31 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_stream_whose_frames_are_kept_is_bounded() {
+        let body = "data: a\n\ndata: b\n\ndata: .\n\n";
+        for (limit, words, message) in [
+            (None, "ab", ""),
+            (Some(body.len()), "ab", ""),
+            (Some(body.len() - 1), "", "the stream is larger than 26 bytes"),
+        ] {
+            let limits = Limits::default().with_max_reply_bytes(limit.unwrap_or(1));
+            let response = reqwest::Response::from(http::Response::new(reqwest::Body::from(body)));
+            let (_, chunks) = WireReply::new(response, &limits, None).into_chunks().unwrap();
+            let reader = EventReader::new(chunks, Box::new(Words::default()), &limits).with_raw_limit(limit);
+            let answer = polysight_core::ChatStream::new(reader).collect_response().await;
+            let (text, error) = match answer {
+                Ok(answer) => (answer.text, String::new()),
+                Err(error) => (String::new(), error.message().to_owned()),
+            };
+            assert_eq!(text, words);
+            assert!(
+                error.starts_with(message) && error.contains("sizes.max_reply") != message.is_empty(),
+                "{error}"
+            );
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_end_of_the_body_is_waited_for_a_moment_behind_the_mark_of_the_end() {
         for (last, end) in [("data: .\n\n", None), ("", Some(ErrorKind::Interrupted))] {
@@ -297,10 +364,9 @@ mod waits {
     use bytes::Bytes;
     use http_body::{Body, Frame};
     use polysight_core::{FinishKind, FinishReason, StreamEnd};
-    use tokio::time::Sleep;
+    use tokio::time::{Instant, Sleep};
 
     use super::*;
-    use crate::sse::SseItem;
 
     /// Pieces of a body, each so many seconds after the one before; then silence.
     struct Script {
@@ -353,7 +419,7 @@ mod waits {
         let limits = Limits::default().with_first_byte(Duration::from_secs(300));
         let script = Script { pieces: pieces.iter().copied().collect(), wait: None };
         let deadline = total.map(|seconds| started + Duration::from_secs(seconds));
-        let chunks = Chunks::new(reqwest::Body::wrap(script), limits.idle, deadline);
+        let chunks = Chunks::new(reqwest::Body::wrap(script), &limits, deadline);
         let mut reader = EventReader::new(chunks, Box::new(Plain { is_complete: false }), &limits);
         let mut seen = Vec::new();
         while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {
@@ -393,6 +459,23 @@ mod waits {
         let (seen, seconds) = read(&[(10, "data: a\n\n"), (10, "data: end\n\n")], None).await;
         assert_eq!(seen, ["a", "end", "complete"]);
         assert_eq!(seconds, 10 + 10 + 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn comments_before_the_first_event_move_no_limit_and_have_no_rate() {
+        let keep_alive = [(15, ": on\n\n"); 30];
+        let (seen, seconds) = read(&keep_alive, None).await;
+        assert_eq!((seen.join(" "), seconds), ("Timeout(FirstByte)".to_owned(), 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_drip_are_a_stall() {
+        let (seen, seconds) = read(&[(80, "data: a\n\n"); 9], None).await;
+        assert_eq!((seen.len(), seen.last().map(String::as_str)), (5, Some("Timeout(Idle)")));
+        assert_eq!(seconds, 80 + 270);
+        let long = concat!("data: 12345678901234567890123456789012345678901234567890", "1234567890\n\n");
+        let (seen, _) = read(&[(60, long); 9], None).await;
+        assert_eq!(seen.len(), 9 + 1, "{seen:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ mod events;
 mod limits;
 mod options;
 mod reply;
+mod secrets;
 pub mod sse;
 mod transport;
 
@@ -23,4 +24,5 @@ pub use dialect::{Dialect, Events, Mode, Progress, StreamDecoder, WireRequest};
 pub use limits::Limits;
 pub use options::ProviderOptions;
 pub use reply::{Chunks, ReplyHead, WireReply};
+pub use secrets::Secrets;
 pub use transport::{Transport, TransportBuilder};

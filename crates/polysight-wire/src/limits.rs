@@ -3,24 +3,35 @@
 use std::time::Duration;
 
 /// Limits of time and size for every call; each has a default that suits the vendors' clouds.
+///
+/// The head of a reply has the bounds of the HTTP client, unless [`TransportBuilder::client`](crate::TransportBuilder::client)
+/// sets others: 100 headers and some 400 KiB in HTTP/1, 16 KiB in HTTP/2. A larger one is
+/// [`ErrorKind::Network`](polysight_core::ErrorKind::Network).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Longest wait for a connection, TLS included. Default 10 s.
     pub connect: Duration,
-    /// Longest wait for the reply's head after the last piece of the request went out, and for a stream's first
-    /// event. Default 300 s: a model that reasons may take minutes before it says anything.
+    /// Longest wait for the reply's head after the last piece of the request went out, and from there for the first piece
+    /// of the answer. Default 300 s: a model that reasons may take minutes before it says anything.
     pub first_byte: Duration,
-    /// Longest wait between two pieces of a reply. In a stream a piece is an event: comments that only keep the line
-    /// open are none, and before the first one [`first_byte`](Self::first_byte) holds. In a plain reply it is any byte of
-    /// the body. Default 90 s.
+    /// Longest wait between two pieces of a reply. In a stream a piece is an event: comments and blank lines that only keep
+    /// the line open are none, and before the first one [`first_byte`](Self::first_byte) holds. In a plain reply it is any
+    /// byte of the body but white space, which keeps the line open before the answer, for `first_byte` at most, and
+    /// not within it. Default 90 s.
     pub idle: Duration,
+    /// Fewest bytes a second of a reply that has begun, so that one which drips is found out. They are counted over
+    /// three times [`idle`](Self::idle), since a shorter pause is allowed; the error is a timeout of that phase. Default 1;
+    /// `None`: any.
+    pub min_rate: Option<u32>,
     /// Longest time for the whole call. Default: none, since a long answer is no fault.
     pub total: Option<Duration>,
     /// Longest wait for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
     /// shorter. Default 5 s; the answer counts as complete then.
     pub after_finish: Duration,
-    /// Largest plain reply, in bytes. Default 32 MiB.
+    /// Largest plain reply, in bytes. So much may also be collected of a stream, and be kept of one by
+    /// [`keep_raw`](polysight_core::ChatRequest::keep_raw); one that is read event by event is as long as it is. Default
+    /// 32 MiB.
     pub max_reply_bytes: usize,
     /// Largest error reply that is read, in bytes; the rest is left. Default 64 KiB.
     pub max_error_bytes: usize,
@@ -34,6 +45,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(300),
             idle: Duration::from_secs(90),
+            min_rate: Some(1),
             total: None,
             after_finish: Duration::from_secs(5),
             max_reply_bytes: 32 << 20,
@@ -65,10 +77,31 @@ impl Limits {
         self
     }
 
+    /// Sets the fewest bytes a second of a reply that has begun.
+    #[must_use]
+    pub fn with_min_rate(mut self, bytes_per_second: Option<u32>) -> Self {
+        self.min_rate = bytes_per_second;
+        self
+    }
+
     /// Sets the longest time for the whole call.
     #[must_use]
     pub fn with_total(mut self, limit: Option<Duration>) -> Self {
         self.total = limit;
+        self
+    }
+
+    /// Sets the longest wait for the rest of a stream after the model has said that it is done.
+    #[must_use]
+    pub fn with_after_finish(mut self, limit: Duration) -> Self {
+        self.after_finish = limit;
+        self
+    }
+
+    /// Sets the largest error reply that is read, in bytes.
+    #[must_use]
+    pub fn with_max_error_bytes(mut self, limit: usize) -> Self {
+        self.max_error_bytes = limit;
         self
     }
 

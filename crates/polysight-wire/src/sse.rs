@@ -125,6 +125,10 @@ pub struct SseReader {
     at_start: bool,
     finished: bool,
     failed: Option<SseError>,
+    /// Each JSON document is an event of its own, with or without blank lines between them.
+    splits: bool,
+    /// The line in `carry` was read too early and comes again.
+    carry_waits: bool,
 }
 
 impl SseReader {
@@ -146,7 +150,18 @@ impl SseReader {
             at_start: true,
             finished: false,
             failed: None,
+            splits: false,
+            carry_waits: false,
         }
+    }
+
+    /// Makes each JSON document an event of its own, for servers that write no blank lines: an event ends too where an
+    /// `id` comes after data, and where data that begin a document come behind data that end one. No document holds such
+    /// a pair of lines.
+    #[must_use]
+    pub fn with_split_documents(mut self) -> Self {
+        self.splits = true;
+        self
     }
 
     /// Hands over the next chunk of the body; call [`next_item`](Self::next_item) until it returns `None` before
@@ -183,6 +198,11 @@ impl SseReader {
             match Line::parse(self.bytes(line)) {
                 Line::Blank if self.take_event() => return Ok(Some(SseItem::Event(self.event()))),
                 Line::Blank | Line::Field(Field::Retry, _) => {}
+                Line::Field(field, skip) if self.splits && self.begins_event(&field, line.skip(skip)) => {
+                    self.put_back(line);
+                    self.event_taken = true;
+                    return Ok(Some(SseItem::Event(self.event())));
+                }
                 Line::Field(field, skip) => self.set_field(field, line.skip(skip))?,
                 Line::Comment(skip) => return Ok(Some(SseItem::Comment(self.bytes(line.skip(skip))))),
                 Line::Stray => return Ok(Some(SseItem::Stray(self.bytes(line)))),
@@ -210,6 +230,9 @@ impl SseReader {
         if mem::take(&mut self.carry_taken) {
             self.carry.clear();
         }
+        if mem::take(&mut self.carry_waits) {
+            return Ok(Some(self.take_carry()));
+        }
         self.skip_lf_after_cr();
         let unread = self.unread();
         let Some(length) = line_length(unread) else {
@@ -226,6 +249,26 @@ impl SseReader {
         }
         self.carry.extend_from_slice(self.chunk.get(start..end).unwrap_or_default());
         Ok(Some(self.take_carry()))
+    }
+
+    /// Whether a field belongs to another event than the data before it.
+    fn begins_event(&self, field: &Field, value: Span) -> bool {
+        let Some(data) = self.data.get(&self.chunk) else { return false };
+        match field {
+            Field::Id => true,
+            Field::Data => {
+                let begins = matches!(self.bytes(value).trim_ascii_start().first(), Some(b'{' | b'['));
+                begins && matches!(data.trim_ascii_end().last(), Some(b'}' | b']'))
+            }
+            Field::Name | Field::Retry => false,
+        }
+    }
+
+    fn put_back(&mut self, line: Span) {
+        match line.home {
+            Home::Chunk => (self.position, self.after_cr) = (line.start, false),
+            Home::Buffer => (self.carry_taken, self.carry_waits) = (false, true),
+        }
     }
 
     fn skip_lf_after_cr(&mut self) {
@@ -880,6 +923,39 @@ mod tests {
         let mut items = Vec::new();
         drain(&mut reader, &mut items);
         assert_eq!(items, [named("x", "b\ncc"), data("d")]);
+    }
+
+    #[test]
+    fn parts_documents_that_no_blank_line_parts_when_told_to() {
+        let stream = "id:1\r\nevent:result\r\n:HTTP_STATUS/200\r\ndata:{\"a\":1}\r\nid:2\r\ndata:{\"b\":\r\ndata:2}\r\ndata: {\"c\":3} \r\n\
+                      data: [1]\r\nid:3\r\n\r\ndata:x\r\ndata:y\r\n";
+        let expected = [
+            comment("HTTP_STATUS/200"),
+            Item::Event { name: Some("result".into()), id: Some("1".into()), data: text(b"{\"a\":1}") },
+            with_id("2", "{\"b\":\n2}"),
+            data("{\"c\":3} "),
+            data("[1]"),
+            data("x\ny"),
+        ];
+        for size in 1..=stream.len() {
+            let mut reader = SseReader::default().with_split_documents();
+            let mut items = Vec::new();
+            for piece in stream.as_bytes().chunks(size) {
+                reader.push(Bytes::copy_from_slice(piece));
+                drain(&mut reader, &mut items);
+            }
+            reader.finish();
+            drain(&mut reader, &mut items);
+            assert_eq!(items, expected, "{size}");
+        }
+        let mut reader = SseReader::default().with_split_documents();
+        for piece in ["data:{}\ndata:{\"b\"", ":1}\nid:2", "\n"] {
+            reader.push(Bytes::from_static(piece.as_bytes()));
+        }
+        reader.finish();
+        let mut items = Vec::new();
+        drain(&mut reader, &mut items);
+        assert_eq!(items, [data("{}"), data("{\"b\":1}")]);
     }
 
     #[test]

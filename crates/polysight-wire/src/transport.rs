@@ -40,6 +40,7 @@ pub struct TransportBuilder {
     headers: Vec<(String, String)>,
     proxy: Option<String>,
     client: Option<reqwest::ClientBuilder>,
+    shared: Option<Transport>,
 }
 
 impl fmt::Debug for TransportBuilder {
@@ -79,9 +80,19 @@ impl TransportBuilder {
         self
     }
 
+    /// Shares the connections of another transport, and with them its proxy, its client settings and its connect limit;
+    /// headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
+    /// the system's certificates are read for it.
+    #[must_use]
+    pub fn sharing(mut self, other: &Transport) -> Self {
+        self.shared = Some(other.clone());
+        self
+    }
+
     /// Makes the transport.
     ///
     /// # Errors
+    /// [`ErrorKind::Config`] when it shares connections and has a proxy or client settings too.
     /// [`ErrorKind::Config`] for a malformed proxy or header, a header that says how the body goes out (`Content-Type` and
     /// the like), and when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
@@ -104,30 +115,38 @@ impl TransportBuilder {
             value.set_sensitive(true);
             headers.append(key, value);
         }
-        let mut client = self.client.unwrap_or_else(|| {
-            reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")))
-        });
-        if let Some(proxy) = &self.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|error| {
-                Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error)
-            })?;
-            client = client.proxy(proxy);
+        let headers = Arc::new(headers);
+        if let Some(Transport { client, pool, .. }) = self.shared {
+            if self.client.is_some() || self.proxy.is_some() {
+                let message =
+                    "a transport that shares connections has its proxy and client settings from there";
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+            return Ok(Transport { client, limits: Arc::new(self.limits), headers, pool });
         }
-        let client = client
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.limits.connect)
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Config, "the HTTP client cannot be set up")
-                    .with_source(error.without_url())
-            })?;
-        Ok(Transport {
-            client,
-            limits: Arc::new(self.limits),
-            headers: Arc::new(headers),
-            pool: BlockPool::default(),
-        })
+        let client = client(self.client, self.proxy.as_deref(), &self.limits)?;
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool: BlockPool::default() })
     }
+}
+
+fn client(
+    client: Option<reqwest::ClientBuilder>,
+    proxy: Option<&str>,
+    limits: &Limits,
+) -> Result<reqwest::Client> {
+    let mut client = client.unwrap_or_else(|| {
+        reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")))
+    });
+    if let Some(proxy) = proxy {
+        let proxy = reqwest::Proxy::all(proxy)
+            .map_err(|error| Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error))?;
+        client = client.proxy(proxy);
+    }
+    client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect).build().map_err(
+        |error| {
+            Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(error.without_url())
+        },
+    )
 }
 
 /// Makes ring the TLS provider unless the program has chosen one.
@@ -149,6 +168,11 @@ impl Transport {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The headers that go along with every request.
+    pub(crate) fn headers(&self) -> &Arc<HeaderMap> {
+        &self.headers
     }
 
     /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.

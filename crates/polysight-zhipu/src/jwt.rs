@@ -86,9 +86,16 @@ impl Credentials for JwtKey {
         Ok(())
     }
 
-    fn renew(&self) -> bool {
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    fn renew(&self, refused: Option<&HeaderValue>) -> bool {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_none() || cached.as_ref().map(|(_, value)| value) == refused {
+            *cached = None;
+        }
         true
+    }
+
+    fn secrets(&self) -> Vec<ApiKey> {
+        vec![self.key.clone()]
     }
 }
 
@@ -132,7 +139,9 @@ mod tests {
         let second = key.header().unwrap();
         assert_ne!(second, first);
         SECONDS.fetch_add(1, Ordering::Relaxed);
-        assert!(key.renew());
+        assert!(key.renew(Some(&first)));
+        assert_eq!(key.header().unwrap(), second, "another one was refused");
+        assert!(key.renew(Some(&second)));
         assert_ne!(key.header().unwrap(), second);
         SECONDS.fetch_sub(100, Ordering::Relaxed);
         assert_ne!(key.header().unwrap(), second, "a clock set back");

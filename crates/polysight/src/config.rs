@@ -60,6 +60,8 @@ pub(crate) struct Timeouts {
     pub(crate) first_byte: Option<f64>,
     /// [`Limits::idle`].
     pub(crate) idle: Option<f64>,
+    /// [`Limits::min_rate`], in bytes a second; 0: none.
+    pub(crate) min_rate: Option<u32>,
     /// [`Limits::total`].
     pub(crate) total: Option<f64>,
     /// [`Limits::after_finish`].
@@ -96,6 +98,9 @@ impl ProviderConfig {
         }
         if let Some(value) = self.timeouts.idle {
             limits.idle = seconds("idle", value)?;
+        }
+        if let Some(rate) = self.timeouts.min_rate {
+            limits.min_rate = Some(rate).filter(|rate| *rate > 0);
         }
         if let Some(value) = self.timeouts.after_finish {
             limits.after_finish = seconds("after_finish", value)?;

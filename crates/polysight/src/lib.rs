@@ -20,7 +20,11 @@ pub use polysight_layers as layers;
 #[cfg(feature = "qwen-vl")]
 pub use polysight_qwen_vl as qwen_vl;
 #[cfg(feature = "config")]
-pub use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport};
+pub use polysight_wire as wire;
+#[cfg(feature = "config")]
+pub use polysight_wire::{
+    BaseUrl, DialectProvider, Limits, Mode, ProviderOptions, Transport, TransportBuilder,
+};
 #[cfg(feature = "zhipu")]
 pub use polysight_zhipu as zhipu;
 #[cfg(feature = "config")]

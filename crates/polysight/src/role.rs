@@ -49,9 +49,7 @@ impl RoleProvider {
     pub fn complete(&self, mut request: ChatRequest) -> ChatRequest {
         let defaults = &*self.defaults;
         request.model = request.model.or_else(|| defaults.model.clone());
-        if request.sampling == Sampling::Default {
-            request.sampling = defaults.sampling;
-        }
+        request.sampling = completed(request.sampling, defaults.sampling);
         request.max_tokens = request.max_tokens.or(defaults.max_tokens);
         if request.stop.is_empty() {
             request.stop.clone_from(&defaults.stop);
@@ -77,6 +75,15 @@ impl RoleProvider {
     }
 }
 
+/// Settings of random sampling are filled in one by one; another way of picking tokens is taken whole.
+fn completed(own: Sampling, role: Sampling) -> Sampling {
+    match (own, role) {
+        (Sampling::Default, role) => role,
+        (Sampling::Random(own), Sampling::Random(role)) => Sampling::Random(own.or(role)),
+        (own, _) => own,
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl VisionProvider for RoleProvider {
@@ -98,5 +105,24 @@ impl VisionProvider for RoleProvider {
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         self.provider.stream(self.complete(request)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::RandomSampling;
+
+    use super::*;
+
+    #[test]
+    fn sampling_is_filled_in_setting_by_setting() {
+        let role = Sampling::Random(RandomSampling::new().with_temperature(0.2).with_top_k(5));
+        let own = Sampling::Random(RandomSampling::new().with_top_p(0.5).with_top_k(7));
+        let both = RandomSampling::new().with_temperature(0.2).with_top_p(0.5).with_top_k(7);
+        assert_eq!(completed(own, role), Sampling::Random(both));
+        assert_eq!(completed(Sampling::Default, role), role);
+        assert_eq!(completed(Sampling::Greedy, role), Sampling::Greedy);
+        assert_eq!(completed(own, Sampling::Greedy), own);
+        assert_eq!(completed(own, Sampling::Default), own);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
 use polysight_layers::Stack;
@@ -47,7 +48,11 @@ pub struct Polysight {
     played: Mutex<HashMap<String, Arc<dyn VisionProvider>>>,
     roles: Mutex<HashMap<String, RoleProvider>>,
     store: Mutex<Option<Arc<dyn QuotaStore>>>,
+    transports: Mutex<HashMap<Connecting, Transport>>,
 }
+
+/// What providers that share connections must have alike: connect limit and proxy.
+type Connecting = (Duration, Option<String>);
 
 impl Polysight {
     /// Reads a config file.
@@ -102,6 +107,7 @@ impl Polysight {
             played: Mutex::default(),
             roles: Mutex::default(),
             store: Mutex::default(),
+            transports: Mutex::default(),
         })
     }
 
@@ -194,7 +200,8 @@ impl Polysight {
         Ok(plan_all(request, names.into_iter().zip(&roles)))
     }
 
-    /// The provider of this name. It is made once; roles of the same provider share its connections.
+    /// The provider of this name. It is made once, and all providers of the same proxy and connect limit share
+    /// connections.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an unknown provider, a missing environment variable or key file, a malformed key or
@@ -267,14 +274,27 @@ impl Polysight {
         options.base_url = common.base_url.as_deref().map(str::parse).transpose()?;
         options.deployment.clone_from(&common.deployment);
         options.model.clone_from(&common.model);
-        let mut transport = Transport::builder().limits(common.limits()?);
-        for (name, value) in &common.headers {
-            transport = transport.header(name, value);
+        Ok(options.with_transport(self.transport(common)?))
+    }
+
+    /// A transport with a provider's own headers and limits, over connections that are made once.
+    fn transport(&self, common: &ProviderConfig) -> Result<Transport> {
+        let limits = common.limits()?;
+        let connecting = (limits.connect, common.proxy.clone());
+        let headers = common.headers.iter();
+        let transport = headers.fold(Transport::builder().limits(limits), |transport, (name, value)| {
+            transport.header(name, value)
+        });
+        let mut made = lock(&self.transports);
+        if let Some(other) = made.get(&connecting) {
+            return transport.sharing(other).build();
         }
-        if let Some(proxy) = &common.proxy {
-            transport = transport.proxy(proxy);
-        }
-        Ok(options.with_transport(transport.build()?))
+        let transport = match &common.proxy {
+            Some(proxy) => transport.proxy(proxy).build()?,
+            None => transport.build()?,
+        };
+        made.insert(connecting, transport.clone());
+        Ok(transport)
     }
 
     /// The keys: one, several, or none at all.

@@ -34,7 +34,7 @@ impl Credentials for AcmeKey {
         Ok(())
     }
 
-    fn renew(&self) -> bool {
+    fn renew(&self, _: Option<&HeaderValue>) -> bool {
         false
     }
 }

@@ -244,6 +244,14 @@ pub struct IdLength {
     pub max: u64,
 }
 
+impl IdLength {
+    /// From this many to that many characters.
+    #[must_use]
+    pub fn new(min: u64, max: u64) -> Self {
+        Self { min, max }
+    }
+}
+
 /// Limits of pictures.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -38,6 +38,35 @@ pub struct Quotas {
     pub concurrency: Option<u64>,
 }
 
+impl Quotas {
+    /// No quota is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the requests a minute.
+    #[must_use]
+    pub fn with_requests_per_minute(mut self, requests: u64) -> Self {
+        self.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Sets the tokens a minute.
+    #[must_use]
+    pub fn with_tokens_per_minute(mut self, tokens: u64) -> Self {
+        self.tokens_per_minute = Some(tokens);
+        self
+    }
+
+    /// Sets the requests in flight.
+    #[must_use]
+    pub fn with_concurrency(mut self, requests: u64) -> Self {
+        self.concurrency = Some(requests);
+        self
+    }
+}
+
 /// An amount of money; an estimate, not an invoice.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -63,6 +92,26 @@ impl fmt::Display for Money {
 }
 
 impl Price {
+    /// A price in a currency, per million prompt and answer tokens, for prompts of any length.
+    #[must_use]
+    pub fn new(currency: impl Into<String>, input: f64, output: f64) -> Self {
+        Self { currency: currency.into(), input, output, cached_input: None, above_input_tokens: 0 }
+    }
+
+    /// Sets the price of a million prompt tokens that the vendor had cached.
+    #[must_use]
+    pub fn with_cached_input(mut self, price: f64) -> Self {
+        self.cached_input = Some(price);
+        self
+    }
+
+    /// Makes it the tier for prompts of more than this many tokens.
+    #[must_use]
+    pub fn with_above_input_tokens(mut self, tokens: u64) -> Self {
+        self.above_input_tokens = tokens;
+        self
+    }
+
     /// The tier of `prices` that holds for a prompt of this length; the first currency listed wins.
     #[must_use]
     pub fn tier(prices: &[Self], input_tokens: u64) -> Option<&Self> {

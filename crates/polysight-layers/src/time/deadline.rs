@@ -140,7 +140,8 @@ impl VisionProvider for Deadline {
 /// Ends a stream with `late` when its own end has not been handed out by `end`.
 pub(crate) fn ended_by(stream: ChatStream, env: &Env, end: Instant, late: Error) -> ChatStream {
     let timer = env.sleep(end.saturating_duration_since(env.now()));
-    ChatStream::new(Limited { stream, clock: Arc::clone(&env.clock), end, timer, late: Some(late) })
+    let clock = Arc::clone(&env.clock);
+    stream.wrapped(|stream| Limited { stream, clock, end, timer, late: Some(late) })
 }
 
 struct Limited {

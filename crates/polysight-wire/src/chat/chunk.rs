@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishReason, Plan, ProviderId, RawReply, Result, RetryAdvice, StreamEnd, StreamEvent,
-    ToolCallDelta, Usage,
+    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, RetryAdvice, StreamEnd,
+    StreamEvent, Usage,
 };
 
 use serde_json::value::RawValue;
 
 use super::think::{Piece, ThinkSplitter};
 use super::wire::{CallWire, Choice, Delta, Envelope, parse};
-use super::{ChatVendor, FailureSource, SafetyFields, decode_failure};
+use super::{CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls};
 use crate::sse::{SseEvent, SseItem};
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
 
@@ -25,6 +25,7 @@ pub struct ChatStreamDecoder<V: ?Sized> {
     seen_any: bool,
     end: StreamEnd,
     finish: Option<FinishReason>,
+    calls: CallOrder,
     raw: Option<Vec<Bytes>>,
     vendor: Arc<V>,
 }
@@ -39,7 +40,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
     /// Starts to read the reply to a plan.
     #[must_use]
     pub fn new(vendor: Arc<V>, provider: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
-        let no_finish = FinishReason::new(polysight_core::FinishKind::Other, "");
+        let no_finish = FinishReason::new(FinishKind::Other, "");
         let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
         end.request_id = head.request_id().map(str::to_owned).or_else(|| plan.request.request_id.clone());
         end.rate_limits = head.rate_limits();
@@ -51,6 +52,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             seen_any: false,
             end,
             finish: None,
+            calls: CallOrder::default(),
             raw: plan.request.keep_raw.then(Vec::new),
             vendor,
         }
@@ -136,8 +138,18 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
                 }
             }
         }
+        let count = delta.tool_calls.0.len();
         for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(call_delta(place, call)));
+            events.push_back(StreamEvent::ToolCall(self.calls.delta(place, count, call_piece(call))));
+        }
+    }
+
+    /// Adds what is known of the answer to the error of its end.
+    fn completed(&self, error: Error) -> Error {
+        let error = error.with_safety(self.end.safety.clone());
+        match self.end.id.as_ref().or(self.end.request_id.as_ref()) {
+            Some(id) => error.with_request_id(id),
+            None => error,
         }
     }
 
@@ -160,11 +172,14 @@ fn event_of(piece: Piece) -> StreamEvent {
     }
 }
 
-fn call_delta(place: usize, call: CallWire<'_>) -> ToolCallDelta {
-    let index = call.index.count().and_then(|index| usize::try_from(index).ok()).unwrap_or(place);
+fn call_piece(call: CallWire<'_>) -> CallPiece {
     let function = call.function.0.unwrap_or_default();
-    let arguments = function.arguments();
-    ToolCallDelta::new(index, call.id.non_empty(), function.name.non_empty(), arguments)
+    CallPiece {
+        index: call.index.count().and_then(|index| usize::try_from(index).ok()),
+        id: call.id.non_empty(),
+        arguments: function.arguments(),
+        name: function.name.non_empty(),
+    }
 }
 
 impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
@@ -196,12 +211,11 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
             } else {
                 "the stream ended without a single event"
             };
-            let error = Error::new(ErrorKind::Interrupted, message).with_safety(self.end.safety.clone());
-            return Err(match self.end.id.as_ref().or(self.end.request_id.as_ref()) {
-                Some(id) => error.with_request_id(id),
-                None => error,
-            });
+            return Err(self.completed(Error::new(ErrorKind::Interrupted, message)));
         };
+        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
+            return Err(self.completed(no_calls()));
+        }
         let mut end = self.end.clone();
         end.finish = finish;
         end.raw = self.raw.take().map(RawReply::new);

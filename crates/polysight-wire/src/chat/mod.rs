@@ -3,6 +3,7 @@
 //! [`request`] writes its parts, for a dialect to put together; [`ChatVendor`] says how one vendor departs from the
 //! shape in replies, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
+mod calls;
 mod chunk;
 mod failure;
 pub mod lenient;
@@ -11,6 +12,7 @@ mod response;
 mod think;
 mod wire;
 
+pub use calls::{CallOrder, CallPiece, no_calls};
 pub use chunk::ChatStreamDecoder;
 pub use failure::{Failure, FailureSource, decode_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, SafetyLabel};

@@ -8,7 +8,7 @@ use polysight_core::{
 
 use super::failure::not_json;
 use super::wire::{CallWire, Choice, Envelope, parse};
-use super::{ChatVendor, FailureSource, decode_failure, think};
+use super::{ChatVendor, FailureSource, decode_failure, no_calls, think};
 use crate::ReplyHead;
 
 /// Reads a plain reply of status 2xx.
@@ -49,9 +49,7 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
             .with_partial(Partial::new(text, reasoning)));
     };
     if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        return Err(Error::new(ErrorKind::Protocol, "the model asks for tool calls and names none")
-            .with_status(head.status)
-            .with_partial(Partial::new(text, reasoning)));
+        return Err(no_calls().with_status(head.status).with_partial(Partial::new(text, reasoning)));
     }
     let model = envelope.model.non_empty().unwrap_or_else(|| plan.model().to_owned());
     let mut response = ChatResponse::new(&provider.name, model, finish);

@@ -106,8 +106,7 @@ fn silence() -> Vec<Row> {
             Cause::Server { plain: spaces(), streamed: comments(String::new()) },
         )
         .within(|limits| (limits.first_byte, limits.total) = (SHORT, 2.0 * SHORT))
-        .plain(too_late(TOTAL))
-        .streamed(too_late(FIRST_BYTE)),
+        .both(too_late(FIRST_BYTE)),
         row("comments after a delta", Cause::Server { plain: spaces(), streamed: comments(frame("one")) })
             .within(|limits| (limits.idle, limits.total) = (SHORT, 2.0 * SHORT))
             .plain(too_late(TOTAL))

@@ -173,7 +173,8 @@ impl VisionProvider for Pace {
             },
         };
         meter.waited = self.env.now() - start;
-        Ok(ChatStream::new(Paced { stream, env: self.env.clone(), meter, since: None, timer: None }))
+        let env = self.env.clone();
+        Ok(stream.wrapped(|stream| Paced { stream, env, meter, since: None, timer: None }))
     }
 }
 

@@ -1,0 +1,130 @@
+//! What a call's errors must not show: servers repeat what they were sent, in words, codes, ids and addresses.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use polysight_core::Error;
+
+use crate::{Credentials, Transport};
+
+/// The secrets of one call, kept beside it as shared values until an error needs them.
+///
+/// They are the `Authorization` header, every other header that is
+/// [marked as sensitive](http::HeaderValue::set_sensitive), the transport's own headers, and what the
+/// [credentials](Credentials::secrets) were made from. [`DialectProvider`](crate::DialectProvider) passes every error of a
+/// call through [`hide`](Self::hide); calls of a vendor besides chat do the same.
+#[derive(Clone)]
+pub struct Secrets {
+    credentials: Arc<dyn Credentials>,
+    own: Arc<HeaderMap>,
+    authorization: Option<HeaderValue>,
+    more: Vec<HeaderValue>,
+}
+
+impl Secrets {
+    /// The secrets that are known before anything is sent.
+    #[must_use]
+    pub fn new(credentials: &Arc<dyn Credentials>, transport: &Transport) -> Self {
+        Self {
+            credentials: Arc::clone(credentials),
+            own: Arc::clone(transport.headers()),
+            authorization: None,
+            more: Vec::new(),
+        }
+    }
+
+    /// Adds those that these headers carry.
+    pub fn note(&mut self, headers: &HeaderMap) {
+        let authorization = headers.get(header::AUTHORIZATION).cloned();
+        self.more.extend(std::mem::replace(&mut self.authorization, authorization));
+        let others =
+            headers.iter().filter(|(name, value)| value.is_sensitive() && *name != header::AUTHORIZATION);
+        self.more.extend(others.map(|(_, value)| value.clone()));
+    }
+
+    /// The `Authorization` header of the headers noted last.
+    #[must_use]
+    pub fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
+    /// Takes them out of an error.
+    #[must_use]
+    pub fn hide(&self, error: Error) -> Error {
+        let own = self.own.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+        let sent = self.authorization.iter().chain(&self.more).chain(own);
+        let keys = self.credentials.secrets();
+        let words = sent.filter_map(|value| value.to_str().ok()).flat_map(words);
+        let all: Vec<&str> = words.chain(keys.iter().map(polysight_core::ApiKey::expose)).collect();
+        error.without_secrets(&all)
+    }
+}
+
+/// The words of a header's value: the name of a scheme such as `Bearer` is none of the secret.
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"')).filter(|word| !word.is_empty())
+}
+
+/// Whether a header that a program adds to all requests may hold a secret.
+fn is_secret(name: &HeaderName) -> bool {
+    let plain = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
+    !plain.contains(name)
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::{ApiKey, ErrorKind};
+
+    use super::*;
+    use crate::BearerKey;
+
+    fn shown(headers: &[(&'static str, &str)], words: &str) -> String {
+        let key: Arc<dyn Credentials> =
+            Arc::new(BearerKey::new(&ApiKey::new("sk-0123456789").unwrap()).unwrap());
+        let transport =
+            Transport::builder().header("x-api-key", "canary-0123").header("accept", "text/plain");
+        let mut secrets = Secrets::new(&key, &transport.build().unwrap());
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        secrets.note(&map);
+        let error = Error::new(ErrorKind::Server, "").with_vendor_message(words);
+        secrets.hide(error).vendor_message().unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_was_sent_is_taken_out() {
+        let bearer = [("authorization", "Bearer sk-0123456789")];
+        assert_eq!(shown(&bearer, "no such key: sk-0123456789!"), "no such key: ..!");
+        assert_eq!(shown(&[("authorization", "id.0123456789")], "got `id.0123456789`"), "got `..`");
+        assert_eq!(shown(&bearer, "x-api-key canary-0123 and text/plain"), "x-api-key .. and text/plain");
+        assert_eq!(shown(&[("authorization", "Bearer any")], "any model"), "any model");
+        assert_eq!(shown(&[("x-trace", "0123456789")], "trace 0123456789"), "trace 0123456789");
+    }
+
+    #[test]
+    fn the_token_of_an_earlier_try_stays_a_secret() {
+        let none: Arc<dyn Credentials> = Arc::new(crate::NoKey);
+        let mut secrets = Secrets::new(&none, &Transport::builder().build().unwrap());
+        for token in ["token-one", "token-two"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, crate::bearer(token).unwrap());
+            let mut other = HeaderValue::from_str(&format!("also-{token}")).unwrap();
+            other.set_sensitive(true);
+            headers.insert("x-other", other);
+            secrets.note(&headers);
+        }
+        assert_eq!(secrets.authorization().unwrap(), "Bearer token-two");
+        let error = Error::new(ErrorKind::Server, "token-one, token-two, also-token-one, also-token-two");
+        assert_eq!(secrets.hide(error).message(), ".., .., .., ..");
+        assert_eq!(format!("{secrets:?}"), "Secrets(..)");
+    }
+}

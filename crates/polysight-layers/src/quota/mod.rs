@@ -9,11 +9,15 @@
 //!   by the vendor's own count. A demand above a whole minute's limit counts as that limit, or it could never go.
 //! - **Waiting** is in line, first come first served, for a bounded time in a bounded line. Who cannot go gets an error of
 //!   kind [`RateLimited`](polysight_core::ErrorKind::RateLimited) with the code [`LOCAL_QUOTA`] and no HTTP status, at once
-//!   when it is sure that the wait would be too long.
+//!   when it is sure that the wait would be too long. Each process has a line of its own; the first ones of all lines
+//!   ask the shared store, those for calls at once ten times a second.
 //! - **Learning**: a vendor's refusal pauses everybody of the key, cuts the limit that was met by 30 %, and the limit climbs
 //!   back by 5 % each half minute.
 //! - **The store** counts: [`LocalStore`] for one process, `RedisStore` (feature `redis`) for many. When that is away the
 //!   policy's [`on_store_failure`](QuotaPolicy::on_store_failure) decides.
+//!
+//! What is counted is the moment of the grant. A vendor counts arrivals, and a request that takes longer on its way than the
+//! next one can still push that vendor's minute over the limit by one: then its 429 teaches.
 
 #[cfg(test)]
 mod contract;

@@ -135,7 +135,8 @@ pub trait QuotaStore: Send + Sync + fmt::Debug {
     /// When the store cannot be asked; the quota layer's policy says what happens then.
     async fn take(&self, key: &QuotaKey, limits: &QuotaLimits, lease: &Lease) -> Result<Grant>;
 
-    /// Gives a place back. `used` are the tokens that the call really took; `None`: what was set aside stays counted.
+    /// Gives a place back. `used` are the tokens that the call really took, counted even where they are more than were
+    /// set aside; `None`: what was set aside stays counted.
     /// Does nothing for a lease that holds no place. It must not block: a store that is far away does it in the background.
     fn settle(&self, key: &QuotaKey, lease: &Lease, used: Option<u64>);
 

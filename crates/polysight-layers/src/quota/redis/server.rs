@@ -45,7 +45,7 @@ impl Server {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if self.pongs().is_some() {
+            if self.is_up().is_some() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -53,13 +53,15 @@ impl Server {
         false
     }
 
-    fn pongs(&self) -> Option<()> {
+    /// Another test's server may have taken the port: its answer names another process.
+    fn is_up(&self) -> Option<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream.write_all(b"PING\r\n").ok()?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer).ok()?;
-        (&answer == b"+PONG").then_some(())
+        stream.write_all(b"INFO server\r\nQUIT\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let own = format!("process_id:{}", self.child.id());
+        answer.lines().any(|line| line == own).then_some(())
     }
 }
 

@@ -90,6 +90,17 @@ async fn a_dead_process_place_comes_back_and_a_living_ones_is_kept() {
 }
 
 #[tokio::test]
+async fn a_place_that_was_given_back_is_not_kept_alive() {
+    let Some(server) = Server::start() else { return };
+    let bench = Shelf(Arc::new(store(&server)));
+    assert_eq!(ask(&bench.0, "a").await, Grant::Granted);
+    bench.0.settle(&key(), &Lease::new("a", 1), None);
+    bench.settled().await;
+    bench.0.shared.renew(&bench.0.link().unwrap().manager).await;
+    assert_eq!(ask(&bench.0, "b").await, Grant::Granted);
+}
+
+#[tokio::test]
 async fn a_place_is_taken_again_when_the_server_has_lost_its_memory() {
     let Some(server) = Server::start() else { return };
     let living = store(&server);

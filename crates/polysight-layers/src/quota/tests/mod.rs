@@ -1,6 +1,9 @@
-use std::sync::atomic::AtomicUsize;
+//! The layer over a provider that plays a script: counting, waiting and streams.
 
-use polysight_core::{Message, RateLimits, StreamEvent, VisionProviderExt as _};
+mod refusals;
+mod stores;
+
+use polysight_core::{Message, StreamEvent, VisionProviderExt as _};
 
 use super::*;
 use crate::fake::{Fake, Play};
@@ -28,10 +31,6 @@ fn slow(count: usize, each: Duration) -> Vec<Play> {
     vec![Play::Answer("ok", each); count]
 }
 
-fn refused(error: Error) -> Play {
-    Play::fail(error.with_status(429))
-}
-
 async fn in_parallel(quota: &Arc<Quota>, count: usize) -> Vec<Result<ChatResponse>> {
     let calls: Vec<_> = (0..count)
         .map(|_| {
@@ -44,19 +43,6 @@ async fn in_parallel(quota: &Arc<Quota>, count: usize) -> Vec<Result<ChatRespons
         outcomes.push(call.await.unwrap());
     }
     outcomes
-}
-
-/// Polls a future so many times, with everything else run in between.
-async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: usize) -> bool {
-    for _ in 0..times {
-        let polled =
-            std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await;
-        if polled.is_ready() {
-            return true;
-        }
-        tokio::task::yield_now().await;
-    }
-    false
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,78 +217,6 @@ async fn a_streams_tokens_are_put_right_at_its_end() {
     quota.chat(request()).await.unwrap();
 }
 
-/// A store that takes a few polls to answer, and counts what is left behind.
-#[derive(Debug)]
-struct Hesitant {
-    inner: LocalStore,
-    polls: usize,
-    broken: std::sync::atomic::AtomicBool,
-    asked: AtomicUsize,
-}
-
-impl Hesitant {
-    fn new(polls: usize) -> Arc<Self> {
-        let (broken, asked) = Default::default();
-        Arc::new(Self { inner: LocalStore::new(), polls, broken, asked })
-    }
-
-    fn fail(&self, broken: bool) {
-        self.broken.store(broken, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl QuotaStore for Hesitant {
-    async fn take(&self, key: &QuotaKey, limits: &QuotaLimits, lease: &Lease) -> Result<Grant> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Network, "gone").with_billed(Billed::No));
-        }
-        for _ in 0..self.polls {
-            tokio::task::yield_now().await;
-        }
-        let grant = self.inner.take(key, limits, lease).await;
-        for _ in 0..self.polls {
-            tokio::task::yield_now().await;
-        }
-        grant
-    }
-    fn settle(&self, key: &QuotaKey, lease: &Lease, used: Option<u64>) {
-        self.inner.settle(key, lease, used);
-    }
-    fn throttled(
-        &self,
-        key: &QuotaKey,
-        limits: &QuotaLimits,
-        met: Option<Throttle>,
-        pause: Option<Duration>,
-    ) {
-        self.inner.throttled(key, limits, met, pause);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_at_any_await_leaves_nothing_behind() {
-    for streamed in [false, true] {
-        for polls in 0..14 {
-            let fake = Fake::new("f", [Play::Answer("ok", Duration::from_millis(1))]);
-            let policy = open().with_concurrency(1).with_max_waiting(1);
-            let store = Hesitant::new(3);
-            let quota = Quota::new(Arc::new(fake.clone()), policy).with_store(Arc::<Hesitant>::clone(&store));
-            let ready = if streamed {
-                let mut call = Box::pin(quota.stream(request()));
-                poll_times(call.as_mut(), polls).await
-            } else {
-                let mut call = Box::pin(quota.chat(request()));
-                poll_times(call.as_mut(), polls).await
-            };
-            let next = tokio::time::timeout(SECOND / 2, quota.chat(request())).await;
-            assert!(next.expect("no place is left taken").is_ok(), "{polls} polls, done: {ready}");
-            assert_eq!(fake.in_flight(), 0);
-        }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_is_dropped_leaves_the_line_and_takes_nobodys_turn() {
     let fake = Fake::new("f", slow(3, SECOND));
@@ -333,135 +247,6 @@ async fn a_waiter_that_is_dropped_leaves_the_line_and_takes_nobodys_turn() {
         call.await.unwrap().unwrap();
     }
     assert_eq!((fake.calls(), fake.most_in_flight()), (3, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_that_the_plan_refuses_takes_nothing() {
-    let fake = Fake::new("f", []);
-    let store = Hesitant::new(0);
-    let quota = Quota::new(Arc::new(fake.clone()), open()).with_store(Arc::<Hesitant>::clone(&store));
-    let image = polysight_core::Image::from_url("https://example.com/a.jpg").unwrap();
-    let blind = ChatRequest::ask("?", [image]).with_model("blind");
-    assert_eq!(quota.chat(blind).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
-    assert_eq!((fake.calls(), store.asked.load(Ordering::SeqCst)), (0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_vendors_refusal_pauses_everybody_and_its_own_does_not() {
-    let told = Error::new(ErrorKind::RateLimited, "slow down")
-        .with_retry(RetryAdvice::After(Some(20 * SECOND)))
-        .with_throttle(Throttle::Requests);
-    let fake = Fake::new("f", [refused(told)]);
-    let quota = quota(&fake, open());
-    quota.chat(request()).await.unwrap_err();
-    let start = tokio::time::Instant::now();
-    quota.chat(request()).await.unwrap();
-    assert_eq!(start.elapsed(), 20 * SECOND);
-
-    let outer = Quota::new(
-        Arc::new(Quota::new(
-            Arc::new(fake),
-            open().with_requests_per_minute(1).with_max_wait(Duration::ZERO),
-        )),
-        open(),
-    );
-    outer.chat(request()).await.unwrap();
-    outer.chat(request()).await.unwrap_err();
-    let start = tokio::time::Instant::now();
-    outer.chat(request()).await.unwrap_err();
-    assert_eq!(start.elapsed(), Duration::ZERO, "what this side refuses teaches nothing");
-}
-
-#[tokio::test(start_paused = true)]
-async fn learns_the_calls_at_once_that_nobody_knew() {
-    let met = Error::new(ErrorKind::RateLimited, "x").with_throttle(Throttle::Concurrency);
-    let mut script = slow(9, SECOND);
-    script.push(refused(met));
-    script.extend(slow(30, SECOND));
-    let fake = Fake::new("f", script);
-    let quota = quota(&fake, QuotaPolicy::new());
-    // "dear" has no quotas in the catalogue.
-    let spawn = |quota: &Arc<Quota>| {
-        let quota = Arc::clone(quota);
-        tokio::spawn(async move { quota.chat(request().with_model("dear")).await.is_ok() })
-    };
-    let first: Vec<_> = (0..10).map(|_| spawn(&quota)).collect();
-    for call in first {
-        call.await.unwrap();
-    }
-    assert_eq!(fake.most_in_flight(), 10);
-    let start = tokio::time::Instant::now();
-    let later: Vec<_> = (0..14).map(|_| spawn(&quota)).collect();
-    tokio::time::sleep(SECOND / 2).await;
-    assert_eq!(fake.in_flight(), 7, "seven of the ten that were seen");
-    for call in later {
-        assert!(call.await.unwrap());
-    }
-    assert!(start.elapsed() >= 2 * SECOND);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_overload_teaches_only_when_it_names_a_throttle() {
-    for (throttle, pause) in [(None, Duration::ZERO), (Some(Throttle::Model), 10 * SECOND)] {
-        let mut busy = Error::new(ErrorKind::Overloaded, "busy");
-        if let Some(throttle) = throttle {
-            busy = busy.with_throttle(throttle);
-        }
-        let fake = Fake::new("f", [refused(busy)]);
-        let quota = quota(&fake, open());
-        quota.stream(request()).await.unwrap_err();
-        let start = tokio::time::Instant::now();
-        quota.chat(request()).await.unwrap();
-        assert_eq!(start.elapsed(), pause);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_vendors_headers_are_a_ceiling() {
-    let mut limits = RateLimits::default();
-    limits.limit_requests = Some(2);
-    let error = Error::new(ErrorKind::Server, "x").with_rate_limits(Some(limits));
-    let fake = Fake::new("f", [Play::fail(error)]);
-    let quota = quota(&fake, open().with_max_wait(Duration::ZERO));
-    quota.chat(request()).await.unwrap_err();
-    quota.chat(request()).await.unwrap();
-    let error = quota.chat(request()).await.unwrap_err();
-    assert!(error.to_string().contains("2 requests a minute"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_store_is_replaced_by_the_process_own_count_and_asked_again_later() {
-    let fake = Fake::new("f", []);
-    let store = Hesitant::new(0);
-    let policy = open().with_requests_per_minute(2).with_max_wait(Duration::ZERO);
-    let quota = Quota::new(Arc::new(fake), policy).with_store(Arc::<Hesitant>::clone(&store));
-    store.fail(true);
-    quota.chat(request()).await.unwrap();
-    quota.chat(request()).await.unwrap();
-    quota.chat(request()).await.unwrap_err();
-    assert_eq!(store.asked.load(Ordering::SeqCst), 1, "it is left alone for a while");
-    store.fail(false);
-    tokio::time::sleep(STORE_REST).await;
-    quota.chat(request()).await.unwrap();
-    assert_eq!(store.asked.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_closed_policy_sends_nothing_while_the_store_is_away() {
-    let fake = Fake::new("f", []);
-    let store = Hesitant::new(0);
-    let policy = open().with_on_store_failure(StoreFailure::Closed);
-    let quota = Quota::new(Arc::new(fake.clone()), policy).with_store(Arc::<Hesitant>::clone(&store));
-    store.fail(true);
-    for _ in 0..2 {
-        let error = quota.chat(request()).await.unwrap_err();
-        assert_eq!((error.kind(), error.billed()), (ErrorKind::Network, Billed::No));
-        assert_eq!(error.retry(), RetryAdvice::After(Some(STORE_REST)));
-    }
-    assert_eq!((fake.calls(), store.asked.load(Ordering::SeqCst)), (0, 1));
-    store.fail(false);
-    tokio::time::sleep(STORE_REST).await;
-    quota.chat(request()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

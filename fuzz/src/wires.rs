@@ -135,6 +135,7 @@ pub(crate) fn read_stream(
         Error::new(polysight_core::ErrorKind::Protocol, error.to_string())
     };
     let mut pieces = pieces.iter();
+    let mut finished = false;
     loop {
         loop {
             match reader.next_item() {
@@ -152,8 +153,11 @@ pub(crate) fn read_stream(
         }
         match pieces.next() {
             Some(piece) => reader.push(Bytes::copy_from_slice(piece)),
-            None if format!("{reader:?}").contains("finished: true") => break,
-            None => reader.finish(),
+            None if finished => break,
+            None => {
+                finished = true;
+                reader.finish();
+            }
         }
     }
     let end = decoder.finish(&mut events);

@@ -18,10 +18,7 @@ pub(crate) fn check(data: &[u8]) {
     if !text.contains("api_key_file") {
         check_text(&text, tape::hash(data).is_multiple_of(4));
     }
-    let mut tape = Tape::new(data);
-    let ready = tape.below(4) == 0;
-    let made = table(&mut tape);
-    check_text(&made, ready);
+    check_text(&table(&mut Tape::new(data)), true);
 }
 
 fn check_text(text: &str, ready: bool) {
@@ -39,6 +36,9 @@ fn check_text(text: &str, ready: bool) {
 }
 
 fn check_roles(sight: &Polysight) {
+    for name in sight.provider_names().take(2) {
+        sight.provider(name).err().iter().for_each(check_error);
+    }
     for name in sight.role_names().take(2) {
         match sight.role(name) {
             Err(error) => check_error(&error),

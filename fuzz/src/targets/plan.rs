@@ -69,41 +69,70 @@ fn check_plan(dialect: &dyn Dialect, plan: &Plan, mode: Mode) {
 }
 
 fn request(tape: &mut Tape<'_>, dialect: &dyn Dialect) -> ChatRequest {
-    let mut request = ChatRequest::new(tape.list(4, message));
+    let mut request = ChatRequest::new([Message::user("What is this?")]);
     request.model = model(tape, dialect);
-    request.tolerance =
-        tape.pick(&[None, Some(Tolerance::Strict), Some(Tolerance::Lossless), Some(Tolerance::Lossy)]);
-    request.sampling = sampling(tape);
-    request.max_tokens = tape.maybe(Tape::count);
-    request.stop = tape.list(5, Tape::text);
-    request.seed = tape.maybe(|tape| tape.number() as i64);
-    request.request_id = tape.maybe(Tape::text);
-    request.end_user_id = tape.maybe(Tape::text);
-    request.thinking = match tape.below(6) {
-        0 | 1 => Thinking::Default,
-        2 => Thinking::Off,
-        3 => Thinking::On,
-        4 => Thinking::Budget(tape.count()),
-        _ => Thinking::Effort(tape.pick(&[Effort::Low, Effort::Medium, Effort::High, Effort::Max])),
-    };
-    request.response_format = match tape.below(4) {
-        0 | 1 => ResponseFormat::Text,
-        2 => ResponseFormat::JsonObject,
-        _ => ResponseFormat::JsonSchema { name: tape.text(), schema: value(tape, 3), strict: tape.flag() },
-    };
-    request.tools = tape.list(2, |tape| ToolDefinition::new(tape.text(), tape.text(), value(tape, 3)));
-    request.tool_choice = match tape.below(5) {
-        0 | 1 => ToolChoice::Auto,
-        2 => ToolChoice::None,
-        3 => ToolChoice::Required,
-        _ => ToolChoice::Function(tape.text()),
-    };
-    request.parallel_tool_calls = tape.maybe(Tape::flag);
-    for _ in 0..tape.below(3) {
-        let vendor = tape.pick(&["zhipu", "qwen-vl", "ernie", "acme"]);
-        request = request.with_extra(vendor, field(tape), value(tape, 3));
+    if tape.flag() {
+        request.messages[0].parts.push(Part::Image(image(tape)));
     }
+    // With everything odd at once nothing is ever accepted.
+    let odd = tape.below(8) == 7;
+    let knobs =
+        tape.number() as u16 & if odd { u16::MAX } else { tape.number() as u16 & tape.number() as u16 };
+    (0..16).filter(|knob| knobs >> knob & 1 == 1).for_each(|knob| turn(&mut request, knob, tape));
     request
+}
+
+fn turn(request: &mut ChatRequest, knob: u16, tape: &mut Tape<'_>) {
+    match knob {
+        0 => request.messages = tape.list(4, message),
+        1 => request.messages.extend(tape.list(4, message)),
+        2 => {
+            request.tolerance = Some(tape.pick(&[Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy]));
+        }
+        3 => request.sampling = sampling(tape),
+        4 => request.max_tokens = Some(tape.count()),
+        5 => request.stop = tape.list(5, Tape::text),
+        6 => request.seed = Some(tape.number() as i64),
+        7 => request.request_id = Some(tape.text()),
+        8 => request.end_user_id = Some(tape.text()),
+        9 => request.thinking = thinking(tape),
+        10 => {
+            request.response_format = match tape.flag() {
+                true => ResponseFormat::JsonObject,
+                false => ResponseFormat::JsonSchema {
+                    name: tape.text(),
+                    schema: value(tape, 3),
+                    strict: tape.flag(),
+                },
+            };
+        }
+        11 => {
+            request.tools =
+                tape.list(2, |tape| ToolDefinition::new(tape.text(), tape.text(), value(tape, 3)));
+        }
+        12 => {
+            request.tool_choice = match tape.below(3) {
+                0 => ToolChoice::None,
+                1 => ToolChoice::Required,
+                _ => ToolChoice::Function(tape.text()),
+            };
+        }
+        13 => request.parallel_tool_calls = Some(tape.flag()),
+        14 => request.messages[..].iter_mut().for_each(|message| message.parts.push(part(tape))),
+        _ => {
+            let vendor = tape.pick(&["zhipu", "qwen-vl", "ernie", "acme"]);
+            *request = std::mem::take(request).with_extra(vendor, field(tape), value(tape, 3));
+        }
+    }
+}
+
+fn thinking(tape: &mut Tape<'_>) -> Thinking {
+    match tape.below(4) {
+        0 => Thinking::Off,
+        1 => Thinking::On,
+        2 => Thinking::Budget(tape.count()),
+        _ => Thinking::Effort(tape.pick(&[Effort::Low, Effort::Medium, Effort::High, Effort::Max])),
+    }
 }
 
 fn model(tape: &mut Tape<'_>, dialect: &dyn Dialect) -> Option<String> {

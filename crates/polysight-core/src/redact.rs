@@ -31,6 +31,8 @@ pub fn redact(text: &str) -> String {
     }
     if let Some((cut, _)) = shown.char_indices().nth(MAX_SHOWN) {
         shown.truncate(cut);
+        // The cut may lie within dots that stand for a query already.
+        shown.truncate(shown.trim_end_matches('.').len());
         shown.push_str("..");
     }
     shown
@@ -109,6 +111,15 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         let text = redact(&"图 ".repeat(2_000));
         assert_eq!(text.chars().count(), MAX_SHOWN + 2);
+    }
+
+    #[test]
+    fn a_cut_behind_a_query_that_was_left_out_stays_as_it_is() {
+        for before in 590..600 {
+            let shown =
+                redact(&format!("{}://h?query and more", "x ".repeat(before / 2) + &"y".repeat(before % 2)));
+            assert_eq!(redact(&shown), shown);
+        }
     }
 
     #[test]

@@ -429,7 +429,18 @@ fn provider_of(
 pub(crate) fn type_error(place: &Place, path: &str, error: &toml::de::Error) -> Error {
     let text = error.to_string();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    place.error(path, text)
+    place.error(path, without_value(&text))
+}
+
+/// Takes the value out of `invalid type: string "..", expected ..`: it may be a key in the wrong place.
+fn without_value(text: &str) -> String {
+    let is_about_value = text.starts_with("invalid type: ") || text.starts_with("invalid value: ");
+    match text.split_once(['"', '`']).zip(text.rsplit_once(", expected ")) {
+        Some(((before, _), (_, expected))) if is_about_value => {
+            format!("{}, expected {expected}", before.trim_end())
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn laid_over(base: &Table, over: Table) -> Table {
@@ -548,6 +559,28 @@ mod tests {
 
     fn env(name: &str) -> Option<String> {
         (name == "KEY").then(|| "secret".to_owned())
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_shown() {
+        let place = Place { name: "config".to_owned(), folder: PathBuf::new() };
+        let problem = |line: &str| {
+            let table: Table = toml::from_str(&format!("backend = \"x\"\n{line}")).unwrap();
+            let Err(error) = table.try_into::<ProviderConfig>() else { panic!("{line} is taken") };
+            type_error(&place, "providers.a", &error).to_string()
+        };
+        for line in [
+            "api_key = 7702166553344551",
+            "api_key = 7702166553344551.5",
+            "headers = '7702166553344551, expected `nothing`'",
+            "models = '7702166553344551'",
+            "timeouts = { idle = '7702166553344551' }",
+        ] {
+            let shown = problem(line);
+            assert!(!shown.contains("7702"), "{shown}");
+            assert!(shown.contains("invalid type: ") && shown.contains(", expected "), "{shown}");
+        }
+        assert!(problem("api_key = 77").ends_with("invalid type: integer, expected a string in `api_key`"));
     }
 
     #[test]

@@ -1,0 +1,89 @@
+//! Base64 text and data URIs.
+
+use std::io::Read as _;
+
+use polysight_core::media::Base64Text;
+use polysight_core::{Image, Media, Video};
+
+use crate::independent::{decode, encode};
+use crate::shown::check_line;
+
+/// What is accepted is what an independent reading accepts, and gives the same bytes; any bytes come back from any of the
+/// ways to write them down.
+pub(crate) fn check(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    check_text(&text);
+    check_uri(&text);
+    check_uri(&format!("data:{text}"));
+    if !data.is_empty() {
+        check_bytes(data);
+    }
+}
+
+fn check_text(text: &str) {
+    let plain: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let padded = if plain.contains('=') { plain } else { pad(&plain) };
+    let wanted = decode(padded.as_bytes()).filter(|bytes| !bytes.is_empty());
+    match Base64Text::new(text) {
+        Ok(kept) => {
+            assert_eq!(Some(bytes_of(&kept)), wanted, "{text:?}");
+            assert_eq!(kept.text(), padded.as_bytes());
+        }
+        Err(error) => {
+            assert_eq!(wanted, None, "{text:?} is good base64: {error}");
+            check_line(&error);
+        }
+    }
+}
+
+fn pad(plain: &str) -> String {
+    match plain.len() % 4 {
+        2 => format!("{plain}=="),
+        3 => format!("{plain}="),
+        _ => plain.to_owned(),
+    }
+}
+
+fn bytes_of(kept: &Base64Text) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    kept.reader().read_to_end(&mut bytes).expect("checked base64");
+    assert_eq!(bytes.len() as u64, kept.byte_len());
+    bytes
+}
+
+fn check_uri(uri: &str) {
+    match Base64Text::from_data_uri(uri) {
+        Ok(kept) => {
+            let (_, text) = uri.split_once(',').expect("a comma");
+            let bare = Base64Text::new(text).expect("base64 behind the comma");
+            assert_eq!(bytes_of(&kept), bytes_of(&bare));
+            assert!(kept.is_data_uri());
+        }
+        Err(error) => check_line(&error),
+    }
+    for error in [
+        Image::from_url(uri).err(),
+        Video::from_url(uri).err(),
+        // A path would be opened.
+        Some(uri).filter(|uri| uri.starts_with("data:")).and_then(|uri| Media::open(uri).err()),
+    ] {
+        error.iter().for_each(check_line);
+    }
+}
+
+fn check_bytes(bytes: &[u8]) {
+    let padded = encode(bytes);
+    let unpadded = padded.trim_end_matches('=').to_owned();
+    let wrapped: String =
+        padded.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + "\r\n").collect();
+    let kept = Base64Text::new(padded.clone()).expect("padded");
+    for (how, text) in [("padded", &padded), ("unpadded", &unpadded), ("wrapped", &wrapped)] {
+        let kept = Base64Text::new(text.clone()).unwrap_or_else(|error| panic!("{how}: {error}"));
+        assert_eq!(bytes_of(&kept), bytes, "{how}");
+        let uri = format!("DATA:image/PNG;charset=utf-8;base64,{text}");
+        let kept = Base64Text::from_data_uri(uri).unwrap_or_else(|error| panic!("{how}: {error}"));
+        assert_eq!(bytes_of(&kept), bytes, "{how}, as a data URI");
+        assert_eq!(kept.media_type(), Some("image/png"));
+    }
+    assert!(!format!("{kept:?}").contains(&padded) || padded.len() < 8);
+}

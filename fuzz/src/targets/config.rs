@@ -1,0 +1,175 @@
+//! The config file.
+
+use std::fmt::Write as _;
+
+use polysight::{ChatRequest, Error, ErrorKind, Message, Polysight, Result};
+
+use crate::shown::{CANARY, check_one_line, check_secret};
+use crate::tape::{self, Tape};
+
+/// The canary of keys that are no strings.
+const DIGITS: &str = "7702166553344551";
+
+/// Any text is a config or an error that names the file and shows no key; so is any table, its keys in any form. What
+/// environment variables hold is never shown.
+pub(crate) fn check(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // A file that the text names would be opened.
+    if !text.contains("api_key_file") {
+        check_text(&text, tape::hash(data).is_multiple_of(4));
+    }
+    check_text(&table(&mut Tape::new(data)), true);
+}
+
+fn check_text(text: &str, ready: bool) {
+    match Polysight::from_toml(text) {
+        Err(error) => check_error(&error),
+        Ok(sight) => {
+            let sight = sight.with_variables(|name| (!name.is_empty()).then(|| format!("{CANARY}.{name}")));
+            assert!(!format!("{sight:?}").contains(DIGITS));
+            // Each provider sets up its TLS: few are enough.
+            if ready {
+                check_roles(&sight);
+            }
+        }
+    }
+}
+
+fn check_roles(sight: &Polysight) {
+    for name in sight.provider_names().take(2) {
+        sight.provider(name).err().iter().for_each(check_error);
+    }
+    for name in sight.role_names().take(2) {
+        match sight.role(name) {
+            Err(error) => check_error(&error),
+            Ok(role) => {
+                let request = role.complete(ChatRequest::new([Message::user("?")]));
+                let planned: Result<_> = role.provider().plan(request);
+                planned.err().iter().for_each(check_secret);
+            }
+        }
+    }
+}
+
+fn check_error(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.message().starts_with("config: "), "names no file: {error}");
+    check_one_line(error);
+    check_secret(error);
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(DIGITS), "shows a key: {shown}");
+}
+
+/// A config of lines that fit, mostly.
+fn table(tape: &mut Tape<'_>) -> String {
+    let mut text = String::new();
+    let backend = tape.pick(&["zhipu", "qwen-vl", "ernie", "zipu"]);
+    let _ = writeln!(text, "[providers.p]\nbackend = \"{backend}\"");
+    for _ in 0..1 + tape.below(4) {
+        let line = provider_line(tape);
+        let _ = writeln!(text, "{line}");
+    }
+    let _ = writeln!(text, "[roles.default]");
+    for _ in 0..tape.below(5) {
+        let line = role_line(tape);
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+fn provider_line(tape: &mut Tape<'_>) -> String {
+    let key = tape.pick(&["api_key", "api_key", "api_key", "access_key", "secret_key"]);
+    match tape.below(10) {
+        0..=3 => format!("{key} = {}", secret(tape)),
+        4 => format!("headers = {{ Authorization = {} }}", secret(tape)),
+        5 => format!("headers = {}", secret(tape)),
+        6 => format!(
+            "{} = \"http://me:{CANARY}@proxy.example:{}\"",
+            tape.pick(&["proxy", "base_url"]),
+            tape.byte()
+        ),
+        7 => format!(
+            "{} = {}",
+            tape.pick(&[
+                "auth",
+                "region",
+                "deployment",
+                "protocol",
+                "workspace",
+                "appid",
+                "iam_url",
+                "language"
+            ]),
+            value(tape)
+        ),
+        8 => format!(
+            "timeouts = {{ {} = {} }}",
+            tape.pick(&["connect", "idle", "total", "conect"]),
+            value(tape)
+        ),
+        _ => format!(
+            "models = [{{ id = {}, {} = {} }}]",
+            value(tape),
+            tape.pick(&["context", "image", "sampling"]),
+            value(tape)
+        ),
+    }
+}
+
+/// A key, written in ways right and wrong.
+fn secret(tape: &mut Tape<'_>) -> String {
+    match tape.below(14) {
+        0 => format!("\"{CANARY}.x\""),
+        1 => format!("'{CANARY}'"),
+        2 => format!("\"{CANARY}"),
+        3 => CANARY.to_owned(),
+        4 => format!("[\"{CANARY}\"]"),
+        5 => format!("{{ x = \"{CANARY}\" }}"),
+        6 => format!("\"{CANARY} {CANARY}\""),
+        7 => format!("\"{CANARY}\\n{CANARY}\""),
+        8 => format!("\"\"\"\n{CANARY}\"\"\" x"),
+        9 => DIGITS.to_owned(),
+        10 => format!("{DIGITS}.5"),
+        11 => format!("\"{CANARY}\\q\""),
+        12 => "\"${FUZZED}\"".to_owned(),
+        _ => format!("\"${{FUZZED}}{CANARY}${{\""),
+    }
+}
+
+fn role_line(tape: &mut Tape<'_>) -> String {
+    const KEYS: [&str; 14] = [
+        "provider",
+        "model",
+        "tolerance",
+        "greedy",
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "stop",
+        "seed",
+        "thinking",
+        "response_format",
+        "keep_raw",
+        "temprature",
+    ];
+    match tape.below(5) {
+        0 => "provider = \"p\"".to_owned(),
+        1 => format!("zhipu = {{ {} = {} }}", tape.pick(&["tool_stream", "x"]), value(tape)),
+        _ => format!("{} = {}", tape.pick(&KEYS), value(tape)),
+    }
+}
+
+fn value(tape: &mut Tape<'_>) -> String {
+    match tape.below(9) {
+        0 => tape.flag().to_string(),
+        1 => (tape.number() as i64).to_string(),
+        2 => tape.count().to_string(),
+        3 => format!("{:?}", tape.float()).to_lowercase(),
+        4 => "1979-05-27T07:32:00Z".to_owned(),
+        5 => format!("[{}]", tape.count()),
+        6 => "{}".to_owned(),
+        // JSON's strings are TOML's, but for one control character.
+        _ => serde_json::to_string(&tape.text()).expect("text"),
+    }
+}

@@ -1,0 +1,14 @@
+//! The targets, a file for each kind.
+
+pub(crate) mod base64;
+pub(crate) mod client;
+pub(crate) mod config;
+pub(crate) mod ernie_signature;
+pub(crate) mod interval;
+pub(crate) mod plan;
+pub(crate) mod probes;
+pub(crate) mod redact;
+pub(crate) mod replies;
+pub(crate) mod sse;
+pub(crate) mod streams;
+pub(crate) mod zhipu_token;

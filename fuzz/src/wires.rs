@@ -1,0 +1,165 @@
+//! The four wires: their providers, and replies on them without a socket.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, StreamEnd, VisionProvider};
+use polysight_ernie::{Ernie, ErnieSettings};
+use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
+use polysight_wire::sse::SseReader;
+use polysight_wire::{Dialect, Events, Progress, ProviderOptions, ReplyHead, Transport};
+use polysight_zhipu::{Zhipu, ZhipuSettings};
+
+use crate::shown::CANARY;
+
+/// A vendor's wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Zhipu,
+    Qwen,
+    QwenNative,
+    Ernie,
+}
+
+impl Wire {
+    pub(crate) const ALL: [Self; 4] = [Self::Zhipu, Self::Qwen, Self::QwenNative, Self::Ernie];
+
+    /// A provider that speaks it.
+    pub(crate) fn provider(self, options: ProviderOptions) -> Provider {
+        let native = QwenVlSettings::new().with_protocol(Protocol::Native);
+        match self {
+            Self::Zhipu => Zhipu::new(options, &ZhipuSettings::new()).map(Provider::Zhipu),
+            Self::Qwen => QwenVl::new(options, &QwenVlSettings::new()).map(Provider::QwenVl),
+            Self::QwenNative => QwenVl::new(options, &native).map(Provider::QwenVl),
+            Self::Ernie => Ernie::new(options, &ErnieSettings::new()).map(Provider::Ernie),
+        }
+        .expect("a provider")
+    }
+
+    /// The provider at the vendor's own site, made once: nothing is ever sent.
+    fn own(self) -> &'static Provider {
+        static OWN: OnceLock<[Provider; 4]> = OnceLock::new();
+        &OWN.get_or_init(|| Self::ALL.map(|wire| wire.provider(options(transport()))))[self as usize]
+    }
+
+    pub(crate) fn dialect(self) -> &'static dyn Dialect {
+        self.own().dialect()
+    }
+
+    /// The plan of a question: with or without a token limit and the vendor's raw JSON.
+    pub(crate) fn plan(self, limited: bool, raw: bool) -> &'static Plan {
+        static PLANS: OnceLock<[[Plan; 4]; 4]> = OnceLock::new();
+        let flags = [(false, false), (false, true), (true, false), (true, true)];
+        let plans = PLANS.get_or_init(|| Self::ALL.map(|wire| flags.map(|flags| wire.planned(flags))));
+        &plans[self as usize][usize::from(limited) * 2 + usize::from(raw)]
+    }
+
+    fn planned(self, (limited, raw): (bool, bool)) -> Plan {
+        let mut request = ChatRequest::new([Message::user("What is this?")]);
+        request.max_tokens = limited.then_some(100);
+        request.keep_raw = raw;
+        self.own().as_provider().plan(request).expect("a plain question")
+    }
+}
+
+/// A provider of one of the vendors.
+pub(crate) enum Provider {
+    Zhipu(Zhipu),
+    QwenVl(QwenVl),
+    Ernie(Ernie),
+}
+
+impl Provider {
+    pub(crate) fn dialect(&self) -> &dyn Dialect {
+        match self {
+            Self::Zhipu(zhipu) => zhipu.inner().dialect(),
+            Self::QwenVl(qwen) => qwen.dialect(),
+            Self::Ernie(ernie) => ernie.inner().dialect(),
+        }
+    }
+
+    pub(crate) fn as_provider(&self) -> &dyn VisionProvider {
+        match self {
+            Self::Zhipu(zhipu) => zhipu,
+            Self::QwenVl(qwen) => qwen,
+            Self::Ernie(ernie) => ernie,
+        }
+    }
+}
+
+/// Options with a key, which is the canary.
+pub(crate) fn options(transport: Transport) -> ProviderOptions {
+    let key = ApiKey::new(CANARY).expect("a key");
+    ProviderOptions::new("fuzzed").with_api_key(key).with_transport(transport)
+}
+
+/// One transport for all, since each takes its time to make.
+pub(crate) fn transport() -> Transport {
+    static TRANSPORT: OnceLock<Transport> = OnceLock::new();
+    TRANSPORT.get_or_init(|| Transport::builder().build().expect("a transport")).clone()
+}
+
+/// A reply as a seed writes it: `HTTP/1.1 429`, header lines, a blank line and the body; or the body of a 200 alone.
+pub(crate) fn reply(data: &[u8]) -> (ReplyHead, Bytes) {
+    let whole = || (ReplyHead::new(200, HeaderMap::new()), Bytes::copy_from_slice(data));
+    let Some(rest) = data.strip_prefix(b"HTTP/1.1 ") else { return whole() };
+    let Some(end) = rest.windows(2).position(|pair| pair == b"\n\n") else { return whole() };
+    let text = String::from_utf8_lossy(&rest[..end]);
+    let mut lines = text.lines();
+    let status = lines.next().and_then(|line| line.get(..3)?.parse().ok()).filter(|status| *status >= 100);
+    let Some(status) = status else { return whole() };
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        if let Some((name, value)) = line.split_once(':')
+            && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value.trim()))
+        {
+            headers.append(name, value);
+        }
+    }
+    (ReplyHead::new(status, headers), Bytes::copy_from_slice(&rest[end + 2..]))
+}
+
+/// Reads a stream in these pieces: its events, and its end.
+pub(crate) fn read_stream(
+    wire: Wire,
+    plan: &Plan,
+    head: &ReplyHead,
+    pieces: &[&[u8]],
+    limit: usize,
+) -> (Events, Result<StreamEnd>) {
+    let mut decoder = wire.dialect().decoder(plan, head);
+    let mut reader = SseReader::new(limit);
+    let mut events = Events::new();
+    let oversized = |error: polysight_wire::sse::SseError| {
+        Error::new(polysight_core::ErrorKind::Protocol, error.to_string())
+    };
+    let mut pieces = pieces.iter();
+    let mut finished = false;
+    loop {
+        loop {
+            match reader.next_item() {
+                Err(error) => return (events, Err(oversized(error))),
+                Ok(None) => break,
+                Ok(Some(item)) => match decoder.read(item, &mut events) {
+                    Err(error) => return (events, Err(error)),
+                    Ok(Progress::Done) => {
+                        let end = decoder.finish(&mut events);
+                        return (events, end);
+                    }
+                    Ok(Progress::Piece | Progress::None) => {}
+                },
+            }
+        }
+        match pieces.next() {
+            Some(piece) => reader.push(Bytes::copy_from_slice(piece)),
+            None if finished => break,
+            None => {
+                finished = true;
+                reader.finish();
+            }
+        }
+    }
+    let end = decoder.finish(&mut events);
+    (events, end)
+}

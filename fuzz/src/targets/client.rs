@@ -14,8 +14,7 @@ const KEY: &[u8] = b"@KEY@";
 /// Whatever a server answers, a call ends; in a good answer, or in an error that shows neither key nor prompt.
 pub(crate) fn check(data: &[u8]) {
     let (head, body) = reply(data);
-    // Only refusals are read for the key so far.
-    let body = if head.status >= 400 { with_key(&body) } else { body.into() };
+    let body = with_key(&body);
     let stage = stage().lock().unwrap_or_else(PoisonError::into_inner);
     let question = || ChatRequest::new([Message::user(format!("What does the {CANARY} sing?"))]);
     for provider in stage.providers.iter().map(Provider::as_provider) {

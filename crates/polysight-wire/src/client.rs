@@ -16,7 +16,7 @@ use polysight_core::{
 };
 
 use crate::events::EventReader;
-use crate::reply::Chunks;
+use crate::reply::{Chunks, oversized};
 use crate::{Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
@@ -233,7 +233,7 @@ async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes
     let mut all = first.to_vec();
     while let Some(chunk) = chunks.next_chunk().await? {
         if all.len() + chunk.len() > limit {
-            return Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes")));
+            return Err(oversized(limit));
         }
         all.extend_from_slice(&chunk);
     }

@@ -166,10 +166,7 @@ impl WireReply {
         let limit = self.max_bytes;
         match self.read_up_to(limit).await? {
             (body, true) => Ok((self.head, body)),
-            (_, false) => {
-                Err(Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes"))
-                    .with_status(self.head.status))
-            }
+            (_, false) => Err(oversized(limit).with_status(self.head.status)),
         }
     }
 
@@ -209,6 +206,8 @@ impl WireReply {
                     polysight_core::redact(other)
                 ),
             )
+            // Read for good replies alone: the vendor has answered.
+            .with_billed(Billed::Likely)
             .with_status(self.head.status)),
         }
     }
@@ -325,6 +324,12 @@ pub(crate) fn timed_out(phase: TimeoutPhase) -> Error {
     Error::new(ErrorKind::Timeout(phase), "")
 }
 
+/// The error of a good reply that is too large to be taken.
+pub(crate) fn oversized(limit: usize) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the reply is larger than {limit} bytes"))
+        .with_billed(Billed::Likely)
+}
+
 /// The error of a body that broke off.
 pub(crate) fn broken(error: reqwest::Error) -> Error {
     let error = error.without_url();
@@ -387,6 +392,18 @@ mod tests {
         ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
             let piece = self.0.take().map(|text| http_body::Frame::data(Bytes::from(text)));
             Poll::Ready(Some(piece.ok_or_else(|| std::io::Error::other("reset"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_on_the_bill_all_the_same() {
+        let limits = Limits { max_reply_bytes: 2, ..Limits::default() };
+        let reply = |response: http::Response<reqwest::Body>| WireReply::new(response.into(), &limits, None);
+        let large = reply(http::Response::new(reqwest::Body::from("three"))).into_bytes().await.unwrap_err();
+        let gzip = http::Response::builder().header("content-encoding", "gzip").body("".into()).unwrap();
+        let gzip = reply(gzip).into_chunks().unwrap_err();
+        for error in [large, gzip] {
+            assert_eq!((error.kind(), error.billed()), (ErrorKind::Protocol, Billed::Likely), "{error}");
         }
     }
 

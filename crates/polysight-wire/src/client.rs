@@ -168,13 +168,13 @@ impl<D: Dialect> DialectProvider<D> {
             // The vendor answered, and what it says is no refusal: the call is on the bill.
             let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
             let error = if answered { error.with_billed(Billed::Likely) } else { error };
-            head.advise(with_id(error, head.request_id()))
+            head.advise(with_id(renewed(&*self.credentials, error), head.request_id()))
         })
     }
 
     fn stream_of(&self, plan: &Plan, reader: EventReader) -> ChatStream {
-        let request_id = plan.request.request_id.clone();
-        ChatStream::new(Named { reader, name: self.dialect.id().name.clone(), request_id })
+        let (name, request_id) = (self.dialect.id().name.clone(), plan.request.request_id.clone());
+        ChatStream::new(Named { reader, name, request_id, credentials: Arc::clone(&self.credentials) })
     }
 }
 
@@ -197,6 +197,13 @@ fn without_secret(body: Bytes, authorization: Option<&HeaderValue>) -> Bytes {
         return body;
     }
     text.replace(key, "..").into()
+}
+
+/// Credentials that are said to have expired where a good status stood are made anew for the next try, which is the
+/// caller's; if they cannot be, no try helps.
+fn renewed(credentials: &dyn Credentials, error: Error) -> Error {
+    let expired = error.retry() == RetryAdvice::WithNewCredentials;
+    if expired && !credentials.renew() { stale(error) } else { error }
 }
 
 fn stale(error: Error) -> Error {
@@ -245,6 +252,7 @@ struct Named {
     reader: EventReader,
     name: String,
     request_id: Option<String>,
+    credentials: Arc<dyn Credentials>,
 }
 
 impl Stream for Named {
@@ -255,7 +263,7 @@ impl Stream for Named {
         polled.map(|item| {
             item.map(|event| {
                 event.map_err(|error| {
-                    let error = with_id(error, self.request_id.as_deref());
+                    let error = with_id(renewed(&*self.credentials, error), self.request_id.as_deref());
                     if error.provider().is_some() { error } else { error.with_provider(&self.name) }
                 })
             })
@@ -318,6 +326,31 @@ mod tests {
         assert_eq!(shown("got `id.0123456789` twice: id.0123456789", "id.0123456789"), "got `..` twice: ..");
         assert_eq!(shown("any model", "Bearer any"), "any model");
         assert_eq!(without_secret(Bytes::from("text"), None), "text");
+    }
+
+    /// Credentials that can be made anew, or not.
+    #[derive(Debug)]
+    struct Renewable(bool);
+
+    #[async_trait]
+    impl Credentials for Renewable {
+        async fn authorize(&self, _: &Transport, _: &mut http::HeaderMap) -> Result<()> {
+            Ok(())
+        }
+
+        fn renew(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn new_credentials_are_advised_only_where_there_are_any() {
+        let expired =
+            || Error::new(ErrorKind::Authentication, "").with_retry(RetryAdvice::WithNewCredentials);
+        assert_eq!(renewed(&Renewable(true), expired()).retry(), RetryAdvice::WithNewCredentials);
+        assert_eq!(renewed(&Renewable(false), expired()).retry(), RetryAdvice::Never);
+        let busy = renewed(&Renewable(false), Error::new(ErrorKind::Overloaded, ""));
+        assert_eq!(busy.retry(), RetryAdvice::After(None));
     }
 
     #[test]

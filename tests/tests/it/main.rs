@@ -19,4 +19,5 @@ mod odd;
 mod programs;
 mod swap;
 mod tables;
+mod tongues;
 mod tools;

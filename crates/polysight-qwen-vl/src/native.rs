@@ -15,7 +15,7 @@ use polysight_core::{
     Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
-use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole};
+use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
 use polysight_wire::chat::{self, CallOrder, CallPiece, FailureSource, decode_failure, request, unread};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
@@ -201,7 +201,7 @@ struct Function<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow)]
-    arguments: Text<'a>,
+    arguments: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -319,7 +319,7 @@ pub(crate) fn decode(
 
 fn tool_call(call: Call<'_>) -> Option<ToolCall> {
     let function = call.function.0?;
-    let arguments = function.arguments.non_empty().unwrap_or_default();
+    let arguments = json_text(function.arguments);
     Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
 }
 
@@ -447,7 +447,7 @@ fn call_piece(call: Call<'_>) -> CallPiece {
     piece.index = call.index.count().and_then(|index| usize::try_from(index).ok());
     piece.id = call.id.non_empty();
     piece.name = function.name.non_empty();
-    piece.arguments = function.arguments.non_empty().unwrap_or_default();
+    piece.arguments = json_text(function.arguments);
     piece
 }
 

@@ -65,6 +65,19 @@ fn a_native_call_of_tools_is_read() {
 }
 
 #[test]
+fn arguments_of_a_native_call_may_be_an_object() {
+    let call = r#""tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":{"a":1}}}]"#;
+    let body = format!(
+        r#"{{"output":{{"choices":[{{"finish_reason":"tool_calls","message":{{"role":"assistant","content":[],{call}}}}}]}}}}"#
+    );
+    let provider = vendor(Protocol::Native);
+    assert_eq!(decode(&provider, request(), &body).unwrap().tool_calls[0].arguments, r#"{"a":1}"#);
+    let read = read_however_cut(&provider, &plan(&provider, request()), &native_stream(&[&body]));
+    let [StreamEvent::ToolCall(call)] = &read.events[..] else { panic!("{:?}", read.events) };
+    assert_eq!(call.arguments, r#"{"a":1}"#);
+}
+
+#[test]
 fn native_extras_of_an_answer_are_found_in_its_raw_form() {
     let body = r#"{"output":{"choices":[{"finish_reason":"stop","message":{"role":"assistant","content":[
         {"text":"x","ocr_result":{"kv_result":{"Total":"7"}}},{"image_hw":[[1092,1456],[28,28]]}]}}]},"request_id":"r"}"#;

@@ -137,12 +137,13 @@ impl<D: Dialect> DialectProvider<D> {
             let (head, body) = reply.into_whole().await?;
             self.decoded(plan, &head, &body)
         };
-        read.await.map_err(|error| secrets.hide(error))
+        read.await.map_err(|error| secrets.hide(secrets.renewed(error)))
     }
 
     async fn open(&self, plan: &Plan) -> Result<ChatStream> {
         let (reply, secrets) = self.exchange(plan, Mode::Stream).await?;
-        self.opened(plan, reply, &secrets).await.map_err(|error| secrets.hide(error))
+        let opened = self.opened(plan, reply, &secrets).await;
+        opened.map_err(|error| secrets.hide(secrets.renewed(error)))
     }
 
     /// Reads a stream's head and makes its reader; a whole document instead of a stream becomes one too.
@@ -303,7 +304,8 @@ impl Stream for Named {
         polled.map(|item| {
             item.map(|event| {
                 event.map_err(|error| {
-                    let error = with_id(self.secrets.hide(error), self.request_id.as_deref());
+                    let error = self.secrets.hide(self.secrets.renewed(error));
+                    let error = with_id(error, self.request_id.as_deref());
                     if error.provider().is_some() { error } else { error.with_provider(&self.name) }
                 })
             })

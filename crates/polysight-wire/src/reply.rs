@@ -206,6 +206,8 @@ impl WireReply {
                     polysight_core::redact(other)
                 ),
             )
+            // Read for good replies alone: the vendor has answered.
+            .with_billed(Billed::Likely)
             .with_status(self.head.status)),
         }
     }
@@ -414,7 +416,7 @@ pub(crate) fn too_large(limit: usize) -> Error {
     let message = format!(
         "the reply is larger than {limit} bytes: raise max_reply_bytes (sizes.max_reply in a config file)"
     );
-    Error::new(ErrorKind::Protocol, message)
+    Error::new(ErrorKind::Protocol, message).with_billed(Billed::Likely)
 }
 
 /// The error of a body that broke off.
@@ -479,6 +481,18 @@ mod tests {
         ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
             let piece = self.0.take().map(|text| http_body::Frame::data(Bytes::from(text)));
             Poll::Ready(Some(piece.ok_or_else(|| std::io::Error::other("reset"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_on_the_bill_all_the_same() {
+        let limits = Limits { max_reply_bytes: 2, ..Limits::default() };
+        let reply = |response: http::Response<reqwest::Body>| WireReply::new(response.into(), &limits, None);
+        let large = reply(http::Response::new(reqwest::Body::from("three"))).into_bytes().await.unwrap_err();
+        let gzip = http::Response::builder().header("content-encoding", "gzip").body("".into()).unwrap();
+        let gzip = reply(gzip).into_chunks().unwrap_err();
+        for error in [large, gzip] {
+            assert_eq!((error.kind(), error.billed()), (ErrorKind::Protocol, Billed::Likely), "{error}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::Error;
+use polysight_core::{Error, RetryAdvice};
 
 use crate::{Credentials, Transport};
 
@@ -49,6 +49,17 @@ impl Secrets {
         self.authorization.as_ref()
     }
 
+    /// Makes credentials anew that are said to have expired where a good status stood, for the next try, which is the
+    /// caller's; if they cannot be, no try helps.
+    #[must_use]
+    pub fn renewed(&self, error: Error) -> Error {
+        let expired = error.retry() == RetryAdvice::WithNewCredentials;
+        if expired && !self.credentials.renew(self.authorization()) {
+            return error.with_retry(RetryAdvice::Never);
+        }
+        error
+    }
+
     /// Takes them out of an error.
     #[must_use]
     pub fn hide(&self, error: Error) -> Error {
@@ -84,6 +95,36 @@ mod tests {
 
     use super::*;
     use crate::BearerKey;
+
+    /// Credentials that can be made anew, or not.
+    #[derive(Debug)]
+    struct Renewable(bool);
+
+    #[async_trait::async_trait]
+    impl Credentials for Renewable {
+        async fn authorize(&self, _: &Transport, _: &mut HeaderMap) -> polysight_core::Result<()> {
+            Ok(())
+        }
+
+        fn renew(&self, _: Option<&HeaderValue>) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn new_credentials_are_advised_only_where_there_are_any() {
+        let transport = Transport::builder().build().unwrap();
+        let renewed = |renewable, error| {
+            let credentials: Arc<dyn Credentials> = Arc::new(Renewable(renewable));
+            Secrets::new(&credentials, &transport).renewed(error)
+        };
+        let expired =
+            || Error::new(ErrorKind::Authentication, "").with_retry(RetryAdvice::WithNewCredentials);
+        assert_eq!(renewed(true, expired()).retry(), RetryAdvice::WithNewCredentials);
+        assert_eq!(renewed(false, expired()).retry(), RetryAdvice::Never);
+        let busy = renewed(false, Error::new(ErrorKind::Overloaded, ""));
+        assert_eq!(busy.retry(), RetryAdvice::After(None));
+    }
 
     fn shown(headers: &[(&'static str, &str)], words: &str) -> String {
         let key: Arc<dyn Credentials> =

@@ -23,4 +23,5 @@ mod sharing;
 mod strays;
 mod swap;
 mod tables;
+mod tongues;
 mod tools;

@@ -111,8 +111,14 @@ fn error_event(form: ErrorForm, manner: &Manner) -> Event {
     }
 }
 
+/// The delta in the middle; a chunk that opens the stream with the role alone is none.
 fn repeat_delta(events: &mut Vec<Event>) {
-    let middle = events.iter().filter(|event| event.kind == PieceKind::Delta).count() / 2;
+    let deltas: Vec<usize> = events
+        .iter()
+        .enumerate()
+        .filter_map(|(at, event)| (event.kind == PieceKind::Delta).then_some(at))
+        .collect();
+    let Some(middle) = deltas.get(deltas.len() / 2).copied() else { return };
     if let Some(event) = events.get(middle).cloned() {
         events.insert(middle, event);
     }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// Text: a string, a number as text, or the joined text of a list of parts; `None` for anything else.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -96,6 +97,16 @@ impl<'de> Visitor<'de> for TextVisitor {
         }
         Ok(found)
     }
+}
+
+/// The text of a field that holds JSON as a string, as the vendors' arguments of tool calls do, or as it is; empty for null
+/// and for nothing.
+#[must_use]
+pub fn json_text(raw: Option<&RawValue>) -> String {
+    let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else {
+        return String::new();
+    };
+    serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
 }
 
 /// A whole number: a number, or a number as text; `None` for anything else.

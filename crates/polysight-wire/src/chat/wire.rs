@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::SafetyFields;
-use super::lenient::{First, List, Maybe, Text, Whole};
+use super::lenient::{First, List, Maybe, Text, Whole, json_text};
 
 /// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
 /// where it is not, the parser tells whether that matters.
@@ -130,10 +130,7 @@ pub(super) struct FunctionWire<'a> {
 impl FunctionWire<'_> {
     /// The arguments as JSON text: vendors send them as a string, one schema says object.
     pub(super) fn arguments(&self) -> String {
-        let Some(raw) = self.arguments.map(RawValue::get).filter(|raw| *raw != "null") else {
-            return String::new();
-        };
-        serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
+        json_text(self.arguments)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use polysight::{ErrorKind, RetryAdvice};
+use polysight::{Billed, Error, ErrorKind, RetryAdvice, Throttle};
 use polysight_emulator::Fault;
 use polysight_tests::Act;
 
@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) limits: Limits,
     pub(super) plain: Outcome,
     pub(super) streamed: Outcome,
+    /// Why this cannot happen at this provider.
+    pub(super) not_offered: Option<&'static str>,
 }
 
 /// What makes it go wrong.
@@ -33,8 +35,8 @@ pub(super) enum Cause {
     QueueFull,
     /// The host has no address.
     NoSuchHost,
-    /// The server does not speak TLS.
-    NoTls,
+    /// A server plays this where TLS is expected.
+    NoTls(Vec<Act>),
 }
 
 /// What is asked.
@@ -76,12 +78,39 @@ impl Limits {
     }
 }
 
-/// What a call came to, or must come to.
+/// What a call must come to.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     Answer(Text),
-    /// One of these kinds, with this advice, after this text.
-    Error(Vec<ErrorKind>, Advice, Text),
+    Error(Failure),
+}
+
+/// How a call must fail.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// One of these.
+    kinds: Vec<ErrorKind>,
+    advice: Advice,
+    billed: Billed,
+    throttle: Option<Throttle>,
+    /// Requests that the account has left, as the vendor's headers tell.
+    requests_left: Option<u64>,
+    pub(super) text: Text,
+}
+
+impl Failure {
+    /// Whether the error is the one that must come, its text apart.
+    pub(super) fn matches(&self, error: &Error) -> bool {
+        self.kinds.contains(&error.kind())
+            && self.advice.matches(error.retry())
+            && self.billed == error.billed()
+            && self.throttle == error.throttle()
+            && self.requests_left == error.rate_limits().and_then(|limits| limits.remaining_requests)
+    }
+
+    pub(super) fn advice(&self) -> Advice {
+        self.advice
+    }
 }
 
 /// What the error must advise.
@@ -95,13 +124,25 @@ pub(super) enum Advice {
 }
 
 impl Advice {
-    pub(super) fn matches(self, advice: RetryAdvice) -> bool {
+    fn matches(self, advice: RetryAdvice) -> bool {
         match (self, advice) {
             (Self::Never, RetryAdvice::Never) | (Self::Later, RetryAdvice::After(None)) => true,
             (Self::Wait(least, most), RetryAdvice::After(Some(wait))) => {
                 (Duration::from_millis(least)..=Duration::from_millis(most)).contains(&wait)
             }
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |milliseconds: &u64| Duration::from_millis(*milliseconds).as_secs_f64();
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Later => f.write_str("later"),
+            Self::Wait(least, most) if least == most => write!(f, "in {} s", seconds(least)),
+            Self::Wait(least, most) => write!(f, "in {}-{} s", seconds(least), seconds(most)),
         }
     }
 }
@@ -124,6 +165,23 @@ pub(super) enum Text {
     /// The whole behind this.
     After(&'static str),
     Exactly(&'static str),
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("-"),
+            Self::Whole => f.write_str("whole"),
+            Self::Deltas(1) => f.write_str("1 delta"),
+            Self::Deltas(count) => write!(f, "{count} deltas"),
+            Self::Half => f.write_str("half"),
+            Self::Beginning => f.write_str("beginning"),
+            Self::MiddleTwice => f.write_str("1 delta twice"),
+            Self::Long => f.write_str("padded"),
+            Self::After(_) => f.write_str("more, whole"),
+            Self::Exactly(text) => write!(f, "{text:?}"),
+        }
+    }
 }
 
 /// The answer without a fault.
@@ -156,38 +214,60 @@ impl Reference {
     }
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answer(text) => write!(f, "answer ({text:?})"),
-            Self::Error(kinds, advice, text) => {
-                let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
-                write!(f, "{}, {advice:?} ({text:?})", names.join(" or "))
-            }
-        }
-    }
-}
-
 pub(super) fn answer(text: Text) -> Outcome {
     Outcome::Answer(text)
 }
 
-pub(super) fn error(kind: ErrorKind, advice: Advice) -> Outcome {
-    Outcome::Error(vec![kind], advice, Text::Nothing)
+fn error(kind: ErrorKind, advice: Advice, billed: Billed) -> Outcome {
+    let (throttle, requests_left, text) = (None, None, Text::Nothing);
+    Outcome::Error(Failure { kinds: vec![kind], advice, billed, throttle, requests_left, text })
+}
+
+/// The vendor never saw the request.
+pub(super) fn unsent(kind: ErrorKind, advice: Advice) -> Outcome {
+    error(kind, advice, Billed::No)
+}
+
+/// The vendor, or somebody before it, said no.
+pub(super) fn refused(kind: ErrorKind, advice: Advice) -> Outcome {
+    error(kind, advice, Billed::No)
+}
+
+/// The connection broke before the head of a reply.
+pub(super) fn lost(kind: ErrorKind, advice: Advice) -> Outcome {
+    error(kind, advice, Billed::Perhaps)
+}
+
+/// The vendor had begun to answer, or was at work when a limit of reading passed.
+pub(super) fn broken_off(kind: ErrorKind, advice: Advice) -> Outcome {
+    error(kind, advice, Billed::Likely)
 }
 
 impl Outcome {
-    /// With this text before the error.
+    /// With this before the error: then the vendor had begun to answer, whatever the error says.
     pub(super) fn after(self, text: Text) -> Self {
-        match self {
-            Self::Error(kinds, advice, _) => Self::Error(kinds, advice, text),
-            answer => answer,
-        }
+        self.changed(|failure| (failure.text, failure.billed) = (text, Billed::Likely))
     }
 
-    pub(super) fn or(mut self, kind: ErrorKind) -> Self {
-        if let Self::Error(kinds, ..) = &mut self {
-            kinds.push(kind);
+    pub(super) fn or(self, kind: ErrorKind) -> Self {
+        self.changed(|failure| failure.kinds.push(kind))
+    }
+
+    pub(super) fn throttled_by(self, throttle: Option<Throttle>) -> Self {
+        self.changed(|failure| failure.throttle = throttle)
+    }
+
+    pub(super) fn advising(self, advice: Advice) -> Self {
+        self.changed(|failure| failure.advice = advice)
+    }
+
+    pub(super) fn with_requests_left(self, requests: u64) -> Self {
+        self.changed(|failure| failure.requests_left = Some(requests))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Failure)) -> Self {
+        if let Self::Error(failure) = &mut self {
+            change(failure);
         }
         self
     }
@@ -202,6 +282,7 @@ pub(super) fn row(name: impl Into<String>, cause: Cause) -> Row {
         limits: Limits::default(),
         plain: answer(Text::Whole),
         streamed: answer(Text::Whole),
+        not_offered: None,
     }
 }
 
@@ -235,6 +316,12 @@ impl Row {
 
     pub(super) fn within(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// Says why this provider cannot meet the fault, if it cannot.
+    pub(super) fn unless(mut self, why: Option<&'static str>) -> Self {
+        self.not_offered = self.not_offered.or(why);
         self
     }
 }

@@ -3,7 +3,6 @@
 mod replies;
 mod servers;
 mod streams;
-mod tongues;
 
 use std::fmt::Write as _;
 use std::time::Duration;

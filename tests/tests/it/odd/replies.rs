@@ -4,8 +4,8 @@ use polysight::{ErrorKind, TimeoutPhase, Transport};
 use polysight_tests::scripted::{Reply, Scripted, Step};
 use serde_json::{Value, json};
 
-use super::tongues::Tongue;
 use super::{Report, Transports, advice, leak, question};
+use crate::tongues::Tongue;
 
 use ErrorKind::{
     Authentication, Billing, ContentRefused, InvalidRequest, MediaUnreachable, ModelNotFound, Network,
@@ -135,20 +135,6 @@ fn words(case: &str, tongue: Tongue) -> &'static str {
     }
 }
 
-/// An error as this vendor writes it. Zhipu's bodies name no request, so that a header does.
-fn body(tongue: Tongue, code: &str, words: &str) -> Value {
-    match tongue {
-        Tongue::Zhipu => json!({"error": {"code": code, "message": words}}),
-        Tongue::Compatible => {
-            json!({"error": {"code": code, "message": words, "type": "invalid_request_error",
-                                               "param": null}, "id": "chatcmpl-7", "request_id": "req-7"})
-        }
-        Tongue::Native => json!({"code": code, "message": words, "request_id": "req-7"}),
-        Tongue::Ernie => json!({"error": {"code": code, "message": words, "type": "invalid_request_error"},
-                                "id": "req-7"}),
-    }
-}
-
 const JSON: [&str; 2] = ["Content-Type: application/json", "x-request-id: req-7"];
 
 /// The id that requests go out with, to vendors that take one.
@@ -192,7 +178,7 @@ fn patient(all: &Transports) -> &Transport {
 fn coded(place: usize, tongue: Tongue) -> Vec<Case> {
     let cases = CODED.iter().map(|(case, rows)| -> Case {
         let (status, code, kind, retry) = rows[place];
-        let reply = Reply::document(status, &JSON, body(tongue, code, words(case, tongue)).to_string());
+        let reply = Reply::document(status, &JSON, tongue.error(code, words(case, tongue)).to_string());
         (*case, reply, patient, line(kind, status, code, "req-7", retry))
     });
     cases.collect()
@@ -377,7 +363,7 @@ async fn a_server_that_repeats_what_it_was_sent_shows_nothing_of_it() {
             format!("no such key '{key}'"),
         ] {
             let server =
-                Scripted::start(Reply::document(401, &JSON, body(tongue, "x", &text).to_string())).await;
+                Scripted::start(Reply::document(401, &JSON, tongue.error("x", &text).to_string())).await;
             let server = server.unwrap();
             let error = tongue.provider(&server, transport.clone()).chat(question()).await.unwrap_err();
             let shown = format!("{error} {error:?}");

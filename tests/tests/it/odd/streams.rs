@@ -4,8 +4,8 @@ use polysight::{ErrorKind, TimeoutPhase, Transport, VisionProviderExt as _};
 use polysight_tests::scripted::{Reply, Scripted, Step};
 use serde_json::Value;
 
-use super::tongues::{ANSWER, Framing, HALF, PIECES, Tongue};
 use super::{Report, Transports, advice, leak, question};
+use crate::tongues::{ANSWER, Framing, HALF, PIECES, Tongue};
 
 enum Wanted {
     /// This text, a good end, and the usage.
@@ -53,17 +53,8 @@ impl Source {
         [self.deltas(), self.tongue.ending()].concat()
     }
 
-    /// The mark of the end, where this vendor has one.
-    fn done(&self, framing: Framing) -> String {
-        match self.tongue {
-            Tongue::Native => String::new(),
-            _ => format!("data: [DONE]{0}{0}", framing.line_end)
-                .replace("data: ", if framing.space { "data: " } else { "data:" }),
-        }
-    }
-
     fn text(&self, framing: Framing, frames: &[Value]) -> String {
-        framing.write(self.tongue, frames) + &self.done(framing)
+        framing.write(self.tongue, frames) + &framing.done(self.tongue)
     }
 
     fn framed(&self, name: &'static str, change: impl Fn(&mut Framing)) -> Case {
@@ -177,7 +168,7 @@ impl Source {
         let cut = &cut[..cut.len() / 2];
         let interrupted = |text| Failure(ErrorKind::Interrupted, "", "later", text);
         let ended = self.framing.write(self.tongue, &self.all());
-        let done = self.done(self.framing);
+        let done = self.framing.done(self.tongue);
         vec![
             self.case("trunc", self.half().piece(cut), interrupted(HALF)),
             self.case("reset", self.half().then(Step::Reset), interrupted(HALF)),

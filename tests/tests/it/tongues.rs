@@ -128,7 +128,15 @@ impl Tongue {
                 json!({"message": {"role": "assistant", "content": content},
                        "finish_reason": finish.unwrap_or("null")})
             }
-            ErnieWire => json!({"index": 0, "delta": {"content": text}, "finish_reason": finish, "flag": 0}),
+            ErnieWire => {
+                let mut choice =
+                    json!({"index": 0, "delta": {"content": text}, "finish_reason": finish, "flag": 0});
+                // The vendor's own examples say so at the end, and only there.
+                if finish.is_some() {
+                    choice["is_end"] = true.into();
+                }
+                choice
+            }
             _ => {
                 json!({"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": finish})
             }
@@ -139,6 +147,20 @@ impl Tongue {
         match self {
             Native => json!({"input_tokens": 10, "output_tokens": 4, "total_tokens": 14}),
             _ => json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}),
+        }
+    }
+
+    /// An error as this vendor writes it. Zhipu's bodies name no request, so that a header does.
+    pub(crate) fn error(self, code: &str, words: &str) -> Value {
+        match self {
+            ZhipuWire => json!({"error": {"code": code, "message": words}}),
+            Compatible => {
+                json!({"error": {"code": code, "message": words, "type": "invalid_request_error", "param": null},
+                       "id": "chatcmpl-7", "request_id": "req-7"})
+            }
+            Native => json!({"code": code, "message": words, "request_id": "req-7"}),
+            ErnieWire => json!({"error": {"code": code, "message": words, "type": "invalid_request_error"},
+                                "id": "req-7"}),
         }
     }
 
@@ -187,6 +209,14 @@ impl Framing {
             .enumerate()
             .map(|(index, frame)| self.event(tongue, index + 1, "result", frame))
             .collect()
+    }
+
+    /// The mark of the end, where this vendor has one.
+    pub(crate) fn done(self, tongue: Tongue) -> String {
+        match tongue {
+            Native => String::new(),
+            _ => format!("data:{}[DONE]{1}{1}", if self.space { " " } else { "" }, self.line_end),
+        }
     }
 
     pub(crate) fn event(self, tongue: Tongue, id: usize, name: &str, frame: &Value) -> String {

@@ -1,0 +1,228 @@
+//! One call, and whether it came to what it must.
+
+use std::sync::LazyLock;
+
+use polysight::{
+    ChatRequest, ChatResponse, Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolDefinition,
+    VisionProvider, VisionProviderExt as _,
+};
+use polysight_emulator::Emulator;
+use polysight_tests::{bulky_png, noise};
+
+use super::row::{Ask, Limits, Outcome, Reference};
+use super::target::{CANARY, Target};
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Way {
+    Plain,
+    Streamed,
+    Collected,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Streamed, Self::Collected];
+}
+
+/// What a call came to: the text that was seen, and the error if there was one.
+pub(super) struct Got {
+    pub(super) text: String,
+    pub(super) error: Option<Error>,
+}
+
+/// Makes one call. Every call of the table comes through here with its provider: what is put around providers
+/// is put around them here.
+pub(super) async fn call(
+    provider: &dyn VisionProvider,
+    request: ChatRequest,
+    way: Way,
+    findings: &mut Vec<String>,
+) -> Got {
+    let result = match way {
+        Way::Plain => provider.chat(request).await,
+        Way::Collected => provider.stream_collected(request).await,
+        Way::Streamed => return read_stream(provider, request, findings).await,
+    };
+    match result {
+        Ok(response) => Got { text: shown_of(&response), error: None },
+        Err(error) => {
+            let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
+            Got { text, error: Some(error) }
+        }
+    }
+}
+
+/// Reads a stream event by event, and on after its end.
+async fn read_stream(provider: &dyn VisionProvider, request: ChatRequest, findings: &mut Vec<String>) -> Got {
+    let mut got = Got { text: String::new(), error: None };
+    let mut stream = match provider.stream(request).await {
+        Ok(stream) => stream,
+        Err(error) => return Got { error: Some(error), ..got },
+    };
+    let mut ends = 0;
+    while let Some(event) = stream.next_event().await {
+        if ends > 0 {
+            findings.push(format!("something comes after the end: {event:?}"));
+        }
+        match event {
+            Ok(StreamEvent::End(_)) => ends += 1,
+            Ok(event) => got.text.push_str(&shown(&event)),
+            Err(error) => {
+                ends += 1;
+                got.error = Some(error);
+            }
+        }
+    }
+    if ends != 1 || stream.next_event().await.is_some() {
+        findings.push(format!("the stream ends {ends} times"));
+    }
+    if got.error.as_ref().is_some_and(|error| error.partial().is_some()) {
+        findings.push("the error repeats what was handed out".to_owned());
+    }
+    got
+}
+
+pub(super) fn request(target: &Target, ask: Ask) -> ChatRequest {
+    let hello = || ChatRequest::new([Message::user("Say 你好, and why.")]);
+    let model = |model: Option<&'static str>| model.unwrap_or(target.model);
+    match ask {
+        Ask::Hello => hello(),
+        Ask::Reasoning => hello().with_model(model(target.reasoning_model)).with_thinking(Thinking::On),
+        Ask::Tool => {
+            let schema = serde_json::json!({"type": "object", "properties": {"city": {"type": "string"}}});
+            let tool = ToolDefinition::new("get_weather", "Weather for a city", schema);
+            hello().with_model(model(target.tool_model)).with_tools([tool])
+        }
+        Ask::Picture => ChatRequest::ask("What is it?", [PICTURES.0.clone()]),
+        Ask::LargePicture => ChatRequest::ask("What is it?", [PICTURES.1.clone()]),
+    }
+}
+
+/// Made once: making them takes longer than sending them.
+static PICTURES: LazyLock<(Image, Image)> = LazyLock::new(|| {
+    (Image::from_bytes(noise(150, 150)).unwrap(), Image::from_bytes(bulky_png(4 << 20)).unwrap())
+});
+
+/// What a reader of the stream has seen of the answer.
+fn shown(event: &StreamEvent) -> String {
+    match event {
+        StreamEvent::Text(text) => text.clone(),
+        StreamEvent::ToolCall(call) => {
+            format!("{}{}", call.name.as_deref().unwrap_or_default(), call.arguments)
+        }
+        _ => String::new(),
+    }
+}
+
+fn shown_of(response: &ChatResponse) -> String {
+    let calls = response.tool_calls.iter().map(|call| format!("{}{}", call.name, call.arguments));
+    std::iter::once(response.text.clone()).chain(calls).collect()
+}
+
+/// The answers without faults.
+pub(super) struct References(Vec<(Ask, Reference)>);
+
+impl References {
+    pub(super) async fn of(target: &Target) -> Self {
+        let emulator = Emulator::start().await.unwrap();
+        let provider = target.provider(&emulator.base_url(target.surface), &Limits::default());
+        // Nobody answers the large picture.
+        let mut references = vec![(Ask::LargePicture, Reference::default())];
+        let asks = [
+            (Ask::Hello, true),
+            (Ask::Picture, true),
+            (Ask::Reasoning, target.reasoning_model.is_some()),
+            (Ask::Tool, target.tool_model.is_some()),
+        ];
+        for (ask, _) in asks.into_iter().filter(|(_, offered)| *offered) {
+            let mut deltas = Vec::new();
+            let mut stream = provider.stream(request(target, ask)).await.unwrap();
+            while let Some(event) = stream.next_event().await {
+                deltas.extend(Some(shown(&event.unwrap())).filter(|text| !text.is_empty()));
+            }
+            let name = target.name;
+            assert!(deltas.len() > 3 || ask == Ask::Tool, "{name}, {ask:?}: {deltas:?}");
+            references.push((ask, Reference { deltas }));
+        }
+        Self(references)
+    }
+
+    pub(super) fn of_ask(&self, ask: Ask) -> &Reference {
+        &self.0.iter().find(|(known, _)| *known == ask).unwrap().1
+    }
+}
+
+/// What a call came to, as the table shows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cell {
+    pub(super) kind: String,
+    pub(super) advice: String,
+    pub(super) billed: String,
+    pub(super) partial: String,
+}
+
+/// Holds what came against what must come: a line of the table, and what is wrong.
+pub(super) fn judge(
+    target: &Target,
+    expected: &Outcome,
+    got: &Got,
+    reference: &Reference,
+    findings: &mut Vec<String>,
+) -> Cell {
+    let expected_text = match (expected, &got.error) {
+        (Outcome::Answer(text), None) => Some(text),
+        (Outcome::Error(failure), Some(error)) => failure.matches(error).then_some(&failure.text),
+        _ => None,
+    };
+    let expected_text = expected_text.filter(|text| reference.allows(text, &got.text));
+    if expected_text.is_none() {
+        findings.push(format!("expected {expected:?}, got {}", told(got)));
+    }
+    if let Some(error) = &got.error {
+        let shown = format!("{error}\n{error:?}");
+        if shown.contains(CANARY) || shown.lines().count() != 2 || error.provider() != Some(target.name) {
+            findings.push(format!("the error shows a key, has a line break or no provider: {shown}"));
+        }
+    }
+    let partial = expected_text.map_or_else(|| format!("{:?}", got.text), ToString::to_string);
+    match (&got.error, expected) {
+        (None, _) => {
+            Cell { kind: "answer".to_owned(), advice: "-".to_owned(), billed: "-".to_owned(), partial }
+        }
+        (Some(error), expected) => {
+            let advice = match expected {
+                Outcome::Error(failure) if expected_text.is_some() => failure.advice().to_string(),
+                _ => format!("{:?}", error.retry()),
+            };
+            Cell { kind: kind_of(error), advice, billed: error.billed().to_string(), partial }
+        }
+    }
+}
+
+/// All that is known of an outcome, for the finding.
+fn told(got: &Got) -> String {
+    match &got.error {
+        None => format!("the answer {:?}", got.text),
+        Some(error) => format!(
+            "{:?}, {:?}, billed {}, throttle {:?}, limits {:?}, after {:?}: {error:?}",
+            error.kind(),
+            error.retry(),
+            error.billed(),
+            error.throttle(),
+            error.rate_limits(),
+            got.text
+        ),
+    }
+}
+
+/// The kind, with the limit that passed or was met.
+fn kind_of(error: &Error) -> String {
+    let kind = match error.kind() {
+        ErrorKind::Timeout(phase) => format!("timeout ({phase:?})"),
+        kind => kind.name().to_owned(),
+    };
+    match error.throttle() {
+        Some(throttle) => format!("{kind} ({throttle})"),
+        None => kind,
+    }
+}

@@ -1,0 +1,105 @@
+//! The table as it is printed.
+
+use std::fmt::Write as _;
+
+use super::call::{Cell, Way};
+use super::lane::Tried;
+
+/// A line of the table: a provider, a fault, and what came.
+pub(super) struct Line {
+    pub(super) provider: &'static str,
+    pub(super) tried: Tried,
+}
+
+/// Everything that was tried.
+pub(super) struct Table {
+    pub(super) providers: usize,
+    /// Rows that every provider has.
+    pub(super) common: usize,
+    pub(super) lines: Vec<Line>,
+}
+
+impl Cell {
+    fn fields(&self) -> [&str; 4] {
+        [&self.kind, &self.advice, &self.billed, &self.partial]
+    }
+}
+
+const HEAD: [&str; 10] = [
+    "provider",
+    "fault",
+    "plain: kind",
+    "advice",
+    "billed",
+    "partial",
+    "streamed: kind",
+    "advice",
+    "billed",
+    "partial",
+];
+
+impl Line {
+    fn is_offered(&self) -> bool {
+        self.tried.row.not_offered.is_none() && self.tried.left_out.is_none()
+    }
+
+    /// What is wrong, each with where.
+    pub(super) fn findings(&self) -> impl Iterator<Item = String> {
+        let at = format!("{}: {}", self.provider, self.tried.row.name);
+        self.tried.findings.iter().map(move |finding| format!("{at}: {finding}"))
+    }
+
+    fn fields(&self) -> Vec<String> {
+        let tried = &self.tried;
+        let mut fields = vec![self.provider.to_owned(), tried.row.name.clone()];
+        if let Some(why) = tried.row.not_offered {
+            fields.push(format!("not offered: {why}"));
+        } else if let Some(why) = tried.left_out {
+            fields.push(format!("left out: {why}"));
+        } else {
+            let cells = tried.plain.fields().into_iter().chain(tried.streamed.fields());
+            fields.extend(cells.map(str::to_owned));
+        }
+        fields
+    }
+}
+
+impl Table {
+    /// Columns as wide as what stands in them, and a last line that counts.
+    pub(super) fn to_text(&self) -> String {
+        let rows: Vec<Vec<String>> = self.lines.iter().map(Line::fields).collect();
+        let mut widths = HEAD.map(|name| name.chars().count());
+        for row in rows.iter().filter(|row| row.len() == HEAD.len()) {
+            for (width, field) in widths.iter_mut().zip(row) {
+                *width = field.chars().count().max(*width);
+            }
+        }
+        let mut text = String::new();
+        let mut write = |mark: &str, row: &[String]| {
+            let fields: Vec<String> =
+                row.iter().zip(widths).map(|(field, width)| format!("{field:width$}")).collect();
+            let _ = writeln!(text, "{}", format!("{mark} {}", fields.join(" | ")).trim_end());
+        };
+        write(" ", &HEAD.map(str::to_owned));
+        write(" ", &widths.map(|width| "-".repeat(width)));
+        for (line, row) in self.lines.iter().zip(&rows) {
+            write(if line.tried.findings.is_empty() { " " } else { "!" }, row);
+        }
+        text + &self.sum()
+    }
+
+    fn sum(&self) -> String {
+        let ways = Way::ALL.len();
+        let of_one = self.lines.len() - self.common * self.providers;
+        let missing = self.lines.iter().filter(|line| !line.is_offered()).count();
+        let outcomes = (self.lines.len() - missing) * ways;
+        let as_expected: usize = self.lines.iter().map(|line| line.tried.as_expected).sum();
+        format!(
+            "({} common rows x {} providers + {of_one} rows of one provider - {missing} not offered) x {ways} ways \
+             = {outcomes} outcomes: {as_expected} as expected, {} not",
+            self.common,
+            self.providers,
+            outcomes - as_expected,
+        )
+    }
+}

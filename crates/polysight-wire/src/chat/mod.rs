@@ -6,6 +6,7 @@
 mod chunk;
 mod failure;
 pub mod lenient;
+mod repeat;
 pub mod request;
 mod response;
 mod think;

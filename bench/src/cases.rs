@@ -20,6 +20,9 @@ pub struct Case {
     pub in_flight: usize,
     /// Whether it is part of a run that names no cases.
     pub by_default: bool,
+    /// Whether it is a point of the grid: what handwritten copies hold there would not fit a machine, so that only those
+    /// that hold none take turns.
+    pub in_grid: bool,
 }
 
 /// The pictures of a request.
@@ -43,6 +46,7 @@ const PLAIN: Case = Case {
     requests: 2_000,
     in_flight: 1,
     by_default: true,
+    in_grid: false,
 };
 
 const fn deltas(name: &'static str, what: &'static str, chunk: usize) -> Case {
@@ -56,6 +60,25 @@ const fn shared(name: &'static str, what: &'static str, size: usize, requests: u
 
 const fn many(name: &'static str, what: &'static str, in_flight: usize) -> Case {
     Case { name, what, pictures: Pictures::Shared(MB), requests: in_flight, in_flight, ..PLAIN }
+}
+
+/// A stream of so many deltas, for what it holds: that must not grow with its length.
+const fn long(name: &'static str, what: &'static str, count: usize) -> Case {
+    Case { name, what, scenario: Scenario::Deltas { count, chunk: 16 << 10 }, requests: 1, ..PLAIN }
+}
+
+const fn grid(name: &'static str, size: usize, in_flight: usize) -> Case {
+    let least = if size < MB { 128 } else { 16 };
+    Case {
+        name,
+        what: "a point of the grid: a picture in memory, requests in flight",
+        pictures: Pictures::Shared(size),
+        requests: if in_flight > least { in_flight } else { least },
+        in_flight,
+        by_default: false,
+        in_grid: true,
+        ..PLAIN
+    }
 }
 
 pub const CASES: &[Case] = &[
@@ -85,6 +108,8 @@ pub const CASES: &[Case] = &[
     deltas("W4-event", "20,000 deltas, an HTTP chunk each", 0),
     deltas("W4-bulk", "20,000 deltas in chunks of 16 KiB", 16 << 10),
     deltas("W4-odd", "20,000 deltas in chunks of 61 bytes", 61),
+    long("L-100K", "100,000 deltas in chunks of 16 KiB", 100_000),
+    long("L-1M", "a million deltas in chunks of 16 KiB", 1_000_000),
     Case {
         name: "W6",
         what: "from the server's write of the first delta to the caller",
@@ -101,6 +126,21 @@ pub const CASES: &[Case] = &[
     many("F-16", "1 MB in memory, 16 requests in flight", 16),
     many("F-64", "1 MB in memory, 64 requests in flight", 64),
     many("F-256", "1 MB in memory, 256 requests in flight", 256),
+    grid("G-1K-1", 1_000, 1),
+    grid("G-1K-16", 1_000, 16),
+    grid("G-1K-256", 1_000, 256),
+    grid("G-64K-1", 64_000, 1),
+    grid("G-64K-16", 64_000, 16),
+    grid("G-64K-256", 64_000, 256),
+    grid("G-1M-1", MB, 1),
+    grid("G-1M-16", MB, 16),
+    grid("G-1M-256", MB, 256),
+    grid("G-5M-1", 5 * MB, 1),
+    grid("G-5M-16", 5 * MB, 16),
+    grid("G-5M-256", 5 * MB, 256),
+    grid("G-20M-1", 20 * MB, 1),
+    grid("G-20M-16", 20 * MB, 16),
+    grid("G-20M-256", 20 * MB, 256),
     Case {
         name: "check",
         what: "whether the pictures arrive whole",

@@ -12,7 +12,14 @@ use crate::measure::Sample;
 use crate::{Result, table};
 
 /// Those who take turns.
-pub const CLIENTS: [&str; 3] = [Limit::NAME, Naive::NAME, Sight::NAME];
+const CLIENTS: &[&str] = &[Limit::NAME, Naive::NAME, Sight::NAME];
+
+/// Those who take turns in the grid.
+const GRID_CLIENTS: &[&str] = &[Limit::NAME, Sight::NAME];
+
+fn clients(case: &Case) -> &'static [&'static str] {
+    if case.in_grid { GRID_CLIENTS } else { CLIENTS }
+}
 
 /// What to run.
 pub struct Options {
@@ -55,7 +62,7 @@ pub fn drive(options: &Options) -> Result<()> {
     let mut measured = Vec::new();
     for case in &chosen {
         eprintln!("{}: {}", case.name, case.what);
-        for client in CLIENTS {
+        for client in clients(case) {
             let counted = run(case, client, &["--counts"])?;
             let instructions = if options.instructions && case.in_flight == 1 {
                 instructions(&server.base, folder.path(), case, client)
@@ -68,16 +75,19 @@ pub fn drive(options: &Options) -> Result<()> {
     }
     for repetition in 0..options.repetitions {
         eprintln!("repetition {} of {}", repetition + 1, options.repetitions);
-        for (place, case) in chosen.iter().enumerate() {
-            for turn in 0..CLIENTS.len() {
-                // Who goes first changes.
-                let client = (turn + repetition) % CLIENTS.len();
-                let sample = run(case, CLIENTS[client], &[])?;
-                measured[place * CLIENTS.len() + client].samples.push(sample);
+        for case in &chosen {
+            let mut turns: Vec<_> = measured.iter_mut().filter(|one| one.case == case.name).collect();
+            // Who goes first changes.
+            let first = repetition % turns.len();
+            turns.rotate_left(first);
+            for one in turns {
+                one.samples.push(run(case, one.client, &[])?);
             }
         }
     }
-    println!("{}", table::markdown(&chosen, &measured));
+    for table in [table::markdown(&chosen, &measured), table::grid(&chosen, &measured)] {
+        print!("{table}");
+    }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&measured)?)?;
     }
@@ -93,6 +103,7 @@ fn chosen(names: Option<&str>) -> Result<Vec<&'static Case>> {
             }
             Ok(Vec::new())
         }
+        Some("grid") => Ok(CASES.iter().filter(|case| case.in_grid).collect()),
         Some(names) => names
             .split(',')
             .map(|name| cases::named(name).ok_or_else(|| format!("no case {name}: see --cases list").into()))

@@ -25,7 +25,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 const HELP: &str = "polysight-bench [--cases W1,W2] [--reps N] [--json PATH] [--instructions]
 
-  --cases          these cases only; `list` prints them
+  --cases          these cases only; `list` prints them, `grid` is 15 of them
   --reps           repetitions of each, interleaved (default 7)
   --json           writes every sample and the summary to a file
   --instructions   counts instructions too, where valgrind is installed; takes minutes";

@@ -207,15 +207,23 @@ fn ending() -> String {
 fn deltas(count: usize, chunk: usize) -> Vec<u8> {
     let events =
         (0..count).map(|place| event(json!({"role": "assistant", "content": corpus::word(place)}), None));
-    let events: Vec<String> = events.chain([ending()]).collect();
+    let events = events.chain([ending()]);
     let mut reply = STREAM_HEAD.as_bytes().to_vec();
     if chunk == 0 {
-        for event in &events {
+        for event in events {
             push_chunk(&mut reply, event.as_bytes());
         }
     } else {
-        for piece in events.concat().as_bytes().chunks(chunk) {
-            push_chunk(&mut reply, piece);
+        let mut body = Vec::new();
+        for event in events {
+            body.extend_from_slice(event.as_bytes());
+            while let Some(piece) = body.get(..chunk) {
+                push_chunk(&mut reply, piece);
+                body.drain(..chunk);
+            }
+        }
+        if !body.is_empty() {
+            push_chunk(&mut reply, &body);
         }
     }
     reply.extend_from_slice(b"0\r\n\r\n");

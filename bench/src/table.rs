@@ -7,14 +7,17 @@ use crate::clients::{Client as _, Limit, Naive, Sight};
 use crate::drive::Measured;
 use crate::measure::Sample;
 
-/// One table: ratios first, then what they are ratios of.
+/// One table: ratios first, then what they are ratios of. Empty without cases outside the grid.
 pub fn markdown(cases: &[&Case], measured: &[Measured]) -> String {
-    let mut text = String::from(
-        "| case | CPU to naive | CPU to limit | CPU a unit, µs: polysight, limit, naive | peak over base, MiB | \
-         allocations a unit | bytes allocated a unit | instructions a unit |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-    );
-    for case in cases {
+    let mut text = String::new();
+    for case in cases.iter().filter(|case| !case.in_grid) {
+        if text.is_empty() {
+            text.push_str(
+                "| case | CPU to naive | CPU to limit | CPU a unit, µs: polysight, limit, naive | \
+                 peak over base, MiB | allocations a unit | bytes allocated a unit | instructions a unit |\n\
+                 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+            );
+        }
         let of = |client: &str| {
             measured.iter().find(|measured| measured.case == case.name && measured.client == client)
         };
@@ -41,6 +44,36 @@ pub fn markdown(cases: &[&Case], measured: &[Measured]) -> String {
             three(&|one| number(per_unit(&one.counted, one.counted.allocations))),
             three(&|one| number(per_unit(&one.counted, one.counted.allocated_bytes))),
             three(&|one| one.instructions.map_or("-".to_owned(), number)),
+        );
+    }
+    text
+}
+
+/// The table of the grid: what a request costs and holds, by the size of its picture and the number in flight. Empty
+/// without points of the grid.
+pub fn grid(cases: &[&Case], measured: &[Measured]) -> String {
+    let mut text = String::new();
+    for case in cases.iter().filter(|case| case.in_grid) {
+        let of = |client: &str| {
+            measured.iter().find(|measured| measured.case == case.name && measured.client == client)
+        };
+        let (Some(own), Some(limit)) = (of(Sight::NAME), of(Limit::NAME)) else { continue };
+        if text.is_empty() {
+            text.push_str(
+                "| point | CPU to limit | CPU a request, µs: polysight, limit | peak over base, MiB: polysight, limit | \
+                 peak a request in flight, KiB: polysight, limit |\n| --- | ---: | ---: | ---: | ---: |\n",
+            );
+        }
+        let cost = |sample: &Sample| sample.cpu_us as f64 / sample.units.max(1) as f64;
+        let two = |value: &dyn Fn(&Measured) -> String| [own, limit].map(value).join(", ");
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} | {} | {} | {} |",
+            case.name,
+            ratio(own, limit, cost),
+            two(&|one| number(median(one.samples.iter().map(cost)))),
+            two(&|one| format!("{:.2}", peak_mib(one))),
+            two(&|one| number(peak_mib(one) * 1024.0 / case.in_flight as f64)),
         );
     }
     text

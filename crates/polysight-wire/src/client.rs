@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -31,11 +32,10 @@ pub struct DialectProvider<D> {
 }
 
 impl<D: Dialect> DialectProvider<D> {
-    /// Puts the three together. Requests without an id get a random one where the vendor takes ids.
+    /// Puts the three together. Requests without an id get one of their own where the vendor takes ids.
     #[must_use]
     pub fn new(dialect: D, credentials: Arc<dyn Credentials>, transport: Transport) -> Self {
-        let request_ids: RequestIds = Arc::new(|| format!("polysight-{}", uuid::Uuid::new_v4().simple()));
-        Self { dialect, credentials, transport, request_ids: Some(request_ids) }
+        Self { dialect, credentials, transport, request_ids: Some(random_ids()) }
     }
 
     /// Makes request ids in another way; `None` sends only the caller's.
@@ -196,6 +196,17 @@ impl<D: Dialect> DialectProvider<D> {
         ChatStream::new(Named { reader, name, request_id, secrets })
             .with_collect_limit(self.transport.limits().max_reply_bytes)
     }
+}
+
+/// Ids that count up from a random one: no two providers share any, in this process or another, and only the first costs a
+/// system call.
+fn random_ids() -> RequestIds {
+    let first = uuid::Uuid::new_v4().as_u128();
+    let made = AtomicU64::new(0);
+    Arc::new(move || {
+        let id = first.wrapping_add(made.fetch_add(1, Ordering::Relaxed).into());
+        format!("polysight-{}", uuid::Uuid::from_u128(id).simple())
+    })
 }
 
 /// Adds an id to an error that has none.
@@ -367,6 +378,16 @@ mod tests {
         assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok(Bytes::from("data: a\n\n")), 200));
         let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
         assert_eq!(wait(&["\n"]).await, (Err(late), 300));
+    }
+
+    #[test]
+    fn no_two_requests_get_the_same_id() {
+        let makers = [random_ids(), random_ids()];
+        let mut ids: Vec<String> = makers.iter().cycle().take(200).map(|make| make()).collect();
+        assert!(ids.iter().all(|id| id.len() == "polysight-".len() + 32), "{ids:?}");
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 200);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use polysight_core::{
 
 use serde_json::value::RawValue;
 
+use super::repeat::{Repeat, Slot};
 use super::think::{Piece, ThinkSplitter};
 use super::wire::{CallWire, Choice, Delta, Envelope, parse};
 use super::{CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls};
@@ -23,6 +24,7 @@ pub struct ChatStreamDecoder<V: ?Sized> {
     splitter: Option<ThinkSplitter>,
     limited: bool,
     seen_any: bool,
+    repeat: Repeat,
     end: StreamEnd,
     finish: Option<FinishReason>,
     calls: CallOrder,
@@ -50,6 +52,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             splitter: plan.card.thinking.in_text.then(ThinkSplitter::new),
             limited: plan.request.max_tokens.is_some(),
             seen_any: false,
+            repeat: Repeat::default(),
             end,
             finish: None,
             calls: CallOrder::default(),
@@ -69,16 +72,44 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if data.is_empty() {
             return Ok(Progress::None);
         }
+        if let Some((slot, text)) = self.repeat.read(data) {
+            self.keep_raw(data);
+            self.add_text(slot, text, events);
+            return Ok(Progress::Piece);
+        }
+        self.repeat.forget();
         let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
         if chunk.is_failure() {
             return Err(self.failure(data));
         }
         self.seen_any = true;
+        self.keep_raw(data);
+        if let Some((slot, text)) = chunk.only_text() {
+            self.repeat.learn(data, slot, text);
+        }
+        if let Err(error) = self.read_chunk(chunk, events) {
+            self.repeat.forget();
+            return Err(error);
+        }
+        Ok(Progress::Piece)
+    }
+
+    fn keep_raw(&mut self, data: &[u8]) {
         if let Some(raw) = &mut self.raw {
             raw.push(Bytes::copy_from_slice(data));
         }
-        self.read_chunk(chunk, events)?;
-        Ok(Progress::Piece)
+    }
+
+    fn add_text(&mut self, slot: Slot, text: String, events: &mut Events) {
+        match (slot, &mut self.splitter) {
+            (Slot::Reasoning, _) => events.push_back(StreamEvent::Reasoning(text)),
+            (Slot::Text, None) => events.push_back(StreamEvent::Text(text)),
+            (Slot::Text, Some(splitter)) => {
+                let mut pieces = Vec::new();
+                splitter.push(&text, &mut pieces);
+                events.extend(pieces.into_iter().map(event_of));
+            }
+        }
     }
 
     fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<()> {
@@ -126,17 +157,10 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
 
     fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
         if let Some(reasoning) = delta.take_reasoning() {
-            events.push_back(StreamEvent::Reasoning(reasoning));
+            self.add_text(Slot::Reasoning, reasoning, events);
         }
         if let Some(text) = delta.content.non_empty() {
-            match &mut self.splitter {
-                None => events.push_back(StreamEvent::Text(text)),
-                Some(splitter) => {
-                    let mut pieces = Vec::new();
-                    splitter.push(&text, &mut pieces);
-                    events.extend(pieces.into_iter().map(event_of));
-                }
-            }
+            self.add_text(Slot::Text, text, events);
         }
         let count = delta.tool_calls.0.len();
         for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
@@ -220,5 +244,105 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
         end.finish = finish;
         end.raw = self.raw.take().map(RawReply::new);
         end.settle(self.limited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::plan::Draft;
+    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, SafetyLabel};
+
+    use super::*;
+    use crate::chat::Failure;
+
+    struct Plain;
+
+    impl ChatVendor for Plain {
+        fn finish_kind(&self, raw: &str) -> FinishKind {
+            super::super::finish_kind(raw)
+        }
+
+        fn error(&self, _: &Failure<'_>) -> Error {
+            Error::new(ErrorKind::Server, "refused")
+        }
+
+        fn safety(&self, _: &SafetyFields<'_>) -> Vec<SafetyLabel> {
+            Vec::new()
+        }
+
+        fn withdraws(&self, fields: &SafetyFields<'_>) -> bool {
+            fields.flag == Some(3)
+        }
+    }
+
+    /// Everything that comes out of these chunks; `by_repeat` says whether repeated ones may be recognised.
+    fn read(chunks: &[String], thinks_in_text: bool, by_repeat: bool) -> String {
+        let card = format!("vendor = \"v\"\n[defaults.thinking]\nin_text = {thinks_in_text}");
+        let card = Catalog::from_toml(&card).unwrap().card("m");
+        let mut request = ChatRequest::ask("?", None::<Image>).with_model("m");
+        request.keep_raw = true;
+        let plan = Draft::new(request, card, true).finish(Estimate::default()).unwrap();
+        let head = ReplyHead::new(200, http::HeaderMap::new());
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &ProviderId::new("v", "v"), &plan, &head);
+        let mut seen = Vec::new();
+        for chunk in chunks {
+            if !by_repeat {
+                decoder.repeat.forget();
+            }
+            let event = SseEvent { name: None, id: None, data: chunk.as_bytes() };
+            let mut events = Events::new();
+            let progress = decoder.read(SseItem::Event(event), &mut events);
+            seen.push(format!("{events:?} {progress:?}"));
+        }
+        let mut events = Events::new();
+        let end = decoder.finish(&mut events);
+        format!("{seen:#?} {events:?} {end:?}")
+    }
+
+    #[test]
+    fn a_repeated_chunk_says_what_a_reading_of_the_whole_says() {
+        let around =
+            |delta: &str, rest: &str| format!(r#"{{"id":"a","choices":[{{"delta":{delta}{rest}}}]}}"#);
+        let deltas = [
+            r#"{"content":"hm"}"#,
+            r#"{"content":"<think>"}"#,
+            r#"{"content":"</think>\n"}"#,
+            r#"{"content":""}"#,
+            r#"{"content":null}"#,
+            r#"{"content":7}"#,
+            r#"{"content":"\u4f60\n"}"#,
+            r#"{"content":"\ud83d"}"#,
+            r#"{"content":"a","content":"b"}"#,
+            r#"{"content":{"text":"part"}}"#,
+            r#"{"content":{"text":"","text":"part"}}"#,
+            r#"{"content":["x"]}"#,
+            r#"{"content":"a","reasoning_content":"r"}"#,
+            r#"{"content":"","reasoning_content":"r"}"#,
+            r#"{"content":"","reasoning_content":""}"#,
+            r#"{"content":"","reasoning_content":"r","reasoning":"s"}"#,
+            r#"{"content":"","reasoning_content":"","reasoning":"s"}"#,
+            r#"{"content":"a","tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
+        ];
+        let rests = [
+            "",
+            r#","finish_reason":null"#,
+            r#","finish_reason":"stop""#,
+            r#","flag":0"#,
+            r#","flag":3"#,
+            r#"}],"usage":{"prompt_tokens":1,"completion_tokens":2},"x":[{"y":0"#,
+            r#"}],"usage":{"prompt_tokens":1,"completion_tokens":3},"x":[{"y":0"#,
+            r#"}],"error":{"code":1},"x":[{"y":0"#,
+        ];
+        for (rest, delta) in rests.iter().flat_map(|rest| deltas.iter().map(move |delta| (rest, delta))) {
+            let first = around(delta, rest);
+            let others = deltas.iter().map(|other| around(other, rest));
+            for second in others.chain(rests.iter().map(|other| around(delta, other))) {
+                let chunks = [&first, &second, &second, &first, &second].map(String::clone);
+                for thinks_in_text in [false, true] {
+                    let whole = read(&chunks, thinks_in_text, false);
+                    assert_eq!(read(&chunks, thinks_in_text, true), whole, "{chunks:#?}");
+                }
+            }
+        }
     }
 }

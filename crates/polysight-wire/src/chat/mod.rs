@@ -7,6 +7,7 @@ mod calls;
 mod chunk;
 mod failure;
 pub mod lenient;
+mod repeat;
 pub mod request;
 mod response;
 mod think;

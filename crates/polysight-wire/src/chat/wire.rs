@@ -1,11 +1,14 @@
 //! The reply's JSON, borrowed from the bytes it came in.
 
+use std::borrow::Cow;
+
 use polysight_core::{TokenDetails, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::SafetyFields;
 use super::lenient::{First, List, Maybe, Text, Whole, json_text};
+use super::repeat::Slot;
 
 /// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
 /// where it is not, the parser tells whether that matters.
@@ -55,6 +58,21 @@ impl Envelope<'_> {
         // Some servers' errors have no code, and say only that they are one.
         let code = code || self.object.as_str() == Some("error");
         error || (code && self.choices.0.is_none())
+    }
+
+    /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
+    pub(super) fn only_text(&self) -> Option<(Slot, &Cow<'_, str>)> {
+        let choice = self.choices.0.as_ref().filter(|choice| choice.finish().is_none())?;
+        let delta = choice.delta.0.as_ref().or(choice.message.0.as_ref())?;
+        let filled = |text: &'_ Text<'_>| text.as_str().is_some_and(|text| !text.is_empty());
+        let reasoning = [&delta.reasoning_content, &delta.reasoning].into_iter().find(|text| filled(text));
+        let (slot, text) = match reasoning {
+            None => (Slot::Text, &delta.content),
+            Some(_) if filled(&delta.content) => return None,
+            Some(reasoning) => (Slot::Reasoning, reasoning),
+        };
+        let text = text.0.as_ref().filter(|_| delta.tool_calls.0.is_empty())?;
+        Some((slot, text))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The reply's JSON, borrowed from the bytes it came in.
 
-use std::borrow::Cow;
-
 use polysight_core::{TokenDetails, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -61,7 +59,7 @@ impl Envelope<'_> {
     }
 
     /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
-    pub(super) fn only_text(&self) -> Option<(Slot, &Cow<'_, str>)> {
+    pub(super) fn only_text(&self) -> Option<(Slot, &str)> {
         let choice = self.choices.0.as_ref().filter(|choice| choice.finish().is_none())?;
         let delta = choice.delta.0.as_ref().or(choice.message.0.as_ref())?;
         let filled = |text: &'_ Text<'_>| text.as_str().is_some_and(|text| !text.is_empty());
@@ -71,7 +69,7 @@ impl Envelope<'_> {
             Some(_) if filled(&delta.content) => return None,
             Some(reasoning) => (Slot::Reasoning, reasoning),
         };
-        let text = text.0.as_ref().filter(|_| delta.tool_calls.0.is_empty())?;
+        let text = text.as_str().filter(|_| delta.tool_calls.0.is_empty())?;
         Some((slot, text))
     }
 }

@@ -235,7 +235,7 @@ async fn what_a_config_says_wrong_about_layers_is_told_with_its_place() {
         ("[roles.a]\nfallback = [\"first\"]\nroute = { order = \"cheap\" }", "roles.a.route: "),
         (
             "[roles.a]\nfallback = [\"first\"]\nroute = { move_on = { kinds = { timeoutt = true } } }",
-            "`timeoutt` is no kind of error",
+            "no failure is called `timeoutt`",
         ),
         ("[providers.c]\nbackend = \"zhipu\"\nquota = { concurrency = 0 }", "providers.c.quota: "),
     ] {

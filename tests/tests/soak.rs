@@ -187,7 +187,7 @@ fn sent(attempts: &[polysight::Attempt]) -> u64 {
 /// One request, and the check that the answer is the answer to it.
 async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex<Ledger>) {
     let question = format!("request number {number} of the soak?");
-    let request = ChatRequest::ask(&question, [sample.image.clone()]).with_max_tokens(4_000);
+    let request = ChatRequest::ask(&question, [sample.image.clone()]).with_max_tokens(800);
     let answer = if number % 2 == 0 { role.chat(request).await } else { streamed(role, request).await };
     let mut ledger = ledger.lock().await;
     match answer {

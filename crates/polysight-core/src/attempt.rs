@@ -57,7 +57,12 @@ impl Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(OneLine(f), "{} (after {:.1?}, then waited {:.1?})", self.message, self.took, self.pause)
+        let f = &mut OneLine(f);
+        write!(f, "{} (after {:.1?}", self.message, self.took)?;
+        match self.pause {
+            Duration::ZERO => f.write_str(")"),
+            pause => write!(f, ", then waited {pause:.1?})"),
+        }
     }
 }
 
@@ -78,5 +83,7 @@ mod tests {
             attempt.to_string(),
             "zhipu: rate limited (HTTP 429, code 1302): slow down [request r-1] (after 120.0ms, then waited 2.0s)"
         );
+        let last = Attempt::of(&Error::new(ErrorKind::Server, ""), Duration::from_secs(1));
+        assert_eq!(last.to_string(), "server failure (after 1.0s)");
     }
 }

@@ -141,6 +141,7 @@ fn the_other_examples_run() {
         ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
         ("conversation", "1 picture of an earlier turn forgotten"),
         ("video", "video moved to the front"),
+        ("steady", "remembered from zhipu"),
         ("swap", "-- qwen-native: qwen3-vl-plus of alibaba-native"),
         ("portability", "rounded to 0.12"),
     ] {

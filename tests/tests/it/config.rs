@@ -177,3 +177,35 @@ fn own_models_override_the_catalogue() {
     let error = read(&bad).role("default").unwrap_err().to_string();
     assert!(error.contains("`x`") && error.contains("imge"), "{error}");
 }
+
+/// The config blocks of a guide.
+fn blocks(guide: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(guide);
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_config_in_the_guides_is_read() {
+    let guides = [
+        "README.md",
+        "crates/polysight/README.md",
+        "crates/polysight-layers/README.md",
+        "crates/polysight-zhipu/README.md",
+        "crates/polysight-qwen-vl/README.md",
+        "crates/polysight-ernie/README.md",
+    ];
+    let mut read = 0;
+    for (guide, block) in
+        guides.iter().flat_map(|guide| blocks(guide).into_iter().map(move |block| (guide, block)))
+    {
+        // A block may show a provider's keys alone.
+        if block.contains("[dependencies]") {
+            continue;
+        }
+        Polysight::from_toml(&block).unwrap_or_else(|error| panic!("{guide}: {error}\n{block}"));
+        read += 1;
+    }
+    assert!(read >= 4, "{read} blocks");
+}

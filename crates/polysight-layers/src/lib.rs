@@ -15,6 +15,7 @@ mod seconds;
 mod setting;
 mod stack;
 mod switch;
+mod sync;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;

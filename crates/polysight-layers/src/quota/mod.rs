@@ -9,8 +9,8 @@
 //!   by the vendor's own count. A demand above a whole minute's limit counts as that limit, or it could never go.
 //! - **Waiting** is in line, first come first served, for a bounded time in a bounded line. Who cannot go gets an error of
 //!   kind [`RateLimited`](polysight_core::ErrorKind::RateLimited) with the code [`LOCAL_QUOTA`] and no HTTP status, at once
-//!   when it is sure that the wait would be too long. Each process has a line of its own; the first ones of all lines
-//!   ask the shared store, those for calls at once ten times a second.
+//!   when it is sure that the wait would be too long. Each layer has lines of its own, one for each model; the
+//!   first ones of all lines ask the store, those for calls at once ten times a second.
 //! - **Learning**: a vendor's refusal pauses everybody of the key, cuts the limit that was met by 30 %, and the limit climbs
 //!   back by 5 % each half minute.
 //! - **The store** counts: [`LocalStore`] for one process, `RedisStore` (feature `redis`) for many. When that is away the
@@ -52,12 +52,19 @@ pub use policy::{QuotaPolicy, StoreFailure};
 pub use store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
 
 use crate::Env;
+use crate::sync::{First, first, lock};
 use crate::time::moment_in;
 use crate::watch::{Watch, watched};
-use line::{First, Line, Lines, Permit, first, lock};
+use line::{Line, Lines, Permit};
 
-/// The code of errors that this layer makes, to tell them from a vendor's 429.
+/// The code of errors that this layer makes, to tell them from a vendor's: its refusals, and a shared store that cannot
+/// be asked under [`StoreFailure::Closed`].
 pub const LOCAL_QUOTA: &str = "local_quota";
+
+/// True for an error that a quota of this side made: it says nothing of the vendor.
+pub(crate) fn is_local(error: &Error) -> bool {
+    error.status().is_none() && error.code() == Some(LOCAL_QUOTA)
+}
 
 /// How long a store that could not be asked is left alone.
 const STORE_REST: Duration = Duration::from_secs(5);
@@ -209,6 +216,7 @@ impl Quota {
         );
         Error::new(ErrorKind::Network, message)
             .with_provider(&self.inner.id().name)
+            .with_code(LOCAL_QUOTA)
             .with_billed(Billed::No)
             .with_retry(RetryAdvice::After(Some(rest)))
     }

@@ -144,20 +144,22 @@ impl Quota {
     /// Waits in line for a place.
     async fn permit(&self, request: &ChatRequest) -> Result<Permit> {
         let plan = self.inner.plan(request.clone())?;
-        let line = self.lines.of(plan.model());
+        // A model may be asked for by several names.
+        let model = if plan.card.known { plan.card.id.as_str() } else { plan.model() };
+        let line = self.lines.of(model);
         let mut limits = line.below_ceilings(self.policy.limits(&plan.card));
         limits.burst = self.policy.burst(limits.requests);
-        let key = QuotaKey::new(&self.deployment, plan.model(), &self.account);
+        let key = QuotaKey::new(&self.deployment, model, &self.account);
         let lease = Lease::new(self.calls.next(), demand::tokens(&plan, self.policy.assumed_output));
         let permit = Permit::new(key, limits, Arc::clone(&line), lease);
         let Some(_in_line) = line.join(self.policy.max_waiting) else {
             let why =
                 format!("{} calls wait already, the `max_waiting` of this side", self.policy.max_waiting);
-            return Err(self.refusal(&line, plan.model(), &limits, &why));
+            return Err(self.refusal(&line, model, &limits, &why));
         };
         match first(self.turn(permit), self.env.sleep(self.policy.max_wait)).await {
             First::One(outcome) => outcome,
-            First::Other(()) => Err(self.too_long(&line, plan.model(), &limits)),
+            First::Other(()) => Err(self.too_long(&line, model, &limits)),
         }
     }
 

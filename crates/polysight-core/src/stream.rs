@@ -353,6 +353,12 @@ impl StreamCollector {
         }
     }
 
+    /// Bytes of what was added; a tool call counts for 1,024 at least, so that many empty ones are not free.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn add_call(&mut self, delta: ToolCallDelta) {
         let slot = match self.calls.iter().position(|(index, _)| *index == delta.index) {
             Some(slot) => slot,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::sync::lock;
 
 /// A future that is ready when a time has come.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -45,7 +47,7 @@ impl Randomness {
     /// A number in `[0, 1)`.
     #[must_use]
     pub fn unit(&self) -> f64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        lock(&self.0).f64()
     }
 }
 

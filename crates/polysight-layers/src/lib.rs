@@ -15,6 +15,7 @@ mod seconds;
 mod setting;
 mod stack;
 mod switch;
+mod sync;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
@@ -25,8 +26,9 @@ pub use cache::{Cache, CachePolicy};
 pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
 pub use hedge::{Hedge, HedgePolicy};
 pub use manual::ManualClock;
+pub use quota::{Quota, QuotaPolicy};
 pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy};
-pub use route::{BreakerPolicy, Route, RoutePolicy};
+pub use route::{BreakerPolicy, KeyPool, KeyPoolPolicy, Route, RoutePolicy, Target};
 pub use stack::Stack;
 pub use time::{Deadline, DeadlinePolicy, Pace, PacePolicy};
 #[cfg(feature = "trace")]

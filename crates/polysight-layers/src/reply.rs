@@ -1,6 +1,8 @@
 //! A whole answer and a stream, asked for in the same way: what layers that ask more than one provider are written
 //! over, once for both.
 
+use std::time::Duration;
+
 use polysight_core::{
     Attempt, ChatRequest, ChatResponse, ChatStream, Error, Result, StreamEnd, VisionProvider,
 };
@@ -74,6 +76,15 @@ impl<V: Visit> Watch for Visited<V> {
         self.visit.failed(&error);
         error.with_earlier_attempts(std::mem::take(&mut self.earlier))
     }
+}
+
+/// A failure and the tries before it, which took `took` together: what those inside took is listed with them already.
+pub(crate) fn listed(error: Error, took: Duration) -> Vec<Attempt> {
+    let spent = |sum: Duration, inner: &Attempt| sum.saturating_add(inner.took).saturating_add(inner.pause);
+    let inside = error.attempts().iter().fold(Duration::ZERO, spent);
+    // Tries that ran side by side may add up to more than the time that passed: then nothing is taken off.
+    let own = took.checked_sub(inside).unwrap_or(took);
+    error.into_attempts(own)
 }
 
 fn prepend(attempts: &mut Vec<Attempt>, mut earlier: Vec<Attempt>) {

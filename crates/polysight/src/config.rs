@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::fields::fields_of;
-use crate::layering::{Cast, Keys, PROVIDER_KEYS, ProviderLayers, ROLE_KEYS, RoleLayers};
+use crate::layering::{Cast, FALLBACK_KEYS, Keys, PROVIDER_KEYS, ProviderLayers, ROLE_KEYS, RoleLayers};
 
 /// Keys of a provider that hold for every vendor.
 #[derive(Clone, Deserialize)] // no Debug: it holds the key
@@ -283,7 +283,14 @@ impl Config {
                 Ok((name, entry))
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
+        if let Some(table) = &quota_store {
+            crate::layering::check_quota_store(&place, table)?;
+        }
         let own: Vec<&str> = ROLE_KEYS.iter().chain(backends).copied().collect();
+        if defaults.contains_key("fallback") {
+            let problem = "a role cannot fall back on others by default: it would fall back on itself";
+            return Err(place.error("defaults.fallback", problem));
+        }
         check_keys(&place, "defaults", &defaults, fields_of::<RoleConfig>(), &own)?;
         let roles = roles
             .into_iter()
@@ -316,13 +323,14 @@ fn syntax(place: &Place, text: &str, error: &toml::de::Error) -> Error {
     place.error(&at, error.message().trim())
 }
 
-/// What a role takes of the defaults: one that falls back on others takes nothing that is about a provider of its own.
+/// What a role takes of the defaults. One that falls back on others takes only what is about the whole call: the others
+/// have the rest themselves, and what is filled in here would go before what they say.
 fn defaults_of(defaults: &Table, role: &Table) -> Table {
     let mut defaults = defaults.clone();
     if role.contains_key("fallback") {
-        for key in ["provider", "model", "retry", "hedge"] {
-            defaults.remove(key);
-        }
+        defaults.retain(|key, _| FALLBACK_KEYS.contains(&key));
+    } else {
+        defaults.remove("route");
     }
     defaults
 }
@@ -427,14 +435,19 @@ fn provider_of(
 
 /// Reads a value whose keys were checked before; only types can be wrong.
 pub(crate) fn type_error(place: &Place, path: &str, error: &toml::de::Error) -> Error {
+    place.error(path, told(error))
+}
+
+/// What a settings type says against a table, on one line and without the value.
+pub(crate) fn told(error: &toml::de::Error) -> String {
     let text = error.to_string();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    place.error(path, without_value(&text))
+    without_value(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Takes the value out of `invalid type: string "..", expected ..`: it may be a key in the wrong place.
 fn without_value(text: &str) -> String {
-    let is_about_value = text.starts_with("invalid type: ") || text.starts_with("invalid value: ");
+    let abouts = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let is_about_value = abouts.iter().any(|about| text.starts_with(about));
     match text.split_once(['"', '`']).zip(text.rsplit_once(", expected ")) {
         Some(((before, _), (_, expected))) if is_about_value => {
             format!("{}, expected {expected}", before.trim_end())
@@ -580,6 +593,8 @@ mod tests {
             assert!(!shown.contains("7702"), "{shown}");
             assert!(shown.contains("invalid type: ") && shown.contains(", expected "), "{shown}");
         }
+        let shown = without_value("unknown variant `7702166553344551`, expected `a` or `b` in `region`");
+        assert_eq!(shown, "unknown variant, expected `a` or `b` in `region`");
         assert!(problem("api_key = 77").ends_with("invalid type: integer, expected a string in `api_key`"));
     }
 

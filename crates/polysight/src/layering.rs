@@ -1,5 +1,6 @@
 //! The layers of providers and roles, as the config file gives them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use polysight_layers::TracePolicy;
 use polysight_layers::quota::{QuotaPolicy, QuotaStore};
 #[cfg(feature = "redis")]
 use polysight_layers::quota::{RedisSettings, RedisStore};
+use polysight_layers::route::KeyPoolPolicy;
 use polysight_layers::{DeadlinePolicy, HedgePolicy, PacePolicy, RetryPolicy, RoutePolicy};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -21,8 +23,11 @@ use crate::fields::fields_of;
 /// Keys of a role that are about layers and about who plays it.
 pub(crate) const ROLE_KEYS: &[&str] = &["cache", "deadline", "fallback", "hedge", "retry", "route", "trace"];
 
+/// Those of them that a role which falls back on others may have.
+pub(crate) const FALLBACK_KEYS: &[&str] = &["cache", "deadline", "route", "trace"];
+
 /// Keys of a provider that are about layers.
-pub(crate) const PROVIDER_KEYS: &[&str] = &["pace", "quota"];
+pub(crate) const PROVIDER_KEYS: &[&str] = &["key_pool", "pace", "quota"];
 
 /// Stands for the policy of a layer whose cargo feature is off.
 #[cfg(not(all(feature = "cache", feature = "trace")))]
@@ -58,6 +63,7 @@ pub(crate) enum Cast {
 pub(crate) struct ProviderLayers {
     pub(crate) quota: Option<QuotaPolicy>,
     pub(crate) pace: Option<PacePolicy>,
+    pub(crate) key_pool: KeyPoolPolicy,
 }
 
 /// A table of the file out of which the keys of layers are taken.
@@ -73,7 +79,21 @@ impl Keys<'_> {
         Ok(ProviderLayers {
             quota: self.policy("quota", QuotaPolicy::check)?,
             pace: self.policy("pace", PacePolicy::check)?,
+            key_pool: self.key_pool()?,
         })
+    }
+
+    fn key_pool(&mut self) -> Result<KeyPoolPolicy> {
+        let path = format!("{}.key_pool", self.path);
+        match self.table.get("key_pool") {
+            None => return Ok(KeyPoolPolicy::default()),
+            Some(Value::Table(_)) => {}
+            Some(_) => return Err(self.place.error(&path, "a table of settings is wanted")),
+        }
+        if !self.table.contains_key("api_keys") {
+            return Err(self.place.error(&path, "it chooses among several keys: name them in `api_keys`"));
+        }
+        Ok(self.policy("key_pool", KeyPoolPolicy::check)?.unwrap_or_default())
     }
 
     /// Takes a role's layers.
@@ -104,11 +124,15 @@ impl Keys<'_> {
                 false => Ok(None),
             };
         };
-        for key in ["retry", "hedge"].into_iter().filter(|key| self.table.contains_key(*key)) {
+        if let Some(key) = ["retry", "hedge"].into_iter().find(|key| self.table.contains_key(*key)) {
             let problem = format!("`{key}` belongs to the roles that are named in `fallback`");
             return Err(self.place.error(self.path, problem));
         }
-        let wanted = || self.place.error(&path, "a list of roles is wanted, each a name or { role, weight }");
+        let wanted = || {
+            let form =
+                "a list of roles is wanted, each a name or { role, weight } with a weight of 0 or more";
+            self.place.error(&path, form)
+        };
         let Value::Array(items) = value else { return Err(wanted()) };
         let roles: Vec<_> =
             items.into_iter().map(|item| named(item).ok_or_else(wanted)).collect::<Result<_>>()?;
@@ -177,7 +201,7 @@ fn named(item: Value) -> Option<(String, f64)> {
                 Some(Value::Float(weight)) => weight,
                 Some(_) => return None,
             };
-            table.is_empty().then_some((role, weight))
+            (table.is_empty() && weight.is_finite() && weight >= 0.0).then_some((role, weight))
         }
         _ => None,
     }
@@ -185,14 +209,19 @@ fn named(item: Value) -> Option<(String, f64)> {
 
 /// Refuses fallbacks on roles that do not exist, and those that come back to where they began.
 pub(crate) fn check_fallbacks(place: &Place, roles: &[(String, RoleEntry)]) -> Result<()> {
-    for (name, _) in roles {
-        follow(place, roles, &mut vec![name])?;
-    }
-    Ok(())
+    let mut done = BTreeSet::new();
+    roles.iter().try_for_each(|(name, _)| follow(place, roles, &mut vec![name], &mut done))
 }
 
-fn follow<'a>(place: &Place, roles: &'a [(String, RoleEntry)], way: &mut Vec<&'a str>) -> Result<()> {
-    let Some(name) = way.last().copied() else { return Ok(()) };
+/// Follows all ways on from the last role of `way`. Roles that are `done` were followed before: there are more ways than
+/// roles by far where many roles fall back on the same ones.
+fn follow<'a>(
+    place: &Place,
+    roles: &'a [(String, RoleEntry)],
+    way: &mut Vec<&'a str>,
+    done: &mut BTreeSet<&'a str>,
+) -> Result<()> {
+    let Some(name) = way.last().copied().filter(|name| !done.contains(name)) else { return Ok(()) };
     let path = format!("roles.{name}.fallback");
     let Some((_, entry)) = roles.iter().find(|(known, _)| known == name) else { return Ok(()) };
     let Cast::Roles { roles: next, .. } = &entry.cast else { return Ok(()) };
@@ -206,9 +235,10 @@ fn follow<'a>(place: &Place, roles: &'a [(String, RoleEntry)], way: &mut Vec<&'a
             return Err(place.error(&path, format!("a role falls back on itself: {circle}")));
         }
         way.push(role);
-        follow(place, roles, way)?;
+        follow(place, roles, way, done)?;
         way.pop();
     }
+    done.insert(name);
     Ok(())
 }
 
@@ -220,26 +250,137 @@ pub(crate) fn quota_store(
 ) -> Result<Arc<dyn QuotaStore>> {
     let mut value = Value::Table(table);
     expand_table(place, "quota_store", &mut value, lookup)?;
-    let Value::Table(mut table) = value else { return Err(place.error("quota_store", "a table is wanted")) };
-    let Some(Value::String(url)) = table.remove("url") else {
-        return Err(place.error("quota_store", "`url` is missing, such as redis://host:6379"));
-    };
-    connect(place, &url, table)
+    let Value::Table(table) = value else { return Err(place.error("quota_store", "a table is wanted")) };
+    connect(place, table)
+}
+
+/// Checks the table `quota_store` before its variables are looked up.
+pub(crate) fn check_quota_store(place: &Place, table: &Table) -> Result<()> {
+    redis_settings(place, table.clone()).map(drop)
 }
 
 #[cfg(feature = "redis")]
-fn connect(place: &Place, url: &str, settings: Table) -> Result<Arc<dyn QuotaStore>> {
-    check_keys(place, "quota_store", &settings, fields_of::<RedisSettings>(), &["url"])?;
-    let settings: RedisSettings =
-        settings.try_into().map_err(|error| type_error(place, "quota_store", &error))?;
-    match RedisStore::new(url, settings) {
+fn connect(place: &Place, table: Table) -> Result<Arc<dyn QuotaStore>> {
+    let (url, settings) = redis_settings(place, table)?;
+    match RedisStore::new(&url, settings) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(place.error("quota_store", error.message())),
     }
 }
 
+#[cfg(feature = "redis")]
+fn redis_settings(place: &Place, mut table: Table) -> Result<(String, RedisSettings)> {
+    let placed = |problem: &str| place.error("quota_store", problem);
+    check_keys(place, "quota_store", &table, fields_of::<RedisSettings>(), &["url"])?;
+    let url = match table.remove("url") {
+        Some(Value::String(url)) => url,
+        _ => return Err(placed("`url` is wanted, a text such as redis://host:6379")),
+    };
+    let settings: RedisSettings =
+        table.try_into().map_err(|error| type_error(place, "quota_store", &error))?;
+    settings.check().map_err(|error| placed(error.message()))?;
+    Ok((url, settings))
+}
+
 #[cfg(not(feature = "redis"))]
-fn connect(place: &Place, _: &str, _: Table) -> Result<Arc<dyn QuotaStore>> {
+fn connect(place: &Place, table: Table) -> Result<Arc<dyn QuotaStore>> {
+    redis_settings(place, table).map(|never| match never {})
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis_settings(place: &Place, _: Table) -> Result<std::convert::Infallible> {
     let problem = "a shared store is not compiled in: enable the cargo feature `redis` of polysight";
     Err(place.error("quota_store", problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use polysight_core::Sampling;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn read(text: &str) -> Result<Config> {
+        let place = Place { name: "config".to_owned(), folder: PathBuf::new() };
+        let keys: fn(&str) -> Option<&'static [&'static str]> = |_| Some(&[]);
+        Config::read(&format!("[providers.p]\nbackend = \"b\"\n{text}"), place, &["b"], keys)
+    }
+
+    fn wrong(text: &str) -> String {
+        read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_do_not_speak_for_the_roles_on_which_one_falls_back() {
+        let config = read(
+            "[defaults]\nretry = true\ndeadline = 9\ntemperature = 0.2\nmax_tokens = 5\nb = { x = 1 }\n\
+             route = { order = \"fastest\" }\n[roles.warm]\ntemperature = 0.9\n[roles.any]\nfallback = [\"warm\"]",
+        )
+        .unwrap();
+        let any = config.role("any").unwrap();
+        assert_eq!((any.defaults.sampling, any.defaults.max_tokens), (Sampling::Default, None));
+        assert!(any.defaults.extras.is_empty());
+        assert!(any.layers.retry.is_none() && any.layers.deadline.is_some());
+        let Cast::Roles { route, .. } = &any.cast else { panic!("{:?}", any.cast) };
+        assert_eq!(route.order, polysight_layers::route::Order::Fastest);
+        let warm = config.role("warm").unwrap();
+        assert!(warm.layers.retry.is_some() && warm.defaults.max_tokens == Some(5));
+    }
+
+    #[test]
+    fn a_role_lays_its_settings_over_those_of_the_defaults() {
+        let config = read(
+            "[defaults]\nretry = { attempts = 5, factor = 3 }\nhedge = true\n\
+             [roles.a]\nretry = { attempts = 2 }\nhedge = { max_rate = 0.5 }\n[roles.b]\nretry = false",
+        )
+        .unwrap();
+        let a = &config.role("a").unwrap().layers;
+        let retry = a.retry.as_ref().unwrap();
+        assert_eq!((retry.attempts, retry.factor), (2, 3.0));
+        assert_eq!(a.hedge.as_ref().unwrap().max_rate, 0.5);
+        assert!(config.role("b").unwrap().layers.retry.is_none());
+    }
+
+    #[test]
+    fn no_role_falls_back_by_default() {
+        let told = wrong("[defaults]\nfallback = [\"a\"]\n[roles.a]\n");
+        assert!(told.contains("defaults.fallback: a role cannot"), "{told}");
+    }
+
+    #[test]
+    fn fallbacks_that_meet_again_and_again_are_followed_once() {
+        let mut text = String::new();
+        for number in 0..60 {
+            let next = number + 1;
+            text += &format!("[roles.r{number}]\nfallback = [\"r{next}\", \"r{next}\"]\n");
+        }
+        assert!(read(&format!("{text}[roles.r60]\n")).is_ok());
+        let told = wrong(&format!("{text}[roles.r60]\nfallback = [\"r58\"]\n"));
+        assert!(told.contains("r58 -> r59 -> r60 -> r58"), "{told}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_when_the_file_is_read() {
+        for (text, words) in [
+            ("[roles.a]\n[roles.c]\nfallback = [{ role = \"a\", weight = -1 }]", "a weight of 0 or more"),
+            ("key_pool = true", "providers.p.key_pool: a table of settings"),
+            ("key_pool = { order = \"given\" }", "name them in `api_keys`"),
+            ("api_keys = [\"k\"]\nkey_pool = { order = \"cheapest\" }", "providers.p.key_pool: `order`"),
+            #[cfg(feature = "redis")]
+            ("[quota_store]\nurl = \"${URL}\"\nwindoww = 9", "quota_store.windoww: unknown key"),
+            #[cfg(feature = "redis")]
+            ("[quota_store]\nurl = \"${URL}\"\nwindow = 0", "quota_store: `window` is 0ns"),
+            #[cfg(feature = "redis")]
+            ("[quota_store]\nurl = 7702166553344551", "quota_store: `url` is wanted, a text"),
+            #[cfg(not(feature = "redis"))]
+            ("[quota_store]\nurl = \"redis://a\"", "enable the cargo feature `redis`"),
+        ] {
+            let told = wrong(text);
+            assert!(told.contains(words) && !told.contains("7702"), "{told}");
+        }
+        let pooled = read("api_keys = [\"k\"]\nkey_pool = { order = \"given\", rest_for = 9 }").unwrap();
+        assert_eq!(pooled.providers["p"].layers.key_pool.rest_for, Duration::from_secs(9));
+    }
 }

@@ -9,6 +9,7 @@ use polysight_wire::ProviderOptions;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
+use crate::config::told;
 use crate::fields::fields_of;
 
 type Build = Arc<dyn Fn(ProviderOptions, Table) -> Result<Arc<dyn VisionProvider>> + Send + Sync>;
@@ -68,10 +69,8 @@ impl Registry {
         B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
     {
         let build: Build = Arc::new(move |options, table| {
-            let settings = S::deserialize(table).map_err(|error| {
-                let text = error.to_string();
-                Error::new(ErrorKind::Config, text.split_whitespace().collect::<Vec<_>>().join(" "))
-            })?;
+            let settings =
+                S::deserialize(table).map_err(|error| Error::new(ErrorKind::Config, told(&error)))?;
             build(options, settings)
         });
         self.backends.insert(id.into(), Backend { keys: fields_of::<S>(), build });

@@ -38,7 +38,7 @@ impl RoleProvider {
         self.defaults.model.as_deref()
     }
 
-    /// The provider behind it.
+    /// Whoever answers: the provider or route behind it, with the layers that the role has around it.
     #[must_use]
     pub fn provider(&self) -> &Arc<dyn VisionProvider> {
         &self.provider

@@ -9,8 +9,8 @@ use std::time::Duration;
 use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
 use polysight_layers::Stack;
 use polysight_layers::quota::{LocalStore, QuotaStore};
-use polysight_layers::route::{KeyPool, KeyPoolPolicy, Route, RoutePolicy, Target};
-use polysight_wire::{ProviderOptions, Transport};
+use polysight_layers::route::{KeyPool, Route, RoutePolicy, Target};
+use polysight_wire::{BaseUrl, ProviderOptions, Transport};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
@@ -233,16 +233,16 @@ impl Polysight {
             Error::new(ErrorKind::Config, message)
         };
         let options = self.options(name, &common).map_err(placed)?;
-        let deployment = deployment(&common, &own);
         let behind_quota = |key: Option<ApiKey>| {
             let account = key.as_ref().map(fingerprint).unwrap_or_default();
+            let deployment = deployment(&common, &own, options.base_url.as_ref(), key.is_some());
             let mut options = options.clone();
             options.api_key = key;
             let provider = self.registry.build(&common.backend, options, own.clone())?;
             let stack = Stack::new(provider)
                 .with_pace(entry.layers.pace.clone())
                 .with_quota(entry.layers.quota.clone())
-                .with_account(&deployment, account);
+                .with_account(deployment, account);
             match entry.layers.quota {
                 Some(_) => stack.with_quota_store(self.store()?).build(),
                 None => stack.build(),
@@ -252,7 +252,9 @@ impl Polysight {
         let providers = keys.into_iter().map(behind_quota).collect::<Result<Vec<_>>>().map_err(placed)?;
         match <[_; 1]>::try_from(providers) {
             Ok([only]) => Ok(only),
-            Err(several) => Ok(Arc::new(KeyPool::new(several, KeyPoolPolicy::default()).map_err(placed)?)),
+            Err(several) => {
+                Ok(Arc::new(KeyPool::new(several, entry.layers.key_pool.clone()).map_err(placed)?))
+            }
         }
     }
 
@@ -333,11 +335,16 @@ fn fingerprint(key: &ApiKey) -> String {
     Sha256::digest(key.expose()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is counted together besides the key: where the models are served, not by which protocol.
-fn deployment(common: &ProviderConfig, own: &Table) -> String {
-    let place = common.base_url.as_deref().or_else(|| own.get("region").and_then(Value::as_str));
+/// What is counted together besides the key: where the models are served, not by which protocol, which is what the path
+/// of a URL tells. Without a key a path may lead to a server of its own.
+fn deployment(common: &ProviderConfig, own: &Table, base_url: Option<&BaseUrl>, keyed: bool) -> String {
+    let place = match (base_url, own.get("region").and_then(Value::as_str)) {
+        (Some(url), _) if keyed => url.as_url().origin().ascii_serialization(),
+        (Some(url), _) => url.to_string(),
+        (None, region) => region.unwrap_or("default").to_owned(),
+    };
     let deployment = common.deployment.as_deref().unwrap_or("vendor");
-    format!("{} {deployment} {}", common.backend, place.unwrap_or("default"))
+    format!("{} {deployment} {place}", common.backend)
 }
 
 /// Parts the keys that all vendors share from a vendor's own.
@@ -353,5 +360,56 @@ impl fmt::Debug for Polysight {
             .field("providers", &self.provider_names().collect::<Vec<_>>())
             .field("roles", &self.role_names().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_account_is_counted_together_under_whatever_name_and_path() {
+        let place = |lines: &str, keyed| {
+            let table: Table = toml::from_str(&format!("backend = \"b\"\n{lines}")).unwrap();
+            let (common, own) = split(table);
+            let common: ProviderConfig = common.try_into().unwrap();
+            let url = common.base_url.as_deref().map(|url| url.parse().unwrap());
+            deployment(&common, &own, url.as_ref(), keyed)
+        };
+        let native = place("base_url = \"https://H.example/api/v1/\"", true);
+        assert_eq!(native, place("base_url = \"https://h.example:443/compatible-mode/v1\"", true));
+        assert_ne!(native, place("base_url = \"https://other.example/api/v1\"", true));
+        assert_ne!(place("region = \"a\"", true), place("region = \"b\"", true));
+        assert_ne!(
+            place("base_url = \"http://h:8000/one\"", false),
+            place("base_url = \"http://h:8000/two\"", false),
+            "servers without keys"
+        );
+        let key = |text: &str| fingerprint(&ApiKey::new(text).unwrap());
+        assert_eq!(key("one"), key("one"));
+        assert_ne!(key("one"), key("two"));
+    }
+
+    #[test]
+    fn a_variables_value_is_shown_in_no_complaint_about_it() {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Region {
+            North,
+        }
+        #[derive(serde::Deserialize)]
+        struct Settings {
+            #[allow(dead_code, reason = "only its type matters")]
+            region: Region,
+        }
+        let registry = Registry::new().with_backend("acme", |options, settings: Settings| {
+            let Region::North = settings.region;
+            Err(Error::new(ErrorKind::Unsupported, options.name))
+        });
+        let text = "[providers.p]\nbackend = \"acme\"\nregion = \"${REGION}\"";
+        let sight = Polysight::from_toml_with(text, registry).unwrap();
+        let sight = sight.with_variables(|_| Some("canary".to_owned()));
+        let told = sight.provider("p").unwrap_err().to_string();
+        assert!(told.contains("providers.p: unknown variant, expected `north`"), "{told}");
     }
 }

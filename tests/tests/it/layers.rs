@@ -259,7 +259,7 @@ async fn every_setting_of_a_layer_can_stand_in_a_config() {
         base_url = "http://127.0.0.1:1"
         api_keys = ["a.b", "c.d"]
         quota = { requests_per_minute = 60, tokens_per_minute = 1000, concurrency = 2, burst = 0.5, assumed_output = 100, max_waiting = 10, max_wait = 5, on_store_failure = "closed" }
-        pace = { first_piece = 60, between = 10.5, least_rate = 2.0, window = 10, grace = 10 }
+        pace = { first_byte = 60, idle = 10.5, min_rate = 2.0, window = 10, grace = 10 }
 
         [roles.full]
         provider = "full"

@@ -3,12 +3,13 @@
 //! The map's own `try_get_with` is not used: it panics when two hundred callers in a row are dropped while they lead.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use polysight_core::{ChatResponse, Result};
 use tokio::sync::OnceCell;
 
 use super::key::Key;
+use crate::sync::lock;
 
 type Outcome = Result<Arc<ChatResponse>>;
 type Flight = Arc<OnceCell<Outcome>>;
@@ -43,8 +44,8 @@ impl Flights {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Flight>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
+        lock(&self.0)
     }
 
     #[cfg(test)]

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use polysight_core::{ChatRequest, Error, ErrorKind, Result, Sampling};
+use polysight_core::{ChatRequest, Result, Sampling};
 use serde::Deserialize;
+
+use crate::setting::require;
 
 /// Longest time to live: what is meant to be for ever fits into it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
@@ -42,6 +44,12 @@ impl Default for CachePolicy {
 }
 
 impl CachePolicy {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Sets the most memory of all answers together, in bytes.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
@@ -87,25 +95,13 @@ impl CachePolicy {
     /// Checks the numbers.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] naming the field, its value and what is allowed.
+    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) naming the field, its value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let refused = |text: String| Err(Error::new(ErrorKind::Config, text));
-        if self.max_bytes == 0 {
-            return refused("cache max_bytes is 0: at least 1 is needed, or no cache at all".to_owned());
-        }
-        if self.max_entry_bytes == 0 || self.max_entry_bytes > self.max_bytes {
-            let (entry, all) = (self.max_entry_bytes, self.max_bytes);
-            return refused(format!(
-                "cache max_entry_bytes is {entry}: it must be within 1 and max_bytes ({all})"
-            ));
-        }
-        if self.time_to_live.is_zero() || self.time_to_live > LONGEST {
-            let time = self.time_to_live;
-            return refused(format!(
-                "cache time_to_live is {time:?}: it must be above 0 and at most 10 years"
-            ));
-        }
-        Ok(())
+        require(self.max_bytes > 0, "max_bytes", self.max_bytes, "at least 1")?;
+        let fits = (1..=self.max_bytes).contains(&self.max_entry_bytes);
+        require(fits, "max_entry_bytes", self.max_entry_bytes, "at least 1, and no more than `max_bytes`")?;
+        let fits = !self.time_to_live.is_zero() && self.time_to_live <= LONGEST;
+        require(fits, "time_to_live", self.time_to_live, "more than nothing, and at most 10 years")
     }
 
     /// The time to live, within what clocks can add up.
@@ -137,10 +133,10 @@ mod tests {
         let problem = |policy: CachePolicy| policy.check().unwrap_err().to_string();
         let policy = CachePolicy::default;
         assert!(policy().check().is_ok());
-        assert!(problem(policy().with_max_bytes(0)).contains("max_bytes is 0"));
-        assert!(problem(policy().with_max_entry_bytes(0)).contains("max_entry_bytes is 0"));
-        assert!(problem(policy().with_max_bytes(5)).contains("max_bytes (5)"));
-        assert!(problem(policy().with_time_to_live(Duration::ZERO)).contains("time_to_live is 0ns"));
+        assert!(problem(policy().with_max_bytes(0)).contains("`max_bytes` is 0"));
+        assert!(problem(policy().with_max_entry_bytes(0)).contains("`max_entry_bytes` is 0"));
+        assert!(problem(policy().with_max_bytes(5)).contains("no more than `max_bytes`"));
+        assert!(problem(policy().with_time_to_live(Duration::ZERO)).contains("`time_to_live` is 0ns"));
         assert!(problem(policy().with_time_to_live(Duration::MAX)).contains("10 years"));
     }
 }

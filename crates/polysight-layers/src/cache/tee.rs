@@ -12,7 +12,7 @@ use super::store::Store;
 
 /// Hands a stream's events on, and keeps the whole answer when it is complete and not too large.
 pub(super) fn tee(stream: ChatStream, key: Key, store: Arc<Store>) -> ChatStream {
-    let collected = Some((StreamCollector::new(), 0));
+    let collected = Some(StreamCollector::new());
     stream.wrapped(|stream| Tee { stream, key, store, collected, ending: None })
 }
 
@@ -22,25 +22,23 @@ struct Tee {
     stream: ChatStream,
     key: Key,
     store: Arc<Store>,
-    /// What came so far, and its bytes; `None` once it is too large.
-    collected: Option<(StreamCollector, usize)>,
+    /// What came so far; `None` once it is too large.
+    collected: Option<StreamCollector>,
     /// The end, which waits until the answer is kept.
     ending: Option<(Keeping, Box<StreamEnd>)>,
 }
 
 impl Tee {
     fn collect(&mut self, event: &StreamEvent) {
-        let Some((collector, bytes)) = &mut self.collected else { return };
-        *bytes += size(event);
-        if self.store.fits(*bytes) {
-            collector.add(event.clone());
-        } else {
+        let Some(collector) = &mut self.collected else { return };
+        collector.add(event.clone());
+        if !self.store.fits(collector.bytes()) {
             self.collected = None;
         }
     }
 
     fn end(&mut self, end: Box<StreamEnd>) -> Option<Box<StreamEnd>> {
-        let Some((collector, _)) = self.collected.take() else { return Some(end) };
+        let Some(collector) = self.collected.take() else { return Some(end) };
         let response = Arc::new(collector.complete((*end).clone()));
         let (store, key) = (Arc::clone(&self.store), self.key);
         self.ending = Some((Box::pin(async move { store.put(key, response).await }), end));
@@ -69,16 +67,5 @@ impl Stream for Tee {
             ready!(keeping.as_mut().poll(context));
         }
         Poll::Ready(this.ending.take().map(|(_, end)| Ok(StreamEvent::End(end))))
-    }
-}
-
-fn size(event: &StreamEvent) -> usize {
-    match event {
-        StreamEvent::Text(text) | StreamEvent::Reasoning(text) => text.len(),
-        StreamEvent::ToolCall(delta) => {
-            let names = [&delta.id, &delta.name].into_iter().flatten();
-            delta.arguments.len() + names.map(String::len).sum::<usize>()
-        }
-        _ => 0,
     }
 }

@@ -523,3 +523,31 @@ async fn debug_shows_no_question_and_no_answer() {
     cache.chat(ask("canary")).await.unwrap();
     assert!(!format!("{cache:?}").contains("canary"));
 }
+
+#[tokio::test]
+async fn a_stream_of_empty_tool_calls_is_not_collected_for_ever() {
+    use polysight_core::{StreamEvent, ToolCallDelta};
+
+    struct Calls(usize);
+    impl futures_core::Stream for Calls {
+        type Item = Result<StreamEvent>;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            let index = self.0;
+            self.0 += 1;
+            std::task::Poll::Ready(Some(Ok(if index < 2_000 {
+                StreamEvent::ToolCall(ToolCallDelta::new(index, None, None, String::new()))
+            } else {
+                let finish = polysight_core::FinishReason::new(polysight_core::FinishKind::ToolCalls, "");
+                StreamEvent::End(Box::new(polysight_core::StreamEnd::new("a", "m", finish)))
+            })))
+        }
+    }
+
+    let store = Arc::new(Store::new(CachePolicy::new(), Env::default()));
+    let stream = tee::tee(ChatStream::new(Calls(0)), [0; 32], Arc::clone(&store));
+    assert_eq!(stream.collect_response().await.unwrap().tool_calls.len(), 2_000);
+    assert_eq!(store.stats().stored, 0);
+}

@@ -14,8 +14,7 @@ mod policy;
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -26,8 +25,9 @@ use polysight_core::{
 pub use policy::HedgePolicy;
 
 use crate::Env;
-use crate::reply::{Reply, Visit};
+use crate::reply::{Reply, Visit, listed};
 use crate::route::knows;
+use crate::sync::{First, first as race, lock};
 
 /// Latest answers whose times are kept.
 const RING: usize = 100;
@@ -136,10 +136,9 @@ impl Hedge {
         mut first: Pin<&mut impl Future<Output = Result<R>>>,
     ) -> Option<Result<R>> {
         let Some(delay) = self.delay::<R>() else { return Some(first.await) };
-        let mut timer = self.env.sleep(delay);
-        match either(first.as_mut(), timer.as_mut()).await {
-            Either::Left(answer) => Some(answer),
-            Either::Right(()) => None,
+        match race(first.as_mut(), self.env.sleep(delay)).await {
+            First::One(answer) => Some(answer),
+            First::Other(()) => None,
         }
     }
 
@@ -153,17 +152,17 @@ impl Hedge {
         self.hedged.fetch_add(1, Ordering::Relaxed);
         let began = self.env.now();
         let mut second = pin!(R::ask(&*self.second, request));
-        match either(first.as_mut(), second.as_mut()).await {
-            Either::Left(Err(error)) => {
-                let earlier = error.into_attempts(self.since(started));
+        match race(first.as_mut(), second.as_mut()).await {
+            First::One(Err(error)) => {
+                let earlier = listed(error, self.since(started));
                 self.counted(after(second.await, earlier))
             }
-            Either::Right(Err(error)) => {
-                let earlier = error.into_attempts(self.since(began));
+            First::Other(Err(error)) => {
+                let earlier = listed(error, self.since(began));
                 after(first.await, earlier)
             }
-            Either::Left(answer) => answer,
-            Either::Right(answer) => self.counted(answer),
+            First::One(answer) => answer,
+            First::Other(answer) => self.counted(answer),
         }
     }
 
@@ -201,13 +200,12 @@ impl Hedge {
     }
 
     fn tokens(&self) -> MutexGuard<'_, f64> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tokens)
     }
 
     fn times<R: Reply>(&self) -> MutexGuard<'_, Times> {
         let [plain, streamed] = &self.times;
-        let times = if R::STREAMED { streamed } else { plain };
-        times.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(if R::STREAMED { streamed } else { plain })
     }
 
     fn since(&self, start: Instant) -> Duration {
@@ -255,25 +253,6 @@ impl Visit for Unseen {
     fn ended(&mut self) {}
 
     fn failed(&mut self, _error: &Error) {}
-}
-
-enum Either<A, B> {
-    Left(A),
-    Right(B),
-}
-
-/// Whichever is ready first; the left one when both are.
-async fn either<A, B>(
-    mut left: Pin<&mut (impl Future<Output = A> + ?Sized)>,
-    mut right: Pin<&mut (impl Future<Output = B> + ?Sized)>,
-) -> Either<A, B> {
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(value) = left.as_mut().poll(context) {
-            return Poll::Ready(Either::Left(value));
-        }
-        right.as_mut().poll(context).map(Either::Right)
-    })
-    .await
 }
 
 #[async_trait]

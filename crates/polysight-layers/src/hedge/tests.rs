@@ -1,3 +1,5 @@
+use std::task::Poll;
+
 use polysight_core::{ErrorKind, Image, StreamEvent};
 
 use super::*;

@@ -64,7 +64,10 @@ async fn counts_requests_in_a_sliding_window(bench: &dyn Bench) {
     bench.advance(Duration::from_millis(500)).await;
     let (after, limit) = wait(ask(bench, &key, &limits, "d", 1).await);
     assert_eq!(limit, Throttle::Requests);
-    assert!(after <= SECOND, "{after:?}: the first is a minute old and its second nearly is");
+    assert!(
+        after <= 2 * SECOND,
+        "{after:?}: the first is a minute old, its second and the one behind it nearly are"
+    );
     bench.advance(after).await;
     assert_eq!(ask(bench, &key, &limits, "d", 1).await, Grant::Granted);
     let (after, _) = wait(ask(bench, &key, &limits, "e", 1).await);
@@ -113,7 +116,7 @@ async fn spreads_bursts(bench: &dyn Bench) {
         assert_eq!(ask(bench, &key, &limits, id, 1).await, Grant::Granted);
     }
     let (after, limit) = wait(ask(bench, &key, &limits, "c", 1).await);
-    assert!(limit == Throttle::Burst && after <= SECOND * 11 / 10, "{limit} {after:?}");
+    assert!(limit == Throttle::Burst && after <= SECOND * 12 / 10, "{limit} {after:?}");
     bench.advance(after).await;
     assert_eq!(ask(bench, &key, &limits, "c", 1).await, Grant::Granted);
 }

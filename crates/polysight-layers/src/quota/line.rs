@@ -1,16 +1,15 @@
 //! The line of calls that wait for one model, and the place that a call holds.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polysight_core::{Billed, Error, ErrorKind, RateLimits, Result, RetryAdvice, Throttle, Usage};
 
-use super::LOCAL_QUOTA;
+use super::is_local;
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
+use crate::sync::lock;
 
 /// Models beyond which lines that nobody uses are forgotten, since model ids may come from a program's own users.
 const MANY_MODELS: usize = 256;
@@ -139,9 +138,8 @@ impl Permit {
             self.used = Some(0);
         }
         self.heed(error.rate_limits());
-        let own = error.status().is_none() && error.code() == Some(LOCAL_QUOTA);
         let refused = match error.kind() {
-            ErrorKind::RateLimited => !own,
+            ErrorKind::RateLimited => !is_local(error),
             ErrorKind::Overloaded => error.throttle().is_some(),
             _ => false,
         };
@@ -172,26 +170,4 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back();
     }
-}
-
-/// Which of two futures was ready first.
-pub(super) enum First<A, B> {
-    One(A),
-    Other(B),
-}
-
-/// Waits for the first of two; the first named wins a tie.
-pub(super) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(value) = one.as_mut().poll(context) {
-            return Poll::Ready(First::One(value));
-        }
-        other.as_mut().poll(context).map(First::Other)
-    })
-    .await
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! Quotas of this process alone.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use super::meter::Meter;
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
 use super::window::micros;
 use crate::Env;
+use crate::sync::lock;
 
 /// After so many windows without a call a key is forgotten.
 const IDLE_WINDOWS: u64 = 5;
@@ -69,7 +70,7 @@ impl LocalStore {
 
     fn with<T>(&self, key: &QuotaKey, act: impl FnOnce(&mut Meter, u64) -> T) -> T {
         let now = micros(self.env.now().saturating_duration_since(self.start));
-        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = lock(&self.meters);
         meters.sweep(now, micros(self.window));
         let meter = match meters.by_key.get_mut(key) {
             Some(meter) => meter,

@@ -9,15 +9,15 @@
 //!   by the vendor's own count. A demand above a whole minute's limit counts as that limit, or it could never go.
 //! - **Waiting** is in line, first come first served, for a bounded time in a bounded line. Who cannot go gets an error of
 //!   kind [`RateLimited`](polysight_core::ErrorKind::RateLimited) with the code [`LOCAL_QUOTA`] and no HTTP status, at once
-//!   when it is sure that the wait would be too long. Each process has a line of its own; the first ones of all lines
-//!   ask the shared store, those for calls at once ten times a second.
+//!   when it is sure that the wait would be too long. Each layer has lines of its own, one for each model; the
+//!   first ones of all lines ask the store, those for calls at once ten times a second.
 //! - **Learning**: a vendor's refusal pauses everybody of the key, cuts the limit that was met by 30 %, and the limit climbs
 //!   back by 5 % each half minute.
 //! - **The store** counts: [`LocalStore`] for one process, `RedisStore` (feature `redis`) for many. When that is away the
 //!   policy's [`on_store_failure`](QuotaPolicy::on_store_failure) decides.
 //!
-//! What is counted is the moment of the grant. A vendor counts arrivals, and a request that takes longer on its way than the
-//! next one can still push that vendor's minute over the limit by one: then its 429 teaches.
+//! What is counted is the moment of the grant. A vendor counts arrivals, so each count is kept for a second longer than its
+//! minute: a request that is on its way for up to a second longer than a later one does no harm.
 
 #[cfg(test)]
 mod contract;
@@ -52,12 +52,19 @@ pub use policy::{QuotaPolicy, StoreFailure};
 pub use store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
 
 use crate::Env;
+use crate::sync::{First, first, lock};
 use crate::time::moment_in;
 use crate::watch::{Watch, watched};
-use line::{First, Line, Lines, Permit, first, lock};
+use line::{Line, Lines, Permit};
 
-/// The code of errors that this layer makes, to tell them from a vendor's 429.
+/// The code of errors that this layer makes, to tell them from a vendor's: its refusals, and a shared store that cannot
+/// be asked under [`StoreFailure::Closed`].
 pub const LOCAL_QUOTA: &str = "local_quota";
+
+/// True for an error that a quota of this side made: it says nothing of the vendor.
+pub(crate) fn is_local(error: &Error) -> bool {
+    error.status().is_none() && error.code() == Some(LOCAL_QUOTA)
+}
 
 /// How long a store that could not be asked is left alone.
 const STORE_REST: Duration = Duration::from_secs(5);
@@ -137,20 +144,22 @@ impl Quota {
     /// Waits in line for a place.
     async fn permit(&self, request: &ChatRequest) -> Result<Permit> {
         let plan = self.inner.plan(request.clone())?;
-        let line = self.lines.of(plan.model());
+        // A model may be asked for by several names.
+        let model = if plan.card.known { plan.card.id.as_str() } else { plan.model() };
+        let line = self.lines.of(model);
         let mut limits = line.below_ceilings(self.policy.limits(&plan.card));
         limits.burst = self.policy.burst(limits.requests);
-        let key = QuotaKey::new(&self.deployment, plan.model(), &self.account);
+        let key = QuotaKey::new(&self.deployment, model, &self.account);
         let lease = Lease::new(self.calls.next(), demand::tokens(&plan, self.policy.assumed_output));
         let permit = Permit::new(key, limits, Arc::clone(&line), lease);
         let Some(_in_line) = line.join(self.policy.max_waiting) else {
             let why =
                 format!("{} calls wait already, the `max_waiting` of this side", self.policy.max_waiting);
-            return Err(self.refusal(&line, plan.model(), &limits, &why));
+            return Err(self.refusal(&line, model, &limits, &why));
         };
         match first(self.turn(permit), self.env.sleep(self.policy.max_wait)).await {
             First::One(outcome) => outcome,
-            First::Other(()) => Err(self.too_long(&line, plan.model(), &limits)),
+            First::Other(()) => Err(self.too_long(&line, model, &limits)),
         }
     }
 
@@ -209,6 +218,7 @@ impl Quota {
         );
         Error::new(ErrorKind::Network, message)
             .with_provider(&self.inner.id().name)
+            .with_code(LOCAL_QUOTA)
             .with_billed(Billed::No)
             .with_retry(RetryAdvice::After(Some(rest)))
     }

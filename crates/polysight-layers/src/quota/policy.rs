@@ -35,7 +35,7 @@ pub struct QuotaPolicy {
     pub concurrency: Option<u64>,
     /// Share of the requests a minute that may go within one second, in `(0, 1]`, and at least one request; default 0.1.
     /// Some vendors hold a sixtieth of the minute against each second; a tenth passes where that is not meant to the
-    /// letter and costs a small batch no time. `None`: all at once if need be.
+    /// letter and costs a small batch no time. `None`, in a config 1: all at once if need be.
     pub burst: Option<f64>,
     /// Tokens that are set aside for an answer whose request has no `max_tokens`; default 1,024.
     pub assumed_output: u32,
@@ -93,8 +93,8 @@ impl QuotaPolicy {
 
     /// Sets the share of a minute's requests that may go within a second.
     #[must_use]
-    pub fn with_burst(mut self, share: Option<f64>) -> Self {
-        self.burst = share;
+    pub fn with_burst(mut self, share: impl Into<Option<f64>>) -> Self {
+        self.burst = share.into();
         self
     }
 

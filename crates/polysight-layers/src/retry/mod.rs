@@ -23,6 +23,7 @@ pub use self::budget::RetryBudget;
 use self::policy::Failures;
 pub use self::policy::{Jitter, RetryPolicy};
 use crate::Env;
+use crate::reply::listed;
 use crate::time::{done_by, ended_by, moment_in};
 use crate::watch::{Watch, watched};
 
@@ -204,13 +205,7 @@ impl<'a> Tries<'a> {
     }
 
     fn note(&mut self, error: Error, took: Duration, pause: Duration) {
-        let spent =
-            |sum: Duration, inner: &Attempt| sum.saturating_add(inner.took).saturating_add(inner.pause);
-        let inside = error.attempts().iter().fold(Duration::ZERO, spent);
-        // What a retry inside took is listed already. Tries that ran side by side may add up to more than the time
-        // that passed: then nothing is taken off.
-        let own = took.checked_sub(inside).unwrap_or(took);
-        self.log.extend(error.into_attempts(own));
+        self.log.extend(listed(error, took));
         if let Some(last) = self.log.last_mut() {
             last.pause = pause;
         }

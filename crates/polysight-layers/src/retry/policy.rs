@@ -29,7 +29,7 @@ pub enum Jitter {
 /// use polysight_core::Billed;
 /// use polysight_layers::RetryPolicy;
 ///
-/// let careful = RetryPolicy::default().with_repeat(Billed::No).with_deadline(Some(Duration::from_secs(60)));
+/// let careful = RetryPolicy::default().with_repeat(Billed::No).with_deadline(Duration::from_secs(60));
 /// assert!(careful.check().is_ok());
 /// assert!(RetryPolicy::default().with_attempts(0).check().is_err());
 /// ```
@@ -102,6 +102,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Sets the most tries of a call whose failures are ordinary.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
@@ -174,8 +180,8 @@ impl RetryPolicy {
 
     /// Sets the longest time for all tries and pauses together.
     #[must_use]
-    pub fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
-        self.deadline = deadline;
+    pub fn with_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.deadline = deadline.into();
         self
     }
 

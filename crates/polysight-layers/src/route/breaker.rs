@@ -1,13 +1,14 @@
 //! Leaves a target alone that fails again and again, and tries it carefully later.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use polysight_core::{ErrorKind, Result};
 
 use super::breaker_policy::{BreakerPolicy, Verdict};
 use crate::Env;
+use crate::sync::lock;
 
 /// The window is counted in so many slices, so that its memory does not grow with the traffic.
 const SLICES: u32 = 10;
@@ -115,7 +116,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 

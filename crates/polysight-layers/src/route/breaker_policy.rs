@@ -5,11 +5,12 @@ use std::time::Duration;
 use polysight_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-use crate::quota::LOCAL_QUOTA;
+use crate::quota::is_local;
 use crate::setting::require;
 
-/// The code on the note of a target that was skipped since its breaker is open.
-pub(crate) const SKIPPED: &str = "breaker_open";
+/// The code on the note of a target that was skipped since its breaker is open: such an
+/// [`Attempt`](polysight_core::Attempt) was no try.
+pub const SKIPPED: &str = "breaker_open";
 
 /// When a target is left alone, and for how long.
 ///
@@ -132,7 +133,7 @@ impl BreakerPolicy {
     /// What a failure says of the target.
     pub(crate) fn judge(&self, error: &Error) -> Verdict {
         match error.kind() {
-            _ if error.code() == Some(LOCAL_QUOTA) => Verdict::Blameless,
+            _ if is_local(error) => Verdict::Blameless,
             ErrorKind::Authentication | ErrorKind::Billing | ErrorKind::QuotaExhausted => {
                 Verdict::Rest(self.fatal_for)
             }
@@ -161,6 +162,7 @@ pub(crate) enum Verdict {
 
 #[cfg(test)]
 mod tests {
+    use crate::quota::LOCAL_QUOTA;
     use polysight_core::{RetryAdvice, TimeoutPhase};
     use strum::IntoEnumIterator;
 

@@ -15,7 +15,7 @@ use super::order::Order;
 use super::pool::{Manner, Pool, Rule};
 use super::{Target, TargetState, nobody};
 use crate::Env;
-use crate::quota::LOCAL_QUOTA;
+use crate::quota::is_local;
 use crate::setting::require;
 
 /// How keys are chosen and rested.
@@ -105,7 +105,7 @@ impl Rule for KeyPoolPolicy {
 
     fn judge(&self, error: &Error) -> Verdict {
         match (error.kind(), error.retry()) {
-            _ if error.code() == Some(LOCAL_QUOTA) || !self.moves_on(error) => Verdict::Blameless,
+            _ if is_local(error) || !self.moves_on(error) => Verdict::Blameless,
             (ErrorKind::RateLimited, RetryAdvice::After(Some(told))) => Verdict::Rest(told),
             (ErrorKind::RateLimited, _) => Verdict::Rest(self.rest_for),
             _ => Verdict::Rest(self.fatal_for),
@@ -204,6 +204,7 @@ impl VisionProvider for KeyPool {
 
 #[cfg(test)]
 mod tests {
+    use crate::quota::LOCAL_QUOTA;
     use polysight_core::Image;
     use strum::IntoEnumIterator;
     use tokio::time::advance;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use polysight_core::{Attempt, Error};
 
+use crate::reply::listed;
+
 /// The targets that gave no answer to one request, in the order in which they were come to.
 #[derive(Debug, Default)]
 pub(super) struct Log(Vec<Note>);
@@ -51,7 +53,7 @@ impl Log {
 
     /// All of them as tries before an answer.
     pub(super) fn into_attempts(self) -> Vec<Attempt> {
-        self.0.into_iter().flat_map(|note| note.error.into_attempts(note.took)).collect()
+        self.0.into_iter().flat_map(|note| listed(note.error, note.took)).collect()
     }
 
     /// The last real failure, or the refusal of the target that is listed first if nobody was asked; the others are

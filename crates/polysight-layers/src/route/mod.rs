@@ -29,7 +29,7 @@ use polysight_core::{
 use serde::Deserialize;
 
 pub use breaker::BreakerState;
-pub use breaker_policy::BreakerPolicy;
+pub use breaker_policy::{BreakerPolicy, SKIPPED};
 pub use keys::{KeyPool, KeyPoolPolicy};
 pub use move_on::MoveOn;
 pub use order::Order;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use polysight_core::{ChatRequest, Error, ErrorKind, Result, VisionProvider};
@@ -14,6 +14,7 @@ use super::order::{self, Order, Pace, Rank};
 use super::{Target, TargetState};
 use crate::Env;
 use crate::reply::{Reply, Visit};
+use crate::sync::lock;
 
 /// What a failure means here.
 pub(super) trait Rule: Send + Sync + Debug + 'static {
@@ -214,7 +215,7 @@ impl Member {
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pace)
     }
 
     fn state(&self) -> TargetState {

@@ -3,15 +3,13 @@
 mod deadline;
 mod pace;
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::deadline::ended_by;
 pub use self::deadline::{Deadline, DeadlinePolicy};
 pub use self::pace::{Pace, PacePolicy};
 use crate::Env;
+use crate::sync::{First, first};
 
 /// The moment that is so far away; `None` when no clock will ever show it.
 pub(crate) fn moment_in(env: &Env, time: Duration) -> Option<Instant> {
@@ -24,11 +22,8 @@ pub(crate) async fn done_by<T: Send>(
     end: Instant,
     work: impl Future<Output = T> + Send,
 ) -> Option<T> {
-    let mut work = pin!(work);
-    let mut timer = env.sleep(end.saturating_duration_since(env.now()));
-    poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
-    })
-    .await
+    match first(work, env.sleep(end.saturating_duration_since(env.now()))).await {
+        First::One(done) => Some(done),
+        First::Other(()) => None,
+    }
 }

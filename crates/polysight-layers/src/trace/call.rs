@@ -11,6 +11,7 @@ use tracing::Span;
 use super::meters::{Ending, Meters, describe_once};
 use super::{Scope, TARGET, Trace, content, spans};
 use crate::Env;
+use crate::route::SKIPPED;
 
 /// A call under way. Dropped before its end, it was abandoned.
 pub(super) struct Call {
@@ -109,14 +110,14 @@ impl Call {
             span.record("polysight.error.code", error.code());
             span.record("polysight.provider", provider);
             span.record("polysight.request_id", error.request_id().or(self.request_id.as_deref()));
-            span.record("polysight.attempts", error.attempts().len() + 1);
+            span.record("polysight.attempts", tries(error.attempts()) + 1);
         }
         span.in_scope(|| match self.scope {
             Scope::Operation => tracing::warn!(target: TARGET, %error, "call failed"),
             Scope::Attempt => tracing::debug!(target: TARGET, %error, "attempt failed"),
         });
         let ending = Ending { provider, error: Some(kind), outcome: kind.name(), took: self.took() };
-        self.count(&ending, error.attempts().len());
+        self.count(&ending, tries(error.attempts()));
     }
 
     fn succeeded(&mut self, answer: &Answer<'_>) {
@@ -126,7 +127,7 @@ impl Call {
         }
         let outcome = if answer.cached { "cached" } else { "ok" };
         let ending = Ending { provider: answer.provider, error: None, outcome, took: self.took() };
-        self.count(&ending, answer.attempts.len());
+        self.count(&ending, tries(answer.attempts));
         let Some(meters) = self.meters.as_ref().filter(|_| self.scope == Scope::Operation) else { return };
         match &answer.usage {
             // It was counted with the call that made the answer.
@@ -165,6 +166,11 @@ impl Drop for Call {
 
 fn plan(trace: &Trace, request: &ChatRequest) -> Option<Plan> {
     trace.inner.plan(request.clone()).ok()
+}
+
+/// How many of them were tries: a target that was skipped was not asked.
+fn tries(attempts: &[Attempt]) -> usize {
+    attempts.iter().filter(|attempt| attempt.code.as_deref() != Some(SKIPPED)).count()
 }
 
 /// What is told of an answer, plain or streamed.
@@ -214,7 +220,7 @@ impl Answer<'_> {
         if self.cached {
             return;
         }
-        span.record("polysight.attempts", self.attempts.len() + 1);
+        span.record("polysight.attempts", tries(self.attempts) + 1);
         if let Some(usage) = &self.usage {
             span.record("gen_ai.usage.input_tokens", usage.input_tokens);
             span.record("gen_ai.usage.output_tokens", usage.output_tokens);

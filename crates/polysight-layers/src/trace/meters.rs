@@ -1,11 +1,13 @@
 //! Counters and histograms, through the `metrics` facade.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use polysight_core::{ErrorKind, Usage};
+
+use crate::sync::lock;
 
 const DURATION: &str = "gen_ai.client.operation.duration";
 const FIRST_CHUNK: &str = "gen_ai.client.operation.time_to_first_chunk";
@@ -43,7 +45,7 @@ pub(super) struct Models(Mutex<BTreeSet<String>>);
 
 impl Models {
     pub(super) fn label(&self, model: &str) -> String {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         if !known.contains(model) {
             if known.len() >= MAX_MODELS {
                 return "other".to_owned();

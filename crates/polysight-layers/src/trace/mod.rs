@@ -93,7 +93,7 @@ impl Trace {
         Self::new(inner, Scope::Operation, policy)
     }
 
-    /// Traces each try at a vendor, inside all other layers.
+    /// Traces each try, inside of what tries again and around the quota: a wait in its line is part of the try.
     #[must_use]
     pub fn attempt(inner: Arc<dyn VisionProvider>, policy: TracePolicy) -> Self {
         Self::new(inner, Scope::Attempt, policy)

@@ -20,6 +20,12 @@ impl Default for TracePolicy {
 }
 
 impl TracePolicy {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Says whether spans hold the texts of question and answer.
     #[must_use]
     pub fn with_content(mut self, content: bool) -> Self {

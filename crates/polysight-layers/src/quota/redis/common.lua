@@ -32,7 +32,9 @@ end
 -- A sliding window over the slots of one kind. Slots that no longer count are dropped, and so are those that lie ahead
 -- since the server's clock was set back by more than a window.
 local function window_of(counts, kind, length, slots, now)
-  local window = { slot = math.max(1, math.ceil(length / slots)), slots = slots, total = 0, used = {} }
+  local slot_length = math.max(1, math.ceil(length / slots))
+  slots = slots + MARGIN
+  local window = { slot = slot_length, slots = slots, total = 0, used = {} }
   window.present = math.floor(now / window.slot)
   for field, count in pairs(counts) do
     if string.sub(field, 1, 1) == kind then

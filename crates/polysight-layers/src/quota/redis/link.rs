@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 
 use super::{Shared, with_limits};
 use crate::quota::learn::{self, Dimension};
-use crate::quota::line::{First, first, lock};
 use crate::quota::store::{QuotaKey, QuotaLimits};
 use crate::quota::window::micros;
+use crate::sync::{First, first, lock};
 
 /// Messages that may wait for the task.
 const MESSAGES: usize = 1_024;

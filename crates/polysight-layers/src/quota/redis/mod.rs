@@ -20,11 +20,11 @@ use tokio::sync::mpsc;
 
 use self::link::{Command, Link};
 use self::scripts::Scripts;
-use super::line::{First, first, lock};
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
 use super::window::micros;
 use crate::Env;
 use crate::setting::require;
+use crate::sync::{First, first, lock};
 
 /// How a [`RedisStore`] counts and how long it waits for the server. All times are from 1 ms to a day.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

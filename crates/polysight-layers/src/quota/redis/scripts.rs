@@ -4,7 +4,7 @@ use redis::Script;
 
 use crate::quota::learn::{CLIMB, CUT, FORGET, QUIET, STEPS};
 use crate::quota::meter::POLL;
-use crate::quota::window::{FINE_SLOTS, SLOTS, micros};
+use crate::quota::window::{FINE_SLOTS, MARGIN, SLOTS, micros};
 
 /// The scripts, with the same numbers as the store of one process.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         let numbers = format!(
-            "local SLOTS, FINE_SLOTS, POLL = {SLOTS}, {FINE_SLOTS}, {poll}\n\
+            "local SLOTS, FINE_SLOTS, MARGIN, POLL = {SLOTS}, {FINE_SLOTS}, {MARGIN}, {poll}\n\
              local CUT, CLIMB, STEPS, QUIET, FORGET = {CUT}, {CLIMB}, {STEPS}, {QUIET}, {FORGET}\n",
             poll = micros(POLL)
         );

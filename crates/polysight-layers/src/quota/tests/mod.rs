@@ -268,3 +268,16 @@ async fn is_the_provider_that_it_wraps() {
     assert_eq!(quota.plan(request()).unwrap().model(), "eye");
     assert!(!quota.ask("What is it?", None::<polysight_core::Image>).await.unwrap().text.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_counted_together_by_whatever_name_it_is_asked_for() {
+    let fake = Fake::new("f", []);
+    let policy = open().with_requests_per_minute(1).with_max_wait(Duration::ZERO);
+    let quota = quota(&fake, policy);
+    quota.chat(request().with_model("eye")).await.unwrap();
+    let error = quota.chat(request().with_model("Eye")).await.unwrap_err();
+    assert_eq!(error.code(), Some(LOCAL_QUOTA));
+    for other in ["blind", "unlisted", "unlisted too"] {
+        quota.chat(request().with_model(other)).await.unwrap();
+    }
+}

@@ -165,3 +165,19 @@ async fn a_closed_policy_sends_nothing_while_the_store_is_away() {
     tokio::time::sleep(STORE_REST).await;
     quota.chat(request()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_speaks_against_no_target() {
+    use crate::route::{BreakerState, Route, RoutePolicy, Target};
+
+    let store = Hesitant::new(0);
+    store.fail(true);
+    let policy = open().with_on_store_failure(StoreFailure::Closed);
+    let quota = Quota::new(Arc::new(Fake::new("f", [])), policy).with_store(store);
+    let route = Route::new("r", [Target::new(Arc::new(quota))], RoutePolicy::new()).unwrap();
+    for _ in 0..6 {
+        let error = route.chat(request()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Network, Some(LOCAL_QUOTA)));
+    }
+    assert_eq!(route.targets()[0].breaker, BreakerState::Closed);
+}

@@ -108,6 +108,17 @@ async fn tries_inside_a_target_keep_their_place_in_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_time_is_told_twice_of_tries_inside_a_target() {
+    let second = Duration::from_secs(1);
+    let tried = || Error::new(ErrorKind::Server, "").with_provider("a");
+    let nested = tried().with_earlier_attempts(tried().into_attempts(second));
+    let [a, b] = [Fake::new("a", [Play::Fail(nested, 3 * second)]), well("b")];
+    let answer = fallback([&a, &b]).chat(request()).await.unwrap();
+    let took: Vec<_> = answer.attempts.iter().map(|attempt| attempt.took.as_secs()).collect();
+    assert_eq!(took, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn routes_within_routes_tell_their_tries_in_order() {
     let [a, b, c, d] = [down("a"), down("b"), down("c"), well("d")];
     let inner = |fakes: [&Fake; 2]| Target::new(Arc::new(fallback(fakes)));

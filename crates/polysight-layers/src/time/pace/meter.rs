@@ -44,7 +44,7 @@ impl Meter {
     pub(super) fn piece(&mut self, characters: u64) {
         self.first.get_or_insert(self.waited);
         self.characters += characters;
-        if self.policy.least_rate.is_none() {
+        if self.policy.min_rate.is_none() {
             return;
         }
         match self.recent.back_mut() {
@@ -63,16 +63,16 @@ impl Meter {
     /// When the stream is too slow if nothing more comes, and in which way.
     pub(super) fn limit(&self) -> Option<(Duration, Slow)> {
         let Some(first) = self.first else {
-            return self.policy.first_piece.map(|wait| (wait, Slow::First));
+            return self.policy.first_byte.map(|wait| (wait, Slow::First));
         };
-        let between = self.policy.between.map(|wait| (self.waited.saturating_add(wait), Slow::Between));
+        let between = self.policy.idle.map(|wait| (self.waited.saturating_add(wait), Slow::Between));
         let rate = self.rate_limit(first).map(|limit| (limit, Slow::Rate));
         [between, rate].into_iter().flatten().min_by_key(|(limit, _)| *limit)
     }
 
     /// When the characters of the last window will be too few.
     fn rate_limit(&self, first: Duration) -> Option<Duration> {
-        let least = self.policy.least_rate.filter(|rate| *rate > 0.0)? * self.policy.window.as_secs_f64();
+        let least = self.policy.min_rate.filter(|rate| *rate > 0.0)? * self.policy.window.as_secs_f64();
         let mut left: u64 = self.recent.iter().map(|(_, characters)| characters).sum();
         let mut limit = first.saturating_add(self.policy.grace.max(self.policy.window));
         for (when, characters) in &self.recent {
@@ -95,19 +95,19 @@ impl Meter {
     }
 
     fn no_first_piece(&self) -> String {
-        let wait = self.policy.first_piece.unwrap_or_default();
+        let wait = self.policy.first_byte.unwrap_or_default();
         format!("no piece of the answer came within {wait:?}, the longest wait for the first")
     }
 
     fn no_next_piece(&self) -> String {
-        let (so_far, wait) = (self.characters, self.policy.between.unwrap_or_default());
+        let (so_far, wait) = (self.characters, self.policy.idle.unwrap_or_default());
         format!(
             "no piece of the answer came for {wait:?}, the longest wait between two, after {so_far} characters"
         )
     }
 
     fn trickle(&self) -> String {
-        let (window, least) = (self.policy.window, self.policy.least_rate.unwrap_or_default());
+        let (window, least) = (self.policy.window, self.policy.min_rate.unwrap_or_default());
         let limit = self.first.and_then(|first| self.rate_limit(first)).unwrap_or_default();
         let recent = self.recent.iter().filter(|(when, _)| when.saturating_add(window) > limit);
         let rate = recent.map(|(_, characters)| characters).sum::<u64>() as f64 / window.as_secs_f64();

@@ -23,7 +23,8 @@ use crate::Env;
 use crate::env::Sleep;
 use crate::setting::require;
 
-/// How fast a stream must come. Every event of a stream is a piece; a transport's keep-alive comments are none.
+/// How fast a stream must come. The settings are called as a transport's limits of bytes are; here every event of a stream is a piece,
+/// and a transport's keep-alive comments are none.
 ///
 /// Only time in which somebody waits for the stream counts: a reader that looks away does no harm to it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,15 +32,15 @@ use crate::setting::require;
 #[non_exhaustive]
 pub struct PacePolicy {
     /// Longest wait for a stream's first piece, from the question on. Default 300 s: a model that reasons may take
-    /// minutes before it says anything. `None`: for ever.
+    /// minutes before it says anything. `None`, in a config `false`: for ever.
     #[serde(with = "crate::seconds::optional")]
-    pub first_piece: Option<Duration>,
-    /// Longest wait between two pieces. Default 90 s. `None`: for ever.
+    pub first_byte: Option<Duration>,
+    /// Longest wait between two pieces. Default 90 s. `None`, in a config `false`: for ever.
     #[serde(with = "crate::seconds::optional")]
-    pub between: Option<Duration>,
+    pub idle: Option<Duration>,
     /// Fewest characters a second, of text, reasoning and arguments of tool calls. Default: none, since vendors send
     /// long answers at very different speeds.
-    pub least_rate: Option<f64>,
+    pub min_rate: Option<f64>,
     /// Over how long the rate is measured. Default 20 s.
     #[serde(with = "crate::seconds")]
     pub window: Duration,
@@ -51,9 +52,9 @@ pub struct PacePolicy {
 impl Default for PacePolicy {
     fn default() -> Self {
         Self {
-            first_piece: Some(Duration::from_secs(300)),
-            between: Some(Duration::from_secs(90)),
-            least_rate: None,
+            first_byte: Some(Duration::from_secs(300)),
+            idle: Some(Duration::from_secs(90)),
+            min_rate: None,
             window: Duration::from_secs(20),
             grace: Duration::from_secs(20),
         }
@@ -61,24 +62,30 @@ impl Default for PacePolicy {
 }
 
 impl PacePolicy {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Sets the longest wait for a stream's first piece.
     #[must_use]
-    pub fn with_first_piece(mut self, wait: Option<Duration>) -> Self {
-        self.first_piece = wait;
+    pub fn with_first_byte(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.first_byte = wait.into();
         self
     }
 
     /// Sets the longest wait between two pieces.
     #[must_use]
-    pub fn with_between(mut self, wait: Option<Duration>) -> Self {
-        self.between = wait;
+    pub fn with_idle(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.idle = wait.into();
         self
     }
 
     /// Sets the fewest characters a second.
     #[must_use]
-    pub fn with_least_rate(mut self, rate: Option<f64>) -> Self {
-        self.least_rate = rate;
+    pub fn with_min_rate(mut self, rate: impl Into<Option<f64>>) -> Self {
+        self.min_rate = rate.into();
         self
     }
 
@@ -102,10 +109,10 @@ impl PacePolicy {
     /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) that names the first setting which is not, its value and what is allowed.
     pub fn check(&self) -> Result<()> {
         let some_time = |wait: Option<Duration>| wait != Some(Duration::ZERO);
-        require(some_time(self.first_piece), "first_piece", self.first_piece, "more than nothing")?;
-        require(some_time(self.between), "between", self.between, "more than nothing")?;
-        let rate = self.least_rate.unwrap_or(1.0);
-        require(rate.is_finite() && rate > 0.0, "least_rate", rate, "a number above 0")?;
+        require(some_time(self.first_byte), "first_byte", self.first_byte, "more than nothing")?;
+        require(some_time(self.idle), "idle", self.idle, "more than nothing")?;
+        let rate = self.min_rate.unwrap_or(1.0);
+        require(rate.is_finite() && rate > 0.0, "min_rate", rate, "a number above 0")?;
         require(!self.window.is_zero(), "window", self.window, "more than nothing")
     }
 }
@@ -118,7 +125,7 @@ impl PacePolicy {
 /// use polysight_layers::{Pace, PacePolicy};
 ///
 /// fn no_trickle(provider: Arc<dyn VisionProvider>) -> Arc<dyn VisionProvider> {
-///     Arc::new(Pace::new(provider, PacePolicy::default().with_least_rate(Some(2.0))))
+///     Arc::new(Pace::new(provider, PacePolicy::default().with_min_rate(2.0)))
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -165,7 +172,7 @@ impl VisionProvider for Pace {
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         let start = self.env.now();
         let mut meter = Meter::new(self.policy.clone(), &self.inner.id().name);
-        let stream = match self.policy.first_piece.and_then(|wait| moment_in(&self.env, wait)) {
+        let stream = match self.policy.first_byte.and_then(|wait| moment_in(&self.env, wait)) {
             None => self.inner.stream(request).await?,
             Some(end) => match done_by(&self.env, end, self.inner.stream(request)).await {
                 None => return Err(meter.error(Slow::First)),

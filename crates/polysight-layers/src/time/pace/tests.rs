@@ -12,7 +12,7 @@ fn asked() -> ChatRequest {
 }
 
 fn no_limits() -> PacePolicy {
-    PacePolicy::default().with_first_piece(None).with_between(None)
+    PacePolicy::default().with_first_byte(None).with_idle(None)
 }
 
 fn guarded(fake: &Fake, policy: PacePolicy) -> Pace {
@@ -37,7 +37,7 @@ async fn read(fake: &Fake, policy: PacePolicy) -> (String, u64, Option<Error>) {
 
 #[tokio::test(start_paused = true)]
 async fn ends_a_stream_that_never_begins() {
-    let policy = || no_limits().with_first_piece(Some(SECOND * 30));
+    let policy = || no_limits().with_first_byte(Some(SECOND * 30));
     for play in [Play::Silence, Play::Pieces(vec!["late"], SECOND * 31, None)] {
         let (_, seconds, error) = read(&Fake::new("a", [play]), policy()).await;
         let error = error.unwrap();
@@ -80,11 +80,11 @@ impl VisionProvider for SlowHead {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_head_of_the_reply_counts_into_the_wait_for_the_first_piece() {
+async fn the_head_of_the_reply_counts_into_the_wait_for_the_first_byte() {
     for head in [2, 4] {
         let fake = Fake::new("a", [Play::Pieces(vec!["x"], SECOND * 2, None)]);
         let slow = Arc::new(SlowHead(fake, SECOND * head));
-        let layer = Pace::new(slow, no_limits().with_first_piece(Some(SECOND * 3)));
+        let layer = Pace::new(slow, no_limits().with_first_byte(Some(SECOND * 3)));
         let start = tokio::time::Instant::now();
         let first = async { layer.stream(asked()).await?.primed().await };
         assert_eq!(first.await.unwrap_err().kind(), ErrorKind::Timeout(TimeoutPhase::FirstByte));
@@ -96,7 +96,7 @@ async fn the_head_of_the_reply_counts_into_the_wait_for_the_first_piece() {
 async fn ends_a_stream_that_falls_silent() {
     let fake = Fake::new("a", [Play::Pieces(vec!["abc", "de"], SECOND * 4, None)]);
     let mut stream =
-        guarded(&fake, PacePolicy::default().with_between(Some(SECOND * 3))).stream(asked()).await.unwrap();
+        guarded(&fake, PacePolicy::default().with_idle(Some(SECOND * 3))).stream(asked()).await.unwrap();
     assert!(stream.next_event().await.unwrap().is_ok(), "before the first piece it does not hold");
     let start = tokio::time::Instant::now();
     let error = stream.next_event().await.unwrap().unwrap_err();
@@ -110,7 +110,7 @@ async fn ends_a_stream_that_falls_silent() {
 #[tokio::test(start_paused = true)]
 async fn ends_a_stream_that_trickles_once_the_grace_is_over() {
     let fake = Fake::new("a", [Play::Pieces(vec!["x"; 100], SECOND, None)]);
-    let (text, seconds, error) = read(&fake, no_limits().with_least_rate(Some(3.0))).await;
+    let (text, seconds, error) = read(&fake, no_limits().with_min_rate(Some(3.0))).await;
     let error = error.unwrap();
     assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Idle));
     assert_eq!(error.message(), "1.0 characters a second came in the last 20s, and 3 is the least");
@@ -121,7 +121,7 @@ async fn ends_a_stream_that_trickles_once_the_grace_is_over() {
 async fn a_rate_that_is_just_enough_is_enough() {
     for rate in [0.5, 1.0] {
         let fake = Fake::new("a", [Play::Pieces(vec!["像"; 100], SECOND, None)]);
-        let (text, _, error) = read(&fake, no_limits().with_least_rate(Some(rate))).await;
+        let (text, _, error) = read(&fake, no_limits().with_min_rate(Some(rate))).await;
         assert!(error.is_none(), "{rate}: {error:?}");
         assert_eq!(text.chars().count(), 100);
     }
@@ -130,7 +130,7 @@ async fn a_rate_that_is_just_enough_is_enough() {
 #[tokio::test(start_paused = true)]
 async fn characters_count_not_bytes() {
     let fake = Fake::new("a", [Play::Pieces(vec!["像"; 100], SECOND, None)]);
-    let (_, _, error) = read(&fake, no_limits().with_least_rate(Some(1.5))).await;
+    let (_, _, error) = read(&fake, no_limits().with_min_rate(Some(1.5))).await;
     assert!(error.unwrap().message().starts_with("1.0 characters a second"));
 }
 
@@ -138,7 +138,7 @@ async fn characters_count_not_bytes() {
 async fn a_silent_stream_is_ended_by_its_rate_too() {
     let pieces = vec!["twenty characters..."; 3];
     let fake = Fake::new("a", [Play::Pieces(pieces, SECOND * 100, None)]);
-    let (text, seconds, error) = read(&fake, no_limits().with_least_rate(Some(0.5))).await;
+    let (text, seconds, error) = read(&fake, no_limits().with_min_rate(Some(0.5))).await;
     assert_eq!((text.len(), seconds), (20, 120));
     assert_eq!(
         error.unwrap().message(),
@@ -149,10 +149,8 @@ async fn a_silent_stream_is_ended_by_its_rate_too() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_looks_away_does_not_end_the_stream() {
     let fake = Fake::new("a", [Play::Pieces(vec!["x"; 50], SECOND, None)]);
-    let policy = no_limits()
-        .with_first_piece(Some(SECOND * 2))
-        .with_between(Some(SECOND * 2))
-        .with_least_rate(Some(0.9));
+    let policy =
+        no_limits().with_first_byte(Some(SECOND * 2)).with_idle(Some(SECOND * 2)).with_min_rate(Some(0.9));
     let mut stream = guarded(&fake, policy).stream(asked()).await.unwrap();
     let mut events = 0;
     while let Some(event) = stream.next_event().await {
@@ -167,7 +165,7 @@ async fn a_reader_that_looks_away_does_not_end_the_stream() {
 async fn leaves_nothing_behind_wherever_it_is_dropped() {
     for cut in 0..40 {
         let fake = Fake::new("a", [Play::Pieces(vec!["a", "b"], SECOND, None)]);
-        let layer = guarded(&fake, PacePolicy::default().with_least_rate(Some(1.0)));
+        let layer = guarded(&fake, PacePolicy::default().with_min_rate(Some(1.0)));
         let reading = async { layer.stream(asked()).await.unwrap().collect_response().await };
         let _ = tokio::time::timeout(SECOND * cut / 10, reading).await;
         assert_eq!(fake.in_flight(), 0);
@@ -198,10 +196,10 @@ async fn plain_calls_go_through() {
 fn a_setting_out_of_range_is_named() {
     let policy = PacePolicy::default;
     for (policy, name) in [
-        (policy().with_first_piece(Some(Duration::ZERO)), "first_piece"),
-        (policy().with_between(Some(Duration::ZERO)), "between"),
-        (policy().with_least_rate(Some(0.0)), "least_rate"),
-        (policy().with_least_rate(Some(f64::NAN)), "least_rate"),
+        (policy().with_first_byte(Some(Duration::ZERO)), "first_byte"),
+        (policy().with_idle(Some(Duration::ZERO)), "idle"),
+        (policy().with_min_rate(Some(0.0)), "min_rate"),
+        (policy().with_min_rate(Some(f64::NAN)), "min_rate"),
         (policy().with_window(Duration::ZERO), "window"),
     ] {
         assert!(policy.check().unwrap_err().message().contains(name));

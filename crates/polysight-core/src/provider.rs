@@ -1,6 +1,7 @@
 //! The contract of everything that can look at a picture.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -68,7 +69,6 @@ const _: fn(&dyn VisionProvider) = |_| {};
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
-        #[async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl<P: VisionProvider + ?Sized> VisionProvider for $pointer {
             fn id(&self) -> &ProviderId {
@@ -80,11 +80,26 @@ macro_rules! forward {
             fn plan(&self, request: ChatRequest) -> Result<Plan> {
                 (**self).plan(request)
             }
-            async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
-                (**self).chat(request).await
+            // Written out, so that the future that is boxed already is not boxed once more.
+            fn chat<'a, 'async_trait>(
+                &'a self,
+                request: ChatRequest,
+            ) -> Pin<Box<dyn Future<Output = Result<ChatResponse>> + Send + 'async_trait>>
+            where
+                'a: 'async_trait,
+                Self: 'async_trait,
+            {
+                (**self).chat(request)
             }
-            async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
-                (**self).stream(request).await
+            fn stream<'a, 'async_trait>(
+                &'a self,
+                request: ChatRequest,
+            ) -> Pin<Box<dyn Future<Output = Result<ChatStream>> + Send + 'async_trait>>
+            where
+                'a: 'async_trait,
+                Self: 'async_trait,
+            {
+                (**self).stream(request)
             }
         }
     )*};

@@ -7,13 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, header};
 use polysight_core::{ApiKey, Error, ErrorKind, Result};
 use polysight_wire::chat::{Failure, FailureSource};
 use polysight_wire::{BaseUrl, Credentials, ReplyHead, Transport, bearer, classify};
+use ring::hmac;
 use serde::Deserialize;
-use sha2::Sha256;
 use url::Url;
 
 /// The IAM's base URL.
@@ -118,7 +117,7 @@ impl IamKey {
 
     fn signed_headers(&self, now: SystemTime) -> Result<HeaderMap> {
         let date = humantime::format_rfc3339_seconds(now).to_string();
-        let signature = authorization(&self.access_key, &self.secret_key, &self.url, &date)?;
+        let signature = authorization(&self.access_key, &self.secret_key, &self.url, &date);
         let not_sent = |error| {
             Error::new(ErrorKind::Config, "the access key cannot stand in a header").with_source(error)
         };
@@ -166,11 +165,11 @@ fn refused(head: &ReplyHead, body: &[u8]) -> Error {
 }
 
 /// The `Authorization` header of a GET, by the vendor's scheme bce-auth-v1.
-fn authorization(access_key: &ApiKey, secret_key: &ApiKey, url: &Url, date: &str) -> Result<String> {
+fn authorization(access_key: &ApiKey, secret_key: &ApiKey, url: &Url, date: &str) -> String {
     let prefix = format!("bce-auth-v1/{}/{date}/{SIGNATURE_SECONDS}", access_key.expose());
-    let signing_key = hmac_hex(secret_key.expose(), &prefix)?;
-    let signature = hmac_hex(&signing_key, &canonical_request(url, date))?;
-    Ok(format!("{prefix}/host;x-bce-date/{signature}"))
+    let signing_key = hmac_hex(secret_key.expose(), &prefix);
+    let signature = hmac_hex(&signing_key, &canonical_request(url, date));
+    format!("{prefix}/host;x-bce-date/{signature}")
 }
 
 fn canonical_request(url: &Url, date: &str) -> String {
@@ -197,14 +196,12 @@ fn encoded(text: &str) -> String {
 }
 
 /// HMAC-SHA256 in lower-case hexadecimal digits; the scheme uses the digits themselves as the next key.
-fn hmac_hex(key: &str, text: &str) -> Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
-        .map_err(|error| Error::new(ErrorKind::Config, "secret_key cannot sign").with_source(error))?;
-    mac.update(text.as_bytes());
-    Ok(mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut out, byte| {
+fn hmac_hex(key: &str, text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    hmac::sign(&key, text.as_bytes()).as_ref().iter().fold(String::with_capacity(64), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out
-    }))
+    })
 }
 
 #[async_trait]
@@ -262,11 +259,11 @@ mod tests {
         assert_eq!(date, "2025-10-09T08:53:20Z");
         let prefix = format!("bce-auth-v1/{ACCESS}/{date}/1800");
         assert_eq!(
-            hmac_hex(SECRET, &prefix).unwrap(),
+            hmac_hex(SECRET, &prefix),
             "50aea0c43233f33d1ab8f37dfbc531b6029cb5bb7151c8f7b63293c7b10f5d65"
         );
         assert_eq!(
-            authorization(&key(ACCESS), &key(SECRET), &url, &date).unwrap(),
+            authorization(&key(ACCESS), &key(SECRET), &url, &date),
             format!(
                 "{prefix}/host;x-bce-date/83cea55e7a958d32caf8d88cb9fd035a8fa4c6839bf0760ad16c140350929652"
             )

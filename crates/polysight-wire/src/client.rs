@@ -12,8 +12,8 @@ use futures_core::Stream;
 use polysight_core::media::VideoSource;
 use polysight_core::plan::Draft;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Part, Plan, ProviderId, Result,
-    RetryAdvice, StreamEvent, Video, VisionProvider,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, ModelCard, Part, Plan,
+    ProviderId, Result, RetryAdvice, StreamEvent, Video, VisionProvider,
 };
 
 use crate::events::EventReader;
@@ -72,10 +72,19 @@ impl<D: Dialect> DialectProvider<D> {
     }
 
     fn planned(&self, mut request: ChatRequest, mode: Mode) -> Result<Plan> {
+        let card = self.card_of(&mut request);
+        self.checked(request, card, mode)
+    }
+
+    /// The card of a request's model, which is the provider's own where the request names none.
+    fn card_of(&self, request: &mut ChatRequest) -> Arc<ModelCard> {
         if request.model.is_none() {
             request.model = self.dialect.default_model().map(str::to_owned);
         }
-        let card = self.dialect.catalog().card(request.model.as_deref().unwrap_or_default());
+        self.dialect.catalog().card(request.model.as_deref().unwrap_or_default())
+    }
+
+    fn checked(&self, request: ChatRequest, card: Arc<ModelCard>, mode: Mode) -> Result<Plan> {
         let mut draft = Draft::new(request, card, mode == Mode::Stream);
         self.dialect.check(&mut draft);
         let estimate = self.dialect.estimate(&draft.request, &draft.card);
@@ -88,15 +97,14 @@ impl<D: Dialect> DialectProvider<D> {
 
     /// Plans, with an id of its own for a request that has none.
     fn identified(&self, mut request: ChatRequest, mode: Mode) -> Result<Plan> {
+        let card = self.card_of(&mut request);
         if request.request_id.is_none()
+            && card.request_id.is_some()
             && let Some(make) = &self.request_ids
         {
-            let model = request.model.as_deref().or(self.dialect.default_model()).unwrap_or_default();
-            if self.dialect.catalog().card(model).request_id.is_some() {
-                request.request_id = Some(make());
-            }
+            request.request_id = Some(make());
         }
-        self.planned(request, mode)
+        self.checked(request, card, mode)
     }
 
     /// Sends a plan and gives the reply if its status is good; tries once more when credentials had expired.
@@ -204,8 +212,9 @@ fn random_ids() -> RequestIds {
     let first = uuid::Uuid::new_v4().as_u128();
     let made = AtomicU64::new(0);
     Arc::new(move || {
-        let id = first.wrapping_add(made.fetch_add(1, Ordering::Relaxed).into());
-        format!("polysight-{}", uuid::Uuid::from_u128(id).simple())
+        let id = uuid::Uuid::from_u128(first.wrapping_add(made.fetch_add(1, Ordering::Relaxed).into()));
+        let mut digits = uuid::Uuid::encode_buffer();
+        ["polysight-", id.simple().encode_lower(&mut digits)].concat()
     })
 }
 
@@ -348,7 +357,8 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         let plan = self.identified(request, Mode::Plain)?;
         let answer = async {
             if plan.streamed {
-                return self.open(&plan).await?.collect_response().await;
+                // Boxed, since few calls go this way, and all would carry its size.
+                return Box::pin(async { self.open(&plan).await?.collect_response().await }).await;
             }
             self.ask(&plan).await
         };

@@ -121,7 +121,6 @@ impl ProviderOptions {
 #[macro_export]
 macro_rules! forward_provider {
     ($provider:ty) => {
-        #[::async_trait::async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl ::polysight_core::VisionProvider for $provider {
             fn id(&self) -> &::polysight_core::ProviderId {
@@ -136,17 +135,39 @@ macro_rules! forward_provider {
             ) -> ::polysight_core::Result<::polysight_core::Plan> {
                 self.0.plan(request)
             }
-            async fn chat(
-                &self,
+            // Written out, so that the future that is boxed already is not boxed once more.
+            fn chat<'a, 'async_trait>(
+                &'a self,
                 request: ::polysight_core::ChatRequest,
-            ) -> ::polysight_core::Result<::polysight_core::ChatResponse> {
-                self.0.chat(request).await
+            ) -> ::std::pin::Pin<
+                ::std::boxed::Box<
+                    dyn ::std::future::Future<
+                            Output = ::polysight_core::Result<::polysight_core::ChatResponse>,
+                        > + ::std::marker::Send
+                        + 'async_trait,
+                >,
+            >
+            where
+                'a: 'async_trait,
+                Self: 'async_trait,
+            {
+                self.0.chat(request)
             }
-            async fn stream(
-                &self,
+            fn stream<'a, 'async_trait>(
+                &'a self,
                 request: ::polysight_core::ChatRequest,
-            ) -> ::polysight_core::Result<::polysight_core::ChatStream> {
-                self.0.stream(request).await
+            ) -> ::std::pin::Pin<
+                ::std::boxed::Box<
+                    dyn ::std::future::Future<Output = ::polysight_core::Result<::polysight_core::ChatStream>>
+                        + ::std::marker::Send
+                        + 'async_trait,
+                >,
+            >
+            where
+                'a: 'async_trait,
+                Self: 'async_trait,
+            {
+                self.0.stream(request)
             }
         }
     };

@@ -135,7 +135,8 @@ fn client(
     limits: &Limits,
 ) -> Result<reqwest::Client> {
     let mut client = client.unwrap_or_else(|| {
-        reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")))
+        let own = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
+        if names_no_proxy() { own.no_proxy() } else { own }
     });
     if let Some(proxy) = proxy {
         let proxy = reqwest::Proxy::all(proxy)
@@ -149,12 +150,28 @@ fn client(
     )
 }
 
+/// True where only the environment could name a proxy and does not, so that none need be looked for with each request.
+fn names_no_proxy() -> bool {
+    let is_unset =
+        |name: &&str| std::env::var_os(name).is_none() && std::env::var_os(name.to_lowercase()).is_none();
+    cfg!(target_os = "linux") && ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"].iter().all(is_unset)
+}
+
 /// Makes ring the TLS provider unless the program has chosen one.
 fn install_tls() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Lost only to another thread that installed one in the meantime, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+type Response = std::result::Result<reqwest::Response, reqwest::Error>;
+
+/// A request on its way.
+struct Sent<F> {
+    response: F,
+    deadline: Option<Instant>,
+    progress: Option<Arc<SendProgress>>,
 }
 
 impl Transport {
@@ -181,7 +198,8 @@ impl Transport {
     /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::Media`] when a file broke off while it was
     /// being sent. A reply of any status is no error here.
     pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
-        self.post_with(&self.headers, request).await
+        let sent = self.post_with(&self.headers, request);
+        self.replied(sent).await
     }
 
     /// Posts a body to a host that is not the provider's own, such as a vendor's file store: without the headers that
@@ -190,10 +208,15 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn post_elsewhere(&self, request: WireRequest) -> Result<WireReply> {
-        self.post_with(&HeaderMap::new(), request).await
+        let sent = self.post_with(&HeaderMap::new(), request);
+        self.replied(sent).await
     }
 
-    async fn post_with(&self, own: &HeaderMap, request: WireRequest) -> Result<WireReply> {
+    fn post_with(
+        &self,
+        own: &HeaderMap,
+        request: WireRequest,
+    ) -> Sent<impl Future<Output = Response> + use<>> {
         let WireRequest { url, headers, body } = request;
         let (body, progress) = self.body(body);
         let mut wire = reqwest::Request::new(reqwest::Method::POST, url);
@@ -201,7 +224,7 @@ impl Transport {
         *wire.headers_mut() = headers;
         let json = HeaderValue::from_static("application/json");
         wire.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
-        self.send(own, wire, progress).await
+        self.send(own, wire, progress)
     }
 
     /// Gets a document, for the few calls that vendors want besides chat.
@@ -209,7 +232,8 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn get(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
-        self.get_with(&self.headers, url, headers).await
+        let sent = self.get_with(&self.headers, url, headers);
+        self.replied(sent).await
     }
 
     /// Gets a document from a host that is not the provider's own, such as a vendor's key service: without the headers
@@ -218,13 +242,19 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn get_elsewhere(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
-        self.get_with(&HeaderMap::new(), url, headers).await
+        let sent = self.get_with(&HeaderMap::new(), url, headers);
+        self.replied(sent).await
     }
 
-    async fn get_with(&self, own: &HeaderMap, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+    fn get_with(
+        &self,
+        own: &HeaderMap,
+        url: url::Url,
+        headers: HeaderMap,
+    ) -> Sent<impl Future<Output = Response> + use<>> {
         let mut wire = reqwest::Request::new(reqwest::Method::GET, url);
         *wire.headers_mut() = headers;
-        self.send(own, wire, None).await
+        self.send(own, wire, None)
     }
 
     fn body(&self, body: WireBody) -> (reqwest::Body, Option<Arc<SendProgress>>) {
@@ -236,18 +266,23 @@ impl Transport {
         (reqwest::Body::wrap(body), Some(progress))
     }
 
-    async fn send(
+    /// Begins to send. No request is kept beside the one that reqwest keeps: what waits for the reply stays small.
+    fn send(
         &self,
         own: &HeaderMap,
         mut wire: reqwest::Request,
         progress: Option<Arc<SendProgress>>,
-    ) -> Result<WireReply> {
+    ) -> Sent<impl Future<Output = Response> + use<>> {
         for (name, value) in own {
             wire.headers_mut().insert(name.clone(), value.clone());
         }
         let deadline = self.limits.total.map(|total| Instant::now() + total);
-        let sent = self.client.execute(wire);
-        let response = self.first_byte(sent, deadline, progress.as_deref()).await?;
+        Sent { response: self.client.execute(wire), deadline, progress }
+    }
+
+    async fn replied<F: Future<Output = Response>>(&self, sent: Sent<F>) -> Result<WireReply> {
+        let Sent { response, deadline, progress } = sent;
+        let response = self.first_byte(response, deadline, progress.as_deref()).await?;
         match response {
             Ok(response) => Ok(WireReply::new(response, &self.limits, deadline)),
             Err(error) => match progress.and_then(|progress| progress.take_failure()) {

@@ -9,11 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, header};
 use polysight_core::{ApiKey, Error, ErrorKind, Result};
 use polysight_wire::{Credentials, Transport, bearer};
-use sha2::Sha256;
+use ring::hmac;
 
 /// How long a token is valid, as in the vendor's SDK.
 const LIFETIME: Duration = Duration::from_secs(210);
@@ -73,10 +72,8 @@ fn token(key: &ApiKey, now: SystemTime) -> Result<String> {
     let encode = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
     let signed =
         format!("{}.{}", encode(br#"{"alg":"HS256","sign_type":"SIGN"}"#), encode(claims.as_bytes()));
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
-        .map_err(|error| Error::new(ErrorKind::Config, "the key's secret cannot sign").with_source(error))?;
-    mac.update(signed.as_bytes());
-    Ok(format!("{signed}.{}", encode(&mac.finalize().into_bytes())))
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    Ok(format!("{signed}.{}", encode(hmac::sign(&key, signed.as_bytes()).as_ref())))
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use polysight_layers::Stack;
 use polysight_layers::quota::{LocalStore, QuotaStore};
 use polysight_layers::route::{KeyPool, Route, RoutePolicy, Target};
 use polysight_wire::{BaseUrl, ProviderOptions, Transport};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use toml::{Table, Value};
 
 use crate::config::{
@@ -332,7 +332,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a key is called where it must not be shown: the beginning of its digest, the same in every process.
 fn fingerprint(key: &ApiKey) -> String {
-    Sha256::digest(key.expose()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let sum = digest(&SHA256, key.expose().as_bytes());
+    sum.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is counted together besides the key: where the models are served, not by which protocol, which is what the path

@@ -125,17 +125,19 @@ impl Draft {
     }
 
     fn note_model(&mut self) {
-        let model = self.findings.model().to_owned();
-        if model.is_empty() {
+        let findings = &mut self.findings;
+        if findings.model().is_empty() {
             let fix = "name one in the request or in the role";
-            self.findings.violate("model", "no model is named", "a model id", fix);
+            findings.violate("model", "no model is named", "a model id", fix);
         } else if !self.card.known {
-            self.findings.note(format!("{model} is not in the catalogue: its limits are not known"));
+            findings.note([findings.model(), " is not in the catalogue: its limits are not known"].concat());
         }
         match (self.card.status, &self.card.replacement) {
             (Status::Live, _) => {}
-            (status, Some(newer)) => self.findings.note(format!("{model} is {status}: move to {newer}")),
-            (status, None) => self.findings.note(format!("{model} is {status}")),
+            (status, Some(newer)) => {
+                findings.note(format!("{} is {status}: move to {newer}", findings.model()));
+            }
+            (status, None) => findings.note(format!("{} is {status}", findings.model())),
         }
     }
 

@@ -105,7 +105,14 @@ pub struct Object<'a> {
 impl Object<'_> {
     fn key(&mut self, key: &str) -> &mut JsonBody {
         self.body.comma(&mut self.first);
-        self.body.value(key);
+        if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            // The names of protocols hold nothing to escape.
+            self.body.text.push(b'"');
+            self.body.text.extend_from_slice(key.as_bytes());
+            self.body.text.push(b'"');
+        } else {
+            self.body.value(key);
+        }
         self.body.text.push(b':');
         self.body
     }

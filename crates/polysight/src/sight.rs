@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
-use polysight_layers::Stack;
 use polysight_layers::quota::{LocalStore, QuotaStore};
 use polysight_layers::route::{KeyPool, Route, RoutePolicy, Target};
+use polysight_layers::{RetryBudget, Stack};
 use polysight_wire::{BaseUrl, ProviderOptions, Transport};
 use ring::digest::{SHA256, digest};
 use toml::{Table, Value};
 
 use crate::config::{
-    Config, Place, ProviderConfig, ProviderEntry, RoleEntry, expand_table, type_error, unknown,
+    Config, Place, ProviderConfig, ProviderEntry, RoleEntry, expand_table, told, unknown, without_looked_up,
 };
 use crate::fields::fields_of;
 use crate::layering::Cast;
@@ -47,6 +47,8 @@ pub struct Polysight {
     /// Roles without the layers that only whoever is asked for has.
     played: Mutex<HashMap<String, Arc<dyn VisionProvider>>>,
     roles: Mutex<HashMap<String, RoleProvider>>,
+    /// What the retries of all roles of a provider are paid from: its bad hour is one for all of them.
+    budgets: Mutex<HashMap<String, RetryBudget>>,
     store: Mutex<Option<Arc<dyn QuotaStore>>>,
     transports: Mutex<HashMap<Connecting, Transport>>,
 }
@@ -106,6 +108,7 @@ impl Polysight {
             providers: Mutex::default(),
             played: Mutex::default(),
             roles: Mutex::default(),
+            budgets: Mutex::default(),
             store: Mutex::default(),
             transports: Mutex::default(),
         })
@@ -156,11 +159,14 @@ impl Polysight {
             return Ok(Arc::clone(played));
         }
         let layers = &entry.layers;
-        let provider = match &entry.cast {
-            Cast::Provider(provider) => self.provider(provider)?,
-            Cast::Roles { roles, route } => self.route(name, roles, route)?,
+        let stack = match &entry.cast {
+            Cast::Provider(provider) => {
+                let budget = lock(&self.budgets).entry(provider.clone()).or_default().clone();
+                Stack::new(self.provider(provider)?).with_retry_budget(budget)
+            }
+            Cast::Roles { roles, route } => Stack::new(self.route(name, roles, route)?),
         };
-        let stack = Stack::new(provider)
+        let stack = stack
             .with_retry(layers.retry.clone())
             .with_hedge(layers.hedge.clone())
             .with_deadline(layers.deadline.clone());
@@ -227,9 +233,12 @@ impl Polysight {
         expand_table(place, &path, &mut value, &*self.lookup)?;
         let Value::Table(table) = value else { return Err(place.error(&path, "a table is wanted")) };
         let (common, own) = split(table);
-        let common: ProviderConfig = common.try_into().map_err(|error| type_error(place, &path, &error))?;
+        let common: ProviderConfig = common
+            .try_into()
+            .map_err(|error| place.error(&path, without_looked_up(&told(&error), &entry.table)))?;
         let placed = |error: Error| {
-            let message = format!("{}: {path}: {}", place.name, error.message());
+            let message =
+                format!("{}: {path}: {}", place.name, without_looked_up(error.message(), &entry.table));
             Error::new(ErrorKind::Config, message)
         };
         let options = self.options(name, &common).map_err(placed)?;
@@ -412,5 +421,10 @@ mod tests {
         let sight = sight.with_variables(|_| Some("canary".to_owned()));
         let told = sight.provider("p").unwrap_err().to_string();
         assert!(told.contains("providers.p: unknown variant, expected `north`"), "{told}");
+        let told = without_looked_up(
+            "unknown variant `norht`, expected `north`",
+            &text.replace("${REGION}", "norht").parse::<Table>().unwrap(),
+        );
+        assert_eq!(told, "unknown variant `norht`, expected `north`", "what the file shows");
     }
 }

@@ -92,6 +92,19 @@ async fn a_role_tries_again_and_tells_what_it_tried() {
 }
 
 #[tokio::test]
+async fn the_roles_of_a_provider_pay_their_retries_from_one_budget() {
+    let house = House::new().await;
+    let sight = house.sight(
+        "[defaults]\nretry = { attempts = 2, first_pause = 0 }\n[roles.third]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\n",
+    );
+    house.zhipu.script(Fault::Empty500);
+    house.zhipu.script(Fault::Empty500);
+    sight.role("first").unwrap().chat(question()).await.unwrap_err();
+    let left = |role: &str| format!("{:?}", sight.role(role).unwrap()).contains("tokens: 495");
+    assert_eq!([left("first"), left("third"), left("second")], [true, true, false]);
+}
+
+#[tokio::test]
 async fn a_fallback_says_who_answered_and_who_failed_before() {
     let house = House::new().await;
     let sight = house.sight("[roles.either]\nfallback = [\"first\", \"second\"]");

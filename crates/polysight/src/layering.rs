@@ -104,7 +104,7 @@ impl Keys<'_> {
                 false => Ok(None),
             };
         };
-        for key in ["retry", "hedge"].into_iter().filter(|key| self.table.contains_key(*key)) {
+        if let Some(key) = ["retry", "hedge"].into_iter().find(|key| self.table.contains_key(*key)) {
             let problem = format!("`{key}` belongs to the roles that are named in `fallback`");
             return Err(self.place.error(self.path, problem));
         }

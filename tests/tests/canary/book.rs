@@ -146,7 +146,8 @@ thread_local! {
 
 /// Panics as a program does that unwraps an error.
 pub(crate) fn unwrap<E: Debug + Clone>(error: &E) {
-    let unwrap = panic::AssertUnwindSafe(|| Err::<(), E>(error.clone()).unwrap());
+    let failed: Option<Result<(), E>> = Some(Err(error.clone()));
+    let unwrap = panic::AssertUnwindSafe(|| failed.map(Result::unwrap));
     UNWRAPS.set(true);
     let caught = panic::catch_unwind(unwrap);
     UNWRAPS.set(false);

@@ -54,15 +54,13 @@ impl FromStr for BaseUrl {
         };
         let mut url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
+            _ if !text.contains("://") && text.contains('@') => return Err(holds_a_user()),
             _ if !text.contains("://") => return bad("has no scheme: write https:// in front"),
             Ok(url) if url.has_host() => return bad("is neither http nor https"),
             _ => return bad("is not a URL"),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "base_url holds a user or password: keys belong in api_key",
-            ));
+            return Err(holds_a_user());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return bad("has a query or fragment: only a prefix is wanted");
@@ -76,6 +74,10 @@ impl FromStr for BaseUrl {
         }
         Ok(Self(url))
     }
+}
+
+fn holds_a_user() -> Error {
+    Error::new(ErrorKind::Config, "base_url holds a user or password: keys belong in api_key")
 }
 
 #[cfg(test)]
@@ -107,7 +109,9 @@ mod tests {
         assert!(problem("https://").contains("not a URL"));
         assert!(problem("https://h.example/v1?key=1").contains("query"));
         assert!(problem("https://h.example/v1/chat/completions").contains("leave that off"));
-        let secret = problem("https://user:canary@h.example/v1");
-        assert!(secret.contains("keys belong in api_key") && !secret.contains("canary"), "{secret}");
+        for text in ["https://user:canary@h.example/v1", "user:canary@h.example/v1"] {
+            let secret = problem(text);
+            assert!(secret.contains("keys belong in api_key") && !secret.contains("canary"), "{secret}");
+        }
     }
 }

@@ -143,7 +143,7 @@ impl<D: Dialect> DialectProvider<D> {
         let (reply, secrets) = self.exchange(plan, Mode::Plain).await?;
         let read = async {
             let (head, body) = reply.into_whole().await?;
-            self.decoded(plan, &head, &body)
+            self.decoded(plan, &head, &body, &secrets)
         };
         read.await.map_err(|error| secrets.hide(secrets.renewed(error)))
     }
@@ -165,32 +165,42 @@ impl<D: Dialect> DialectProvider<D> {
             return Ok(self.stream_of(plan, reader(chunks, decoder), secrets));
         }
         if is_document(&reply.head) {
-            return self.document(plan, reply).await;
+            return self.document(plan, reply, secrets).await;
         }
         // No usable type: what arrives first tells.
         let (head, mut chunks) = reply.into_chunks()?;
         let first = first_bytes(&mut chunks).await?;
         if first.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'<')) {
             let body = rest_of(first, chunks, limits.max_reply_bytes).await?;
-            return self.whole(plan, &head, &body);
+            return self.whole(plan, &head, &body, secrets);
         }
         let mut reader = reader(chunks, decoder);
         reader.push(first);
         Ok(self.stream_of(plan, reader, secrets))
     }
 
-    async fn document(&self, plan: &Plan, reply: WireReply) -> Result<ChatStream> {
+    async fn document(&self, plan: &Plan, reply: WireReply, secrets: &Secrets) -> Result<ChatStream> {
         let (head, body) = reply.into_whole().await?;
-        self.whole(plan, &head, &body)
+        self.whole(plan, &head, &body, secrets)
     }
 
-    fn whole(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatStream> {
-        let response = self.decoded(plan, head, body)?;
+    fn whole(&self, plan: &Plan, head: &ReplyHead, body: &Bytes, secrets: &Secrets) -> Result<ChatStream> {
+        let response = self.decoded(plan, head, body, secrets)?;
         Ok(ChatStream::from_response(response))
     }
 
-    fn decoded(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
-        self.dialect.decode(plan, head, body).map_err(|error| {
+    fn decoded(
+        &self,
+        plan: &Plan,
+        head: &ReplyHead,
+        body: &Bytes,
+        secrets: &Secrets,
+    ) -> Result<ChatResponse> {
+        let mut decoded = self.dialect.decode(plan, head, body);
+        if let Ok(answer) = &mut decoded {
+            secrets.hide_ids([&mut answer.id, &mut answer.request_id]);
+        }
+        decoded.map_err(|error| {
             // The vendor answered, and what it says is no refusal: the call is on the bill.
             let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
             let error = if answered { error.with_billed(Billed::Likely) } else { error };
@@ -322,7 +332,10 @@ impl Stream for Named {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = Pin::new(&mut self.reader).poll_next(context);
         polled.map(|item| {
-            item.map(|event| {
+            item.map(|mut event| {
+                if let Ok(StreamEvent::End(end)) = &mut event {
+                    self.secrets.hide_ids([&mut end.id, &mut end.request_id]);
+                }
                 event.map_err(|error| {
                     let error = self.secrets.hide(self.secrets.renewed(error));
                     let error = with_id(error, self.request_id.as_deref());

@@ -8,6 +8,9 @@ use polysight_core::{Error, RetryAdvice};
 
 use crate::{Credentials, Transport};
 
+/// A word of a header that is shorter is no secret, and may stand in any id.
+const SHORTEST: usize = 8;
+
 /// The secrets of one call, kept beside it as shared values until an error needs them.
 ///
 /// They are the `Authorization` header, every other header that is
@@ -63,12 +66,24 @@ impl Secrets {
     /// Takes them out of an error.
     #[must_use]
     pub fn hide(&self, error: Error) -> Error {
+        let keys = self.credentials.secrets();
+        let all: Vec<&str> = self.sent().chain(keys.iter().map(polysight_core::ApiKey::expose)).collect();
+        error.without_secrets(&all)
+    }
+
+    /// Takes away the ids of an answer that repeat what was sent: they go into logs and spans.
+    pub(crate) fn hide_ids(&self, ids: [&mut Option<String>; 2]) {
+        let repeats = |id: &String| self.sent().any(|word| word.len() >= SHORTEST && id.contains(word));
+        for id in ids {
+            id.take_if(|id| repeats(id));
+        }
+    }
+
+    /// The words of all headers that may hold a secret.
+    fn sent(&self) -> impl Iterator<Item = &str> {
         let own = self.own.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
         let sent = self.authorization.iter().chain(&self.more).chain(own);
-        let keys = self.credentials.secrets();
-        let words = sent.filter_map(|value| value.to_str().ok()).flat_map(words);
-        let all: Vec<&str> = words.chain(keys.iter().map(polysight_core::ApiKey::expose)).collect();
-        error.without_secrets(&all)
+        sent.filter_map(|value| value.to_str().ok()).flat_map(words)
     }
 }
 
@@ -149,6 +164,17 @@ mod tests {
         assert_eq!(shown(&bearer, "x-api-key canary-0123 and text/plain"), "x-api-key .. and text/plain");
         assert_eq!(shown(&[("authorization", "Bearer any")], "any model"), "any model");
         assert_eq!(shown(&[("x-trace", "0123456789")], "trace 0123456789"), "trace 0123456789");
+    }
+
+    #[test]
+    fn an_id_that_repeats_what_was_sent_is_taken_away() {
+        let none: Arc<dyn Credentials> = Arc::new(crate::NoKey);
+        let mut secrets = Secrets::new(&none, &Transport::builder().build().unwrap());
+        let key = crate::bearer("sk-0123456789").unwrap();
+        secrets.note(&HeaderMap::from_iter([(header::AUTHORIZATION, key)]));
+        let (mut id, mut request_id) = (Some("of Bearer".to_owned()), Some("of sk-0123456789".to_owned()));
+        secrets.hide_ids([&mut id, &mut request_id]);
+        assert_eq!((id.as_deref(), request_id), (Some("of Bearer"), None));
     }
 
     #[test]

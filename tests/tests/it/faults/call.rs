@@ -1,6 +1,6 @@
 //! One call, and whether it came to what it must.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolDefinition,
@@ -11,6 +11,7 @@ use polysight_tests::{bulky_png, noise};
 
 use super::row::{Ask, Limits, Outcome, Reference};
 use super::target::{CANARY, Target};
+use super::tries::Lasting;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,11 +29,27 @@ impl Way {
 pub(super) struct Got {
     pub(super) text: String,
     pub(super) error: Option<Error>,
+    /// How often a retry asked.
+    pub(super) tries: usize,
 }
 
-/// Makes one call. Every call of the table comes through here with its provider: what is put around providers
-/// is put around them here.
+/// Makes one call behind a retry. Every call of the table comes through here with its provider.
 pub(super) async fn call(
+    provider: &Arc<dyn VisionProvider>,
+    request: ChatRequest,
+    way: Way,
+    findings: &mut Vec<String>,
+) -> Got {
+    let lasting = Lasting::new(provider);
+    let got = call_once(&lasting.retried(), request, way, findings).await;
+    let (tries, listed) = (lasting.tries(), got.error.as_ref().map_or(0, |error| error.attempts().len()));
+    if got.error.is_some() && listed + 1 != tries {
+        findings.push(format!("{tries} tries, of which the error lists {listed} as earlier"));
+    }
+    Got { tries, ..got }
+}
+
+async fn call_once(
     provider: &dyn VisionProvider,
     request: ChatRequest,
     way: Way,
@@ -44,17 +61,17 @@ pub(super) async fn call(
         Way::Streamed => return read_stream(provider, request, findings).await,
     };
     match result {
-        Ok(response) => Got { text: shown_of(&response), error: None },
+        Ok(response) => Got { text: shown_of(&response), error: None, tries: 0 },
         Err(error) => {
             let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
-            Got { text, error: Some(error) }
+            Got { text, error: Some(error), tries: 0 }
         }
     }
 }
 
 /// Reads a stream event by event, and on after its end.
 async fn read_stream(provider: &dyn VisionProvider, request: ChatRequest, findings: &mut Vec<String>) -> Got {
-    let mut got = Got { text: String::new(), error: None };
+    let mut got = Got { text: String::new(), error: None, tries: 0 };
     let mut stream = match provider.stream(request).await {
         Ok(stream) => stream,
         Err(error) => return Got { error: Some(error), ..got },
@@ -159,6 +176,7 @@ pub(super) struct Cell {
     pub(super) advice: String,
     pub(super) billed: String,
     pub(super) partial: String,
+    pub(super) tries: String,
 }
 
 /// Holds what came against what must come: a line of the table, and what is wrong.
@@ -184,17 +202,22 @@ pub(super) fn judge(
             findings.push(format!("the error shows a key, has a line break or no provider: {shown}"));
         }
     }
+    if got.tries != expected.tries() {
+        findings.push(format!("expected {} tries, got {}", expected.tries(), got.tries));
+    }
+    let tries = got.tries.to_string();
     let partial = expected_text.map_or_else(|| format!("{:?}", got.text), ToString::to_string);
     match (&got.error, expected) {
         (None, _) => {
-            Cell { kind: "answer".to_owned(), advice: "-".to_owned(), billed: "-".to_owned(), partial }
+            let (kind, nothing) = ("answer".to_owned(), "-".to_owned());
+            Cell { kind, advice: nothing.clone(), billed: nothing, partial, tries }
         }
         (Some(error), expected) => {
             let advice = match expected {
                 Outcome::Error(failure) if expected_text.is_some() => failure.advice().to_string(),
                 _ => format!("{:?}", error.retry()),
             };
-            Cell { kind: kind_of(error), advice, billed: error.billed().to_string(), partial }
+            Cell { kind: kind_of(error), advice, billed: error.billed().to_string(), partial, tries }
         }
     }
 }

@@ -108,7 +108,7 @@ impl<'t> Lane<'t> {
         };
         for way in Way::ALL {
             let mut found = Vec::new();
-            let got = self.try_once(row, way, &*provider, &mut found).await;
+            let got = self.try_once(row, way, &provider, &mut found).await;
             let expected = if way == Way::Plain { &row.plain } else { &row.streamed };
             let cell = judge(self.target, expected, &got, references.of_ask(row.ask), &mut found);
             match way {
@@ -145,7 +145,7 @@ impl<'t> Lane<'t> {
         &self,
         row: &Row,
         way: Way,
-        provider: &dyn VisionProvider,
+        provider: &Arc<dyn VisionProvider>,
         findings: &mut Vec<String>,
     ) -> Got {
         match &row.cause {
@@ -193,7 +193,7 @@ impl<'t> Lane<'t> {
         faults: &[Fault],
         ask: Ask,
         way: Way,
-        provider: &dyn VisionProvider,
+        provider: &Arc<dyn VisionProvider>,
         findings: &mut Vec<String>,
     ) -> Got {
         self.emulator.clear_requests();
@@ -204,7 +204,7 @@ impl<'t> Lane<'t> {
             findings.push(format!("{arrived} requests arrived"));
         }
         if way == Way::Collected {
-            let next = call(&*self.at_emulator, request(self.target, ask), way, findings).await;
+            let next = call(&self.at_emulator, request(self.target, ask), way, findings).await;
             if let Some(error) = next.error {
                 findings.push(format!("the next request fails too: {error:?}"));
             }

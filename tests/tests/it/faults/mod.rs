@@ -10,6 +10,7 @@ mod row;
 mod rows;
 mod table;
 mod target;
+mod tries;
 
 use call::{Way, call, request};
 use polysight_tests::{Act, Server};
@@ -82,7 +83,7 @@ async fn good_replies_leave_the_connection_to_the_next_request() {
             let reply = if way == Way::Plain { rows::kept_plain(target) } else { rows::kept_stream(target) };
             server.play(&[Act::Request, Act::Write(reply.clone()), Act::Request, Act::Write(reply)]);
             for _ in 0..2 {
-                let got = call(&*provider, request(target, Ask::Hello), way, &mut Vec::new()).await;
+                let got = call(&provider, request(target, Ask::Hello), way, &mut Vec::new()).await;
                 assert_eq!((got.text.as_str(), got.error.is_none()), ("onetwo", true));
             }
             assert_eq!((server.requests().len(), server.connections()), (2, 1), "{} {way:?}", target.name);

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use polysight::layers::RetryPolicy;
 use polysight::{Billed, Error, ErrorKind, RetryAdvice, Throttle};
 use polysight_emulator::Fault;
 use polysight_tests::Act;
+
+use super::tries;
 
 /// A fault, and what must come of it plain and streamed.
 pub(super) struct Row {
@@ -124,6 +127,15 @@ pub(super) enum Advice {
 }
 
 impl Advice {
+    /// Whether a retry waits for it.
+    fn is_soon(self) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Later => true,
+            Self::Wait(_, most) => Duration::from_millis(most) <= RetryPolicy::default().max_retry_after,
+        }
+    }
+
     fn matches(self, advice: RetryAdvice) -> bool {
         match (self, advice) {
             (Self::Never, RetryAdvice::Never) | (Self::Later, RetryAdvice::After(None)) => true,
@@ -263,6 +275,17 @@ impl Outcome {
 
     pub(super) fn with_requests_left(self, requests: u64) -> Self {
         self.changed(|failure| failure.requests_left = Some(requests))
+    }
+
+    /// How often a retry with the usual policy asks when the fault lasts: what may be on the bill is final, and so is
+    /// a wait that is too long.
+    pub(super) fn tries(&self) -> usize {
+        match self {
+            Self::Error(failure) if failure.billed <= Billed::Perhaps && failure.advice.is_soon() => {
+                tries::MOST as usize
+            }
+            _ => 1,
+        }
     }
 
     fn changed(mut self, change: impl FnOnce(&mut Failure)) -> Self {

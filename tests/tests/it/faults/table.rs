@@ -20,21 +20,23 @@ pub(super) struct Table {
 }
 
 impl Cell {
-    fn fields(&self) -> [&str; 4] {
-        [&self.kind, &self.advice, &self.billed, &self.partial]
+    fn fields(&self) -> [&str; 5] {
+        [&self.kind, &self.advice, &self.billed, &self.tries, &self.partial]
     }
 }
 
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 12] = [
     "provider",
     "fault",
     "plain: kind",
     "advice",
     "billed",
+    "tries",
     "partial",
     "streamed: kind",
     "advice",
     "billed",
+    "tries",
     "partial",
 ];
 

@@ -29,23 +29,15 @@ pub(crate) const FALLBACK_KEYS: &[&str] = &["cache", "deadline", "route", "trace
 /// Keys of a provider that are about layers.
 pub(crate) const PROVIDER_KEYS: &[&str] = &["key_pool", "pace", "quota"];
 
-/// Stands for the policy of a layer whose cargo feature is off.
-#[cfg(not(all(feature = "cache", feature = "trace")))]
-#[derive(Debug, Clone)]
-pub(crate) enum Missing {}
-
-#[cfg(not(feature = "cache"))]
-type CachePolicy = Missing;
-#[cfg(not(feature = "trace"))]
-type TracePolicy = Missing;
-
 /// The layers of a role, below those that only whoever is asked for has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RoleLayers {
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) hedge: Option<HedgePolicy>,
     pub(crate) deadline: Option<DeadlinePolicy>,
+    #[cfg(feature = "cache")]
     pub(crate) cache: Option<CachePolicy>,
+    #[cfg(feature = "trace")]
     pub(crate) trace: Option<TracePolicy>,
 }
 
@@ -98,18 +90,18 @@ impl Keys<'_> {
 
     /// Takes a role's layers.
     pub(crate) fn role(&mut self) -> Result<RoleLayers> {
+        #[cfg(not(feature = "cache"))]
+        self.missing("cache")?;
+        #[cfg(not(feature = "trace"))]
+        self.missing("trace")?;
         Ok(RoleLayers {
             retry: self.policy("retry", RetryPolicy::check)?,
             hedge: self.policy("hedge", HedgePolicy::check)?,
             deadline: self.deadline()?,
             #[cfg(feature = "cache")]
             cache: self.policy("cache", CachePolicy::check)?,
-            #[cfg(not(feature = "cache"))]
-            cache: self.missing("cache")?,
             #[cfg(feature = "trace")]
             trace: self.policy("trace", |_| Ok(()))?,
-            #[cfg(not(feature = "trace"))]
-            trace: self.missing("trace")?,
         })
     }
 
@@ -176,10 +168,11 @@ impl Keys<'_> {
         Ok(Some(DeadlinePolicy::new(total)))
     }
 
+    /// Refuses the key of a layer whose cargo feature is off.
     #[cfg(not(all(feature = "cache", feature = "trace")))]
-    fn missing(&mut self, key: &str) -> Result<Option<Missing>> {
+    fn missing(&mut self, key: &str) -> Result<()> {
         match self.table.remove(key) {
-            None | Some(Value::Boolean(false)) => Ok(None),
+            None | Some(Value::Boolean(false)) => Ok(()),
             Some(_) => {
                 let problem =
                     format!("this layer is not compiled in: enable the cargo feature `{key}` of polysight");

@@ -178,7 +178,8 @@ fn sent(attempts: &[polysight::Attempt]) -> u64 {
 async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex<Ledger>) {
     let question = format!("request number {number} of the soak?");
     let request = ChatRequest::ask(&question, [sample.image.clone()]).with_max_tokens(800);
-    let answer = if number % 2 == 0 { role.chat(request).await } else { streamed(role, request).await };
+    let answer =
+        if number.is_multiple_of(2) { role.chat(request).await } else { streamed(role, request).await };
     let mut ledger = ledger.lock().await;
     match answer {
         Ok(answer) => {

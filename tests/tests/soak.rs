@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use image::ImageFormat;
+use polysight::layers::quota::LOCAL_QUOTA;
+use polysight::layers::route::SKIPPED;
 use polysight::{Billed, ChatRequest, Error, Image, Polysight, RoleProvider, StreamEvent, VisionProvider};
 use polysight_emulator::{Emulator, Fault, Load, Surface};
 use polysight_tests::{picture, sha256};
@@ -167,7 +169,7 @@ impl Ledger {
 
 /// Whether this side refused it before sending: its quota, or a breaker that is open.
 fn is_local(code: Option<&str>) -> bool {
-    matches!(code, Some("local_quota" | "breaker_open"))
+    matches!(code, Some(LOCAL_QUOTA | SKIPPED))
 }
 
 fn sent(attempts: &[polysight::Attempt]) -> u64 {

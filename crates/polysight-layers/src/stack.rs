@@ -160,6 +160,8 @@ impl Stack {
     /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) for a setting that cannot be.
     pub fn build(self) -> Result<Arc<dyn VisionProvider>> {
         let Self { mut provider, env, .. } = self;
+        // A retry alone keeps the whole time itself and tells what it had tried; two limits of one length would race.
+        let by_retry = self.retry.is_some() && self.hedge.is_none();
         if let Some(policy) = self.pace {
             policy.check()?;
             provider = Arc::new(Pace::new(provider, policy).with_env(env.clone()));
@@ -181,7 +183,6 @@ impl Stack {
         }
         if let Some(policy) = self.retry {
             policy.check()?;
-            // An outer deadline alone would end a retry without a word of what it had tried.
             let total = self.deadline.as_ref().map(|deadline| deadline.total);
             let deadline = policy.deadline.into_iter().chain(total).min();
             let retry = Retry::new(provider, policy.with_deadline(deadline)).with_env(env.clone());
@@ -196,7 +197,9 @@ impl Stack {
         }
         if let Some(policy) = self.deadline {
             policy.check()?;
-            provider = Arc::new(Deadline::new(provider, policy).with_env(env.clone()));
+            if !by_retry {
+                provider = Arc::new(Deadline::new(provider, policy).with_env(env.clone()));
+            }
         }
         #[cfg(feature = "cache")]
         if let Some(policy) = self.cache {

@@ -27,7 +27,7 @@ async fn run() -> Result<()> {
         locations.iter().map(|location| Media::open(location)).collect::<Result<Vec<_>>>()?
     };
     let request = ChatRequest::ask("What do you see?", media).with_temperature(0.125).with_max_tokens(500);
-    let table = sight.plan_all(&request)?;
+    let table = sight.compare_plans(&request)?;
     print!("{table}");
     if let Some(name) = table.cheapest() {
         println!("cheapest of those whose whole cost is known: {name}");

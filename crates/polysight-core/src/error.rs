@@ -24,9 +24,9 @@ pub enum ErrorKind {
     /// The request breaks a rule of the vendor; see [`Error::violations`] when it was found before sending.
     InvalidRequest,
     /// A local file or buffer cannot be read, or is not a picture or video.
-    Media,
+    InvalidMedia,
     /// The vendor could not fetch a URL of the request.
-    MediaUnreachable,
+    MediaFetchFailed,
     /// The key is missing, wrong, expired or of another region.
     Authentication,
     /// The key is good but may not do this.
@@ -71,8 +71,8 @@ impl ErrorKind {
     fn phrase(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid request",
-            Self::Media => "unusable media",
-            Self::MediaUnreachable => "media unreachable for the vendor",
+            Self::InvalidMedia => "unusable media",
+            Self::MediaFetchFailed => "media unreachable for the vendor",
             Self::Authentication => "authentication failed",
             Self::Permission => "not permitted",
             Self::Billing => "no balance",
@@ -133,7 +133,7 @@ pub enum RetryAdvice {
     #[default]
     Never,
     /// Try again at once with credentials made anew (an expired token); if they were new already, never.
-    WithNewCredentials,
+    RefreshCredentials,
     /// The same request may succeed later: after this long, or after the caller's own back-off when the vendor does
     /// not say.
     After(Option<Duration>),
@@ -162,7 +162,7 @@ pub enum Billed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
-pub enum Throttle {
+pub enum RateLimitScope {
     /// Requests a minute.
     Requests,
     /// Tokens a minute.
@@ -177,7 +177,7 @@ pub enum Throttle {
     Model,
 }
 
-impl Throttle {
+impl RateLimitScope {
     /// True when seconds of waiting do not help: the window lasts minutes.
     #[must_use]
     pub fn lasts_minutes(self) -> bool {
@@ -221,7 +221,7 @@ struct Inner {
     request_id: Option<String>,
     retry: RetryAdvice,
     billed: Billed,
-    throttle: Option<Throttle>,
+    rate_limit_scope: Option<RateLimitScope>,
     quota_reset: Option<String>,
     rate_limits: Option<RateLimits>,
     partial: Option<Partial>,
@@ -266,7 +266,7 @@ impl Error {
             request_id: None,
             retry,
             billed,
-            throttle: None,
+            rate_limit_scope: None,
             quota_reset: None,
             rate_limits: None,
             partial: None,
@@ -336,8 +336,8 @@ impl Error {
 
     /// Says which limit throttled the call.
     #[must_use]
-    pub fn with_throttle(mut self, throttle: Throttle) -> Self {
-        self.0.throttle = Some(throttle);
+    pub fn with_rate_limit_scope(mut self, scope: RateLimitScope) -> Self {
+        self.0.rate_limit_scope = Some(scope);
         self
     }
 
@@ -446,8 +446,8 @@ impl Error {
 
     /// Which limit throttled the call, where the vendor's code tells.
     #[must_use]
-    pub fn throttle(&self) -> Option<Throttle> {
-        self.0.throttle
+    pub fn rate_limit_scope(&self) -> Option<RateLimitScope> {
+        self.0.rate_limit_scope
     }
 
     /// What the vendor's headers say about the account's limits, where they say anything.
@@ -675,7 +675,7 @@ mod tests {
     fn shows_neither_keys_nor_media_of_vendor_texts() {
         let media = "iVBORw0KGgo".repeat(40);
         let text = format!("cannot read https://me:canary@host/a?sign=canary or {media}");
-        let error = Error::new(ErrorKind::MediaUnreachable, "")
+        let error = Error::new(ErrorKind::MediaFetchFailed, "")
             .with_vendor_message(&text)
             .with_source(std::io::Error::other(text));
         let shown = format!("{error} {error:?}");

@@ -10,7 +10,7 @@ pub mod interval;
 pub mod media;
 mod message;
 pub mod plan;
-mod portability;
+
 mod probe;
 mod provider;
 mod provider_ext;
@@ -26,12 +26,12 @@ pub use canonical::Canonical;
 pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;
-pub use error::{Billed, Error, ErrorKind, Partial, Result, RetryAdvice, Throttle, TimeoutPhase};
+pub use error::{Billed, Error, ErrorKind, Partial, RateLimitScope, Result, RetryAdvice, TimeoutPhase};
 pub use interval::Interval;
 pub use media::{Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo};
 pub use message::{Message, Part, Role};
-pub use plan::{Adjustment, Estimate, Plan, Tolerance, Violation};
-pub use portability::{Candidate, Portability, plan_all};
+pub use plan::{Adjustment, Candidate, Estimate, Plan, PlanComparison, Tolerance, Violation, compare_plans};
+
 pub use provider::{ProviderId, VisionProvider};
 pub use provider_ext::VisionProviderExt;
 pub use redact::redact;

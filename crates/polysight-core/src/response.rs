@@ -271,7 +271,7 @@ impl ChatResponse {
     /// # Errors
     /// [`ErrorKind::ContentRefused`], [`ErrorKind::ContextTooLong`] or [`ErrorKind::Interrupted`], with the text as
     /// [`partial`](crate::Error::partial).
-    pub fn settle(self, limited: bool) -> Result<Self> {
+    pub fn into_result(self, limited: bool) -> Result<Self> {
         match ending(&self.finish, limited) {
             None => Ok(self),
             Some(mut error) => {
@@ -325,9 +325,9 @@ mod tests {
 
     #[test]
     fn only_good_ends_are_answers() {
-        assert!(response(FinishKind::Stop, "stop").settle(false).is_ok());
-        assert!(response(FinishKind::ToolCalls, "tool_calls").settle(false).is_ok());
-        assert!(response(FinishKind::Length, "length").settle(true).is_ok());
+        assert!(response(FinishKind::Stop, "stop").into_result(false).is_ok());
+        assert!(response(FinishKind::ToolCalls, "tool_calls").into_result(false).is_ok());
+        assert!(response(FinishKind::Length, "length").into_result(true).is_ok());
         for (kind, raw, error) in [
             (FinishKind::Length, "length", ErrorKind::Interrupted),
             (FinishKind::ContentFilter, "sensitive", ErrorKind::ContentRefused),
@@ -335,7 +335,7 @@ mod tests {
             (FinishKind::Failed, "network_error", ErrorKind::Interrupted),
             (FinishKind::Other, "eos", ErrorKind::Interrupted),
         ] {
-            let failed = response(kind, raw).settle(false).unwrap_err();
+            let failed = response(kind, raw).into_result(false).unwrap_err();
             assert_eq!(failed.kind(), error);
             assert_eq!(failed.code(), Some(raw));
             assert_eq!(failed.partial().unwrap().text, "half");
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_failed_inference_may_be_tried_again_but_a_cut_answer_not() {
-        assert!(response(FinishKind::Failed, "network_error").settle(false).unwrap_err().is_retryable());
-        assert!(!response(FinishKind::Length, "length").settle(false).unwrap_err().is_retryable());
+        assert!(response(FinishKind::Failed, "network_error").into_result(false).unwrap_err().is_retryable());
+        assert!(!response(FinishKind::Length, "length").into_result(false).unwrap_err().is_retryable());
     }
 }

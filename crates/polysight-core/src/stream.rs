@@ -102,11 +102,11 @@ impl StreamEnd {
         }
     }
 
-    /// Makes an error of an end that is not a good one; see [`ChatResponse::settle`].
+    /// Makes an error of an end that is not a good one; see [`ChatResponse::into_result`].
     ///
     /// # Errors
-    /// As [`ChatResponse::settle`], without partial text: the stream has handed it out.
-    pub fn settle(self, limited: bool) -> Result<Self> {
+    /// As [`ChatResponse::into_result`], without partial text: the stream has handed it out.
+    pub fn into_result(self, limited: bool) -> Result<Self> {
         match crate::response::ending(&self.finish, limited) {
             None => Ok(self),
             Some(mut error) => {
@@ -161,7 +161,7 @@ impl ChatStream {
 
     /// Puts something around the events of this stream, which keeps its bounds.
     #[must_use]
-    pub fn wrapped<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
+    pub fn map_stream<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
     where
         S: Stream<Item = Result<StreamEvent>> + Send + 'static,
     {
@@ -188,7 +188,7 @@ impl ChatStream {
     ///
     /// # Errors
     /// The stream's own, when it is the first item.
-    pub async fn primed(mut self) -> Result<Self> {
+    pub async fn with_first_event(mut self) -> Result<Self> {
         if self.first.is_none() {
             match self.next_event().await {
                 Some(Ok(event)) => self.first = Some(event),
@@ -446,20 +446,20 @@ mod tests {
 
     #[test]
     fn priming_keeps_the_first_event_and_tells_of_a_first_error() {
-        let stream = now(ChatStream::from_response(response()).primed()).unwrap();
-        let stream = now(stream.primed()).unwrap();
+        let stream = now(ChatStream::from_response(response()).with_first_event()).unwrap();
+        let stream = now(stream.with_first_event()).unwrap();
         assert_eq!(now(stream.collect_response()).unwrap().reasoning, "why");
 
         let failing = events(vec![Err(Error::new(ErrorKind::Server, "x"))]);
-        assert_eq!(now(failing.primed()).unwrap_err().kind(), ErrorKind::Server);
-        assert_eq!(now(events(Vec::new()).primed()).unwrap_err().kind(), ErrorKind::Interrupted);
+        assert_eq!(now(failing.with_first_event()).unwrap_err().kind(), ErrorKind::Server);
+        assert_eq!(now(events(Vec::new()).with_first_event()).unwrap_err().kind(), ErrorKind::Interrupted);
     }
 
     #[test]
     fn a_primed_end_is_the_last_event() {
         let mut response = response();
         (response.text, response.reasoning, response.tool_calls) = Default::default();
-        let mut stream = now(ChatStream::from_response(response).primed()).unwrap();
+        let mut stream = now(ChatStream::from_response(response).with_first_event()).unwrap();
         assert_eq!(format!("{stream:?}"), "ChatStream(open)");
         assert!(matches!(now(stream.next_event()), Some(Ok(StreamEvent::End(_)))));
         assert!(now(stream.next_event()).is_none());

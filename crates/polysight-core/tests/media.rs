@@ -45,7 +45,7 @@ impl Folder {
 #[track_caller]
 fn refused<T>(opened: Result<T>, words: &[&str]) -> Error {
     let Err(error) = opened else { panic!("it was taken") };
-    assert_eq!(error.kind(), ErrorKind::Media, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidMedia, "{error}");
     for word in words {
         assert!(error.to_string().contains(word), "`{word}` is missing: {error}");
     }

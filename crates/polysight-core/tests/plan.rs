@@ -12,7 +12,7 @@ mod samples;
 
 use std::sync::Arc;
 
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, ModelCard, Part, Plan,
     RandomSampling, ResponseFormat, Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
@@ -42,7 +42,8 @@ fn card(rules: &str) -> Arc<ModelCard> {
 }
 
 fn plan(rules: &str, request: &ChatRequest, tolerance: Tolerance) -> Result<Plan> {
-    Draft::new(request.clone().with_tolerance(tolerance), card(rules), false).finish(Estimate::default())
+    PlanBuilder::new(request.clone().with_tolerance(tolerance), card(rules), false)
+        .finish(Estimate::default())
 }
 
 /// Holds a request against a card under strict, lossless and lossy, in this order.
@@ -869,7 +870,7 @@ fn a_model_that_reasons_only_when_streaming_is_streamed() {
         check(rules, rules, &request, outcomes);
         let wanted = matches!(outcomes[1], Changed(..));
         assert_eq!(plan(rules, &request, Tolerance::Lossless).unwrap().streamed, wanted, "{rules}");
-        let draft = Draft::new(request.with_tolerance(Tolerance::Strict), card(rules), true);
+        let draft = PlanBuilder::new(request.with_tolerance(Tolerance::Strict), card(rules), true);
         assert!(!draft.finish(Estimate::default()).unwrap().streamed, "{rules}: the caller streams");
     }
 }
@@ -921,7 +922,7 @@ fn an_unknown_model_passes_with_a_note() {
         let request = ask_about(picture(50_000, 1).with_detail(Detail::High))
             .with_model("next")
             .with_max_tokens(u32::MAX);
-        let plan = Draft::new(request.with_tolerance(tolerance), catalog.card("next"), false)
+        let plan = PlanBuilder::new(request.with_tolerance(tolerance), catalog.card("next"), false)
             .finish(Estimate::default())
             .unwrap();
         assert_eq!(plan.notes, ["next is not in the catalogue: its limits are not known"]);
@@ -933,7 +934,7 @@ fn an_unknown_model_passes_with_a_note() {
 fn a_plan_names_its_model() {
     let planned = plan("", &ask(), Tolerance::Strict).unwrap();
     assert_eq!((planned.model(), planned.request.model.as_deref()), ("eye", Some("eye")));
-    let unnamed = Draft::new(ask(), Arc::default(), false).finish(Estimate::default()).unwrap_err();
+    let unnamed = PlanBuilder::new(ask(), Arc::default(), false).finish(Estimate::default()).unwrap_err();
     assert_eq!(unnamed.violations()[0].path, "model");
     let retired = plan("status = 'retired'\nreplacement = 'eye-2'", &ask(), Tolerance::Strict).unwrap();
     assert_eq!(retired.notes, ["eye is retired: move to eye-2"]);
@@ -946,7 +947,7 @@ fn an_estimate_is_priced_by_its_tier_or_unknown() {
     let estimated = |tokens: [Option<u64>; 3], limit: Option<u32>| {
         let request = limit.map_or_else(ask, |limit| ask().with_max_tokens(limit));
         let estimate = Estimate::tokens(tokens[0], tokens[1], tokens[2]);
-        let estimate = Draft::new(request, card(rules), false).finish(estimate).unwrap().estimate;
+        let estimate = PlanBuilder::new(request, card(rules), false).finish(estimate).unwrap().estimate;
         (estimate.input_cost.map(|cost| cost.to_string()), estimate.max_cost.map(|cost| cost.to_string()))
     };
     let cost = |text: &str| Some(text.to_owned());
@@ -966,7 +967,7 @@ fn an_estimate_is_priced_by_its_tier_or_unknown() {
         "a sum beyond all numbers"
     );
     let unpriced =
-        Draft::new(ask(), card(""), false).finish(Estimate::tokens(Some(1), Some(1), Some(1))).unwrap();
+        PlanBuilder::new(ask(), card(""), false).finish(Estimate::tokens(Some(1), Some(1), Some(1))).unwrap();
     assert_eq!(unpriced.estimate.input_cost, None);
 }
 

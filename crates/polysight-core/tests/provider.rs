@@ -13,7 +13,7 @@ mod samples;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Conversation, Error, ErrorKind, Estimate, FinishKind,
     FinishReason, Image, Message, Part, Plan, ProviderId, Result, StreamEnd, StreamEvent, VisionProvider,
@@ -49,7 +49,7 @@ impl VisionProvider for Echo {
     }
 
     fn plan(&self, request: ChatRequest) -> Result<Plan> {
-        Draft::new(request, self.catalog.card("eye"), false).finish(Estimate::default())
+        PlanBuilder::new(request, self.catalog.card("eye"), false).finish(Estimate::default())
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, FinishKind, ModelCard, Part, Plan,
     ProviderId, Result, SafetyLabel,
@@ -69,12 +69,12 @@ impl Dialect for ErnieDialect {
         self.model.as_deref()
     }
 
-    fn check(&self, draft: &mut Draft) {
+    fn check(&self, draft: &mut PlanBuilder) {
         quirks::say_greedy(draft, self.greedy_temperature);
         extras::check(draft, self.deployment);
         if request_id_header(self.deployment, &draft.request).is_err() {
             let limit = "visible ASCII: it goes out as a header";
-            draft.findings.violate("request_id", "it holds other characters", limit, "choose another id");
+            draft.findings.reject("request_id", "it holds other characters", limit, "choose another id");
         }
     }
 

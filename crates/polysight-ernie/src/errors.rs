@@ -4,7 +4,7 @@
 //! HTTP 200 long after. Source: the vendor's V2 error page of 2025-12-23 and a digest of it of 2026-07-29, its V1 error page
 //! of 2025-09-05, its SDKs; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
+use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -29,7 +29,7 @@ const fn code(code: &'static str, kind: ErrorKind, advice: Advice, meaning: &'st
 
 use Advice::{Later, Never, NewKey};
 use ErrorKind::{
-    Authentication, Billing, Config, ContentRefused, ContextTooLong, InvalidRequest, MediaUnreachable,
+    Authentication, Billing, Config, ContentRefused, ContextTooLong, InvalidRequest, MediaFetchFailed,
     ModelNotFound, Overloaded, Permission, QuotaExhausted, RateLimited, Server, Unsupported,
 };
 
@@ -128,23 +128,23 @@ pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
     let error = failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
         Never => RetryAdvice::Never,
         Later => RetryAdvice::After(None),
-        NewKey => RetryAdvice::WithNewCredentials,
+        NewKey => RetryAdvice::RefreshCredentials,
     });
     match throttle(known.code) {
-        Some(throttle) => error.with_throttle(throttle),
+        Some(throttle) => error.with_rate_limit_scope(throttle),
         None => error,
     }
 }
 
 /// Which of the account's limits a code is about.
-fn throttle(code: &str) -> Option<Throttle> {
+fn throttle(code: &str) -> Option<RateLimitScope> {
     match code {
-        "rpm_rate_limit_exceeded" | "336501" => Some(Throttle::Requests),
+        "rpm_rate_limit_exceeded" | "336501" => Some(RateLimitScope::Requests),
         "tpm_rate_limit_exceeded"
         | "input_tpm_rate_limit_exceeded"
         | "output_tpm_rate_limit_exceeded"
-        | "336502" => Some(Throttle::Tokens),
-        "user_rate_limit_exceeded" | "18" => Some(Throttle::Burst),
+        | "336502" => Some(RateLimitScope::Tokens),
+        "user_rate_limit_exceeded" | "18" => Some(RateLimitScope::Burst),
         _ => None,
     }
 }
@@ -158,7 +158,7 @@ fn ambiguous(code: &str, failure: &Failure<'_>) -> Option<(ErrorKind, &'static s
             Some((InvalidRequest, "a picture is out of the vendor's limits"))
         }
         "invalid_image_url" => Some((
-            MediaUnreachable,
+            MediaFetchFailed,
             "a picture could not be fetched or decoded: is its URL public and short?",
         )),
         _ => None,
@@ -226,7 +226,7 @@ mod tests {
             assert_eq!((error.kind(), error.is_retryable()), (kind, retryable), "{code}");
             assert_eq!((error.code(), error.request_id()), (Some(code), Some("as-a1b2c3d4e5")));
         }
-        assert_eq!(coded(401, "invalid_iam_token").retry(), RetryAdvice::WithNewCredentials);
+        assert_eq!(coded(401, "invalid_iam_token").retry(), RetryAdvice::RefreshCredentials);
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
             error(400, &format!(r#"{{"error":{{"code":"invalid_image_url","message":"{words}"}}}}"#)).kind()
         };
         assert_eq!(picture("the Width of the image is not in range"), InvalidRequest);
-        assert_eq!(picture("cannot download"), MediaUnreachable);
+        assert_eq!(picture("cannot download"), MediaFetchFailed);
     }
 
     #[test]

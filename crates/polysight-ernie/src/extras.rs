@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{Thinking, VendorExtras};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -193,17 +193,17 @@ const RESERVED: [(&str, &str); 24] = [
 
 /// Refuses extras that would say twice what the request says itself, that mean nothing where the model is served, or that
 /// the vendor would refuse.
-pub(crate) fn check(draft: &mut Draft, deployment: &Deployment) {
+pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment) {
     draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get(VENDOR) else { return };
     let path = |field: &str| format!("extras.{VENDOR}.{field}");
     let placed = PLACED_EXTRAS.into_iter().filter(|field| fields.contains_key(*field));
     for field in placed.filter(|field| !deployment.extras.contains(field)) {
         let problem = format!("`{field}` does nothing good in a {} deployment", deployment.name);
-        draft.findings.violate(path(field), problem, "nothing of the kind", "leave it out");
+        draft.findings.reject(path(field), problem, "nothing of the kind", "leave it out");
     }
     for (field, problem, limit) in problems(fields, &draft.card, draft.request.thinking) {
-        draft.findings.violate(path(field), problem, limit, "");
+        draft.findings.reject(path(field), problem, limit, "");
     }
 }
 

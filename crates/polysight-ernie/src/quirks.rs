@@ -4,7 +4,7 @@
 //! `errors.rs`. Read 2026-11-21.
 
 use polysight_core::catalog::{GreedyForm, ThinkingMode};
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{ChatRequest, FinishKind, ModelCard, Plan, SafetyLabel, SafetyRole, Sampling, Thinking};
 use polysight_wire::body::Object;
 use polysight_wire::chat::{self, SafetyFields, request};
@@ -36,7 +36,7 @@ pub(crate) fn write_sampling(
 /// Temperature 0 stood outside the documented range (0, 1] for years, and was seen to be taken in August 2026; who must
 /// serve an older back end sends a small number instead.
 /// Source: chat references of 2024 to 2026, a public script's notes.
-pub(crate) fn say_greedy(draft: &mut Draft, greedy_temperature: f64) {
+pub(crate) fn say_greedy(draft: &mut PlanBuilder, greedy_temperature: f64) {
     let Sampling::Random(random) = &mut draft.request.sampling else { return };
     if random.temperature != Some(0.0) || greedy_temperature == 0.0 {
         return;
@@ -45,7 +45,7 @@ pub(crate) fn say_greedy(draft: &mut Draft, greedy_temperature: f64) {
         random.temperature = Some(greedy_temperature);
     } else {
         let fix = "ask for greedy sampling";
-        draft.findings.violate(
+        draft.findings.reject(
             "temperature",
             "temperature is 0",
             format!("{greedy_temperature} or more"),

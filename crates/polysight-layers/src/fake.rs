@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, Plan,
     ProviderId, Result, StreamEvent, Usage, VisionProvider,
@@ -156,7 +156,7 @@ impl VisionProvider for Fake {
 
     fn plan(&self, mut request: ChatRequest) -> Result<Plan> {
         let model = request.model.get_or_insert_with(|| "eye".to_owned()).clone();
-        let draft = Draft::new(request, self.0.catalog.card(&model), false);
+        let draft = PlanBuilder::new(request, self.0.catalog.card(&model), false);
         draft.finish(Estimate::tokens(Some(90), Some(10), Some(0))).map_err(|error| self.named(error))
     }
 

@@ -52,7 +52,7 @@ impl Reply for ChatStream {
     const STREAMED: bool = true;
 
     async fn ask(provider: &dyn VisionProvider, request: ChatRequest) -> Result<Self> {
-        provider.stream(request).await?.primed().await
+        provider.stream(request).await?.with_first_event().await
     }
 
     fn kept(self, mut visit: impl Visit, earlier: Vec<Attempt>) -> Self {

@@ -23,7 +23,7 @@ pub(crate) trait Watch: Send + Unpin + 'static {
 
 /// Puts a watch on a stream.
 pub(crate) fn watched(stream: ChatStream, watch: impl Watch) -> ChatStream {
-    stream.wrapped(|stream| Watched { stream, watch })
+    stream.map_stream(|stream| Watched { stream, watch })
 }
 
 struct Watched<W> {

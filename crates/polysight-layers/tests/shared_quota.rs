@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Estimate, FinishKind, FinishReason,
     Message, Plan, ProviderId, Result, VisionProvider,
@@ -197,7 +197,7 @@ impl VisionProvider for Caller {
     }
 
     fn plan(&self, request: ChatRequest) -> Result<Plan> {
-        let draft = Draft::new(request, self.catalog.card("eye"), false);
+        let draft = PlanBuilder::new(request, self.catalog.card("eye"), false);
         draft.finish(Estimate::tokens(Some(1), Some(0), Some(0)))
     }
 

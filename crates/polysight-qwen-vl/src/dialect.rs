@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, FinishKind, ModelCard, Plan, ProviderId,
     Result, SafetyLabel,
@@ -76,7 +76,7 @@ impl Dialect for QwenVlDialect {
         self.model.as_deref()
     }
 
-    fn check(&self, draft: &mut Draft) {
+    fn check(&self, draft: &mut PlanBuilder) {
         extras::check(draft, self.deployment, self.protocol);
         quirks::check(draft, self.deployment, self.protocol);
     }
@@ -118,7 +118,7 @@ impl Dialect for QwenVlDialect {
         };
         if quirks::is_cut_short(head) {
             response.finish = quirks::cut_short();
-            return response.settle(false).map_err(|error| {
+            return response.into_result(false).map_err(|error| {
                 let message = "the vendor's time limit cut the answer short: stream it";
                 Error::new(ErrorKind::Interrupted, message)
                     .with_status(head.status)

@@ -4,7 +4,7 @@
 //! could not be fetched may be 400 or 500 under the codes of a bad parameter or an engine fault. Source: the vendor's
 //! page of error messages, its SDK's registry and recorded replies, read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
+use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -29,7 +29,7 @@ const fn code(code: &'static str, kind: ErrorKind, advice: Advice, meaning: &'st
 
 use Advice::{Later, Never};
 use ErrorKind::{
-    Authentication, Billing, ContentRefused, InvalidRequest, MediaUnreachable, ModelNotFound, Overloaded,
+    Authentication, Billing, ContentRefused, InvalidRequest, MediaFetchFailed, ModelNotFound, Overloaded,
     Permission, RateLimited, Server, Unsupported,
 };
 
@@ -49,7 +49,7 @@ const NATIVE: &[Code] = &[
     code("badrequest.emptymodel", InvalidRequest, Never, "the request names no model"),
     code("badrequest.emptyparameters", InvalidRequest, Never, "the request has no parameters"),
     code("badrequest.illegalinput", InvalidRequest, Never, "the input is malformed"),
-    code("badrequest.inputdownloadfailed", MediaUnreachable, Later, "the vendor could not fetch a medium"),
+    code("badrequest.inputdownloadfailed", MediaFetchFailed, Later, "the vendor could not fetch a medium"),
     code("badrequest.toolarge", InvalidRequest, Never, "a file is too large"),
     code("badrequest.toomany", InvalidRequest, Never, "there are too many files"),
     code("badrequest.unsupportedfileformat", InvalidRequest, Never, "a file has a format that is not taken"),
@@ -75,7 +75,7 @@ const NATIVE: &[Code] = &[
     code("invalidparameter", InvalidRequest, Never, "a parameter is wrong"),
     code(
         "invalidparameter.datainspection",
-        MediaUnreachable,
+        MediaFetchFailed,
         Later,
         "a medium could not be fetched for inspection",
     ),
@@ -85,9 +85,9 @@ const NATIVE: &[Code] = &[
         Never,
         "the model's thinking cannot be set so",
     ),
-    code("invalidurl", MediaUnreachable, Never, "a medium's URL is unusable"),
-    code("invalidurl.connectionrefused", MediaUnreachable, Never, "a medium's host refuses the vendor"),
-    code("invalidurl.timeout", MediaUnreachable, Later, "a medium's host is too slow"),
+    code("invalidurl", MediaFetchFailed, Never, "a medium's URL is unusable"),
+    code("invalidurl.connectionrefused", MediaFetchFailed, Never, "a medium's host refuses the vendor"),
+    code("invalidurl.timeout", MediaFetchFailed, Later, "a medium's host is too slow"),
     code("invokepluginfailed", Server, Later, "a plugin failed"),
     code("ipinfringementsuspect", ContentRefused, Never, "the content may belong to somebody else"),
     code("model.accessdenied", Permission, Never, "the workspace may not use this model"),
@@ -177,18 +177,18 @@ pub(crate) fn error_of(failure: &Failure<'_>, speaker: &Speaker) -> Error {
     };
     let error = advised(failure.describe(Error::new(kind, message)), advice);
     match throttle(known.code).filter(|_| advice == Later) {
-        Some(throttle) => error.with_throttle(throttle),
+        Some(throttle) => error.with_rate_limit_scope(throttle),
         None => error,
     }
 }
 
 /// Which limit a code is about.
-fn throttle(code: &str) -> Option<Throttle> {
+fn throttle(code: &str) -> Option<RateLimitScope> {
     match code {
-        "throttling.ratequota" | "limit_requests" | "limitrequests" => Some(Throttle::Requests),
-        "throttling.allocationquota" | "insufficient_quota" => Some(Throttle::Tokens),
-        "throttling.burstrate" | "limit_burst_rate" => Some(Throttle::Burst),
-        "throttling.serviceoverloaded" => Some(Throttle::Model),
+        "throttling.ratequota" | "limit_requests" | "limitrequests" => Some(RateLimitScope::Requests),
+        "throttling.allocationquota" | "insufficient_quota" => Some(RateLimitScope::Tokens),
+        "throttling.burstrate" | "limit_burst_rate" => Some(RateLimitScope::Burst),
+        "throttling.serviceoverloaded" => Some(RateLimitScope::Model),
         _ => None,
     }
 }
@@ -233,16 +233,16 @@ fn special(known: &Code, failure: &Failure<'_>) -> Option<(ErrorKind, Advice, &'
 
 /// Words by which the vendor tells failures apart that share a code. All of one row must occur.
 const WORDS: &[(&[&str], ErrorKind, Advice, &str)] = &[
-    (&["failed to download"], MediaUnreachable, Later, UNREACHABLE),
-    (&["download", "timed out"], MediaUnreachable, Later, UNREACHABLE),
+    (&["failed to download"], MediaFetchFailed, Later, UNREACHABLE),
+    (&["download", "timed out"], MediaFetchFailed, Later, UNREACHABLE),
     (
         &["missing content-length of multimodal"],
-        MediaUnreachable,
+        MediaFetchFailed,
         Never,
         "a medium's host does not tell its length",
     ),
-    (&["wrong content-type of multimodal"], MediaUnreachable, Never, "a medium's host tells a wrong type"),
-    (&["provided url does not appear to be valid"], MediaUnreachable, Never, "a medium's URL is unusable"),
+    (&["wrong content-type of multimodal"], MediaFetchFailed, Never, "a medium's host tells a wrong type"),
+    (&["provided url does not appear to be valid"], MediaFetchFailed, Never, "a medium's URL is unusable"),
     (&["range of input length"], ErrorKind::ContextTooLong, Never, ""),
     (
         &["inappropriate content"],
@@ -394,12 +394,12 @@ mod tests {
             let error = native(status, code, message);
             assert_eq!(
                 (error.kind(), error.is_retryable()),
-                (MediaUnreachable, retryable),
+                (MediaFetchFailed, retryable),
                 "{code} {message}"
             );
         }
         let wrapped = "<400> InternalError.Algo.InvalidParameter: Failed to download multimodal content";
-        assert_eq!(compatible(400, "invalid_parameter_error", wrapped).kind(), MediaUnreachable);
+        assert_eq!(compatible(400, "invalid_parameter_error", wrapped).kind(), MediaFetchFailed);
     }
 
     #[test]

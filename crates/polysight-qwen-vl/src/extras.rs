@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use polysight_core::VendorExtras;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use serde_json::{Map, Value, json};
 
 use crate::deployment::Deployment;
@@ -218,7 +218,7 @@ const RESERVED: [(&str, &str); 25] = [
 ];
 
 /// Refuses extras that would say twice what the request says itself, and those that this wire cannot say.
-pub(crate) fn check(draft: &mut Draft, deployment: &Deployment, protocol: Protocol) {
+pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
     draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get_mut(VENDOR) else { return };
     let findings = &mut draft.findings;
@@ -226,7 +226,7 @@ pub(crate) fn check(draft: &mut Draft, deployment: &Deployment, protocol: Protoc
     if protocol == Protocol::Compatible {
         for field in [OCR, IMAGE_SIZES].into_iter().filter(|field| fields.contains_key(*field)) {
             let fix = "set protocol = \"native\" in the provider's settings";
-            findings.violate(
+            findings.reject(
                 path(field),
                 "the compatible protocol has no such field",
                 "the native protocol",
@@ -237,13 +237,13 @@ pub(crate) fn check(draft: &mut Draft, deployment: &Deployment, protocol: Protoc
     let Some(inspection) = fields.get(DATA_INSPECTION) else { return };
     if inspection_header(inspection).is_none() {
         let limit = "`enable`, or an object such as {\"input\": \"cip\"}";
-        findings.violate(path(DATA_INSPECTION), "it is nothing that a header could say", limit, "");
+        findings.reject(path(DATA_INSPECTION), "it is nothing that a header could say", limit, "");
     } else if !deployment.is_vendor {
         if findings.lossy(path(DATA_INSPECTION), "left out: only the vendor itself inspects") {
             fields.remove(DATA_INSPECTION);
         } else {
             let problem = format!("a {} inspects nothing", deployment.name);
-            findings.violate(path(DATA_INSPECTION), problem, "the vendor itself", "leave it out");
+            findings.reject(path(DATA_INSPECTION), problem, "the vendor itself", "leave it out");
         }
     }
 }

@@ -121,7 +121,7 @@ impl QwenVl {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where there is no such store; [`ErrorKind::InvalidRequest`] for a URL;
-    /// [`ErrorKind::Media`] for a file that is too large or cannot be read; otherwise as any call.
+    /// [`ErrorKind::InvalidMedia`] for a file that is too large or cannot be read; otherwise as any call.
     pub async fn upload(&self, model: &str, source: &MediaSource) -> Result<Url> {
         let (dialect, transport) = (self.0.dialect(), self.0.transport());
         let mut secrets = Secrets::new(self.0.credentials(), transport);

@@ -314,7 +314,7 @@ pub(crate) fn decode(
     response.rate_limits = head.rate_limits();
     response.adjustments = plan.adjustments.clone();
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.settle(plan.request.max_tokens.is_some())
+    response.into_result(plan.request.max_tokens.is_some())
 }
 
 fn tool_call(call: Call<'_>) -> Option<ToolCall> {
@@ -490,7 +490,7 @@ impl StreamDecoder for NativeStreamDecoder {
         let mut end = self.end.clone();
         end.finish = finish;
         end.raw = self.raw.take().map(RawReply::new);
-        end.settle(self.limited)
+        end.into_result(self.limited)
     }
 }
 

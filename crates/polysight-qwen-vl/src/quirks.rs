@@ -5,7 +5,7 @@
 
 use polysight_core::catalog::ThinkingMode;
 use polysight_core::media::VideoSource;
-use polysight_core::plan::{Draft, Findings};
+use polysight_core::plan::{Findings, PlanBuilder};
 use polysight_core::{
     ChatRequest, Effort, FinishKind, FinishReason, Image, ImageFormat, MediaSource, ModelCard, Part,
     ResponseFormat, Role, Thinking, ToolChoice, Video,
@@ -20,7 +20,7 @@ use crate::settings::Protocol;
 use crate::tokens::TokenFormula;
 
 /// Holds a request against what no catalogue can say.
-pub(crate) fn check(draft: &mut Draft, deployment: &Deployment, protocol: Protocol) {
+pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
     check_thinking_form(draft, deployment);
     check_frames(draft, deployment, protocol);
     check_one_budget(draft, deployment);
@@ -44,7 +44,7 @@ fn thinks(request: &ChatRequest, card: &ModelCard) -> bool {
 }
 
 /// Servers have a switch for thinking, but not all have a budget or an effort.
-fn check_thinking_form(draft: &mut Draft, deployment: &Deployment) {
+fn check_thinking_form(draft: &mut PlanBuilder, deployment: &Deployment) {
     let what = match draft.request.thinking {
         Thinking::Budget(_) if deployment.thinking_budget.is_none() => "reasoning budget",
         Thinking::Effort(_) if deployment.thinking == ThinkingForm::TemplateKwargs => "reasoning effort",
@@ -54,13 +54,13 @@ fn check_thinking_form(draft: &mut Draft, deployment: &Deployment) {
         draft.request.thinking = Thinking::On;
     } else {
         let problem = format!("a {} takes no {what}", deployment.name);
-        draft.findings.violate("thinking", problem, "on or off", "choose another setting");
+        draft.findings.reject("thinking", problem, "on or off", "choose another setting");
     }
 }
 
 /// JSON mode answers 400 unless the word stands somewhere in the messages.
 /// Source: vendor's pages of structured output and of error messages.
-fn check_json(draft: &mut Draft) {
+fn check_json(draft: &mut PlanBuilder) {
     if draft.request.response_format != ResponseFormat::JsonObject {
         return;
     }
@@ -74,13 +74,13 @@ fn check_json(draft: &mut Draft) {
     if !said {
         let problem = "no message says JSON";
         let fix = "ask for JSON in the prompt";
-        draft.findings.violate("response_format", problem, "the word in some message", fix);
+        draft.findings.reject("response_format", problem, "the word in some message", fix);
     }
 }
 
 /// JSON mode answers 400 while the model thinks, which newer ones do by themselves.
 /// Source: vendor's page of structured output.
-fn check_json_beside_thinking(draft: &mut Draft) {
+fn check_json_beside_thinking(draft: &mut PlanBuilder) {
     if draft.request.response_format == ResponseFormat::Text || !thinks(&draft.request, &draft.card) {
         return;
     }
@@ -92,16 +92,16 @@ fn check_json_beside_thinking(draft: &mut Draft) {
     let problem = format!("{} thinks, and enforces no JSON then", draft.findings.model());
     let fix =
         if switchable { "switch thinking off" } else { "ask for JSON in the prompt and check the answer" };
-    draft.findings.violate("response_format", problem, "json_object without thinking", fix);
+    draft.findings.reject("response_format", problem, "json_object without thinking", fix);
 }
 
 /// A tool called `search` is refused, and so is a forced choice while the model thinks.
 /// Source: vendor's pages of function calling and of error messages.
-fn check_tools(draft: &mut Draft) {
+fn check_tools(draft: &mut PlanBuilder) {
     for (index, tool) in draft.request.tools.iter().enumerate() {
         if tool.name == "search" {
             let path = format!("tools[{index}].name");
-            draft.findings.violate(path, "a function is called `search`", "any other name", "rename it");
+            draft.findings.reject(path, "a function is called `search`", "any other name", "rename it");
         }
     }
     let forced = matches!(draft.request.tool_choice, ToolChoice::Required | ToolChoice::Function(_));
@@ -112,7 +112,7 @@ fn check_tools(draft: &mut Draft) {
         draft.request.tool_choice = ToolChoice::Auto;
     } else {
         let problem = format!("a call is demanded while {} thinks", draft.findings.model());
-        draft.findings.violate(
+        draft.findings.reject(
             "tool_choice",
             problem,
             "auto or none",
@@ -123,25 +123,25 @@ fn check_tools(draft: &mut Draft) {
 
 /// A dialogue that ends in an answer fails in the vendor's engine.
 /// Source: vendor's page of error messages ("list index out of range").
-fn check_last_message(draft: &mut Draft) {
+fn check_last_message(draft: &mut PlanBuilder) {
     let Some(last) = draft.request.messages.last() else { return };
     if matches!(last.role, Role::Assistant | Role::System) {
         let path = format!("messages[{}]", draft.request.messages.len() - 1);
         let problem = format!("the last message is the {}'s", last.role.name());
-        draft.findings.violate(path, problem, "a user's or a tool's", "end with a question");
+        draft.findings.reject(path, problem, "a user's or a tool's", "end with a question");
     }
 }
 
 /// Beyond 3840 x 2160 pixels only JPEG and PNG are taken.
 /// Source: vendor's page of visual understanding.
-fn check_large_pictures(draft: &mut Draft) {
+fn check_large_pictures(draft: &mut PlanBuilder) {
     const LARGE: u64 = 3_840 * 2_160;
-    let Draft { request, findings, .. } = draft;
+    let PlanBuilder { request, findings, .. } = draft;
     each_picture(request, &mut |path, image| {
         let Some(info) = image.info() else { return };
         if info.pixels() > LARGE && !matches!(info.format, ImageFormat::Jpeg | ImageFormat::Png) {
             let problem = format!("the picture is {} of {} x {} px", info.format, info.width, info.height);
-            findings.violate(
+            findings.reject(
                 path,
                 problem,
                 format!("JPEG or PNG over {LARGE} px"),
@@ -181,9 +181,9 @@ fn frames_of(video: &Video) -> &[Image] {
 
 /// Frames have budgets of their own, tighter than those of pictures.
 /// Source: vendor's page of visual understanding.
-fn check_frame_budgets(draft: &mut Draft) {
+fn check_frame_budgets(draft: &mut PlanBuilder) {
     let Some(budget) = TokenFormula::of(&draft.card).and_then(|formula| formula.video) else { return };
-    let Draft { request, findings, .. } = draft;
+    let PlanBuilder { request, findings, .. } = draft;
     each_part(request, &mut |path, part| {
         let Part::Video(video) = part else { return };
         let hints = [("min_pixels", video.min_pixels()), ("max_pixels", video.max_pixels())];
@@ -193,41 +193,41 @@ fn check_frame_budgets(draft: &mut Draft) {
                 continue;
             };
             let limit = format!("[{}, {}] for a frame", budget.floor, budget.ceiling);
-            findings.violate(&path, format!("{name} is {pixels}"), limit, "choose a value in range");
+            findings.reject(&path, format!("{name} is {pixels}"), limit, "choose a value in range");
         }
     });
 }
 
 /// A limit of frames is the native protocol's, and one server takes frames as JPEG inside the request only.
 /// Source: vendor's page of visual understanding; vLLM, run.
-fn check_frames(draft: &mut Draft, deployment: &Deployment, protocol: Protocol) {
+fn check_frames(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
     let joined = deployment.frames == FramesShape::JpegDataUri;
-    let Draft { request, findings, .. } = draft;
+    let PlanBuilder { request, findings, .. } = draft;
     each_part(request, &mut |path, part| {
         let Part::Video(video) = part else { return };
         if video.max_frames().is_some() && protocol == Protocol::Compatible {
             let fix = "leave it out, or set protocol = \"native\"";
-            findings.violate(&path, "max_frames cannot be said in this protocol", "the native protocol", fix);
+            findings.reject(&path, "max_frames cannot be said in this protocol", "the native protocol", fix);
         }
         let is_jpeg = |frame: &Image| frame.info().is_some_and(|info| info.format == ImageFormat::Jpeg);
         if joined && !frames_of(video).iter().all(is_jpeg) {
             let fix = "send JPEG bytes, or the frames as pictures";
-            findings.violate(&path, "a frame is no JPEG inside the request", "inline JPEG frames", fix);
+            findings.reject(&path, "a frame is no JPEG inside the request", "inline JPEG frames", fix);
         }
     });
 }
 
 /// Where budgets are said once for the whole request, all pictures must have the same.
-fn check_one_budget(draft: &mut Draft, deployment: &Deployment) {
+fn check_one_budget(draft: &mut PlanBuilder, deployment: &Deployment) {
     if deployment.pixels == PixelsForm::ProcessorKwargs && budgets(&draft.request).is_none() {
-        let Draft { findings, .. } = draft;
+        let PlanBuilder { findings, .. } = draft;
         different_budgets(findings, deployment.name);
     }
 }
 
 fn different_budgets(findings: &mut Findings, deployment: &str) {
     let problem = format!("pictures have different pixel budgets, and {deployment} takes one for all");
-    findings.violate("messages", problem, "the same min_pixels and max_pixels", "give all the same or none");
+    findings.reject("messages", problem, "the same min_pixels and max_pixels", "give all the same or none");
 }
 
 /// The one lower and upper budget of all pictures and videos; `None` when they differ.

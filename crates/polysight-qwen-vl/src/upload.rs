@@ -75,7 +75,7 @@ pub(crate) async fn upload(
     let limit = ticket.max_file_size_mb.map(|limit| limit.saturating_mul(1 << 20));
     if let Some(limit) = limit.filter(|limit| length > *limit) {
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
-        return Err(Error::new(ErrorKind::Media, message));
+        return Err(Error::new(ErrorKind::InvalidMedia, message));
     }
     let store = store_url(&ticket.upload_host, dialect.uploads.as_ref())?;
     let key = format!("{}/{}", ticket.upload_dir.trim_matches('/'), object_name(source));
@@ -206,7 +206,7 @@ async fn refused(reply: WireReply) -> Error {
     };
     let (kind, message) = match head.status {
         403 => (ErrorKind::Permission, "the store refuses the upload: its ticket may have expired"),
-        400 | 411..=413 => (ErrorKind::Media, "the store does not take this file"),
+        400 | 411..=413 => (ErrorKind::InvalidMedia, "the store does not take this file"),
         500.. => (ErrorKind::Server, "the store failed"),
         _ => (ErrorKind::Protocol, "the store's reply is not understood"),
     };

@@ -112,7 +112,7 @@ async fn a_file_over_the_tickets_limit_is_not_sent() {
     let (host, served) = serve(vec![(200, JSON, TICKET)]).await;
     let large = MediaSource::Bytes(vec![0; (1 << 20) + 1].into());
     let error = provider(&host).upload("m", &large).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Media);
+    assert_eq!(error.kind(), ErrorKind::InvalidMedia);
     assert_eq!(served.await.unwrap().len(), 1);
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use polysight_core::media::VideoSource;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, ModelCard, Part, Plan,
     ProviderId, Result, RetryAdvice, StreamEvent, Video, VisionProvider,
@@ -85,7 +85,7 @@ impl<D: Dialect> DialectProvider<D> {
     }
 
     fn checked(&self, request: ChatRequest, card: Arc<ModelCard>, mode: Mode) -> Result<Plan> {
-        let mut draft = Draft::new(request, card, mode == Mode::Stream);
+        let mut draft = PlanBuilder::new(request, card, mode == Mode::Stream);
         self.dialect.check(&mut draft);
         let estimate = self.dialect.estimate(&draft.request, &draft.card);
         draft.finish(estimate).map_err(|error| self.named(error))
@@ -112,7 +112,7 @@ impl<D: Dialect> DialectProvider<D> {
         let mut secrets = Secrets::new(&self.credentials, &self.transport);
         let mut reply = self.exchange_once(plan, mode, &mut secrets).await;
         if let Err(error) = &reply
-            && error.retry() == RetryAdvice::WithNewCredentials
+            && error.retry() == RetryAdvice::RefreshCredentials
             && self.credentials.renew(secrets.authorization())
         {
             reply = self.exchange_once(plan, mode, &mut secrets).await;
@@ -238,13 +238,13 @@ fn with_id(error: Error, id: Option<&str>) -> Error {
 
 /// What the vendor could not fetch, when it had nothing to fetch, is a medium that it could not read.
 fn reachable(plan: &Plan, error: Error) -> Error {
-    if error.kind() != ErrorKind::MediaUnreachable {
+    if error.kind() != ErrorKind::MediaFetchFailed {
         return error;
     }
     match inline_media(&plan.request) {
         Some(paths) => {
             let message = format!("the vendor cannot read what was sent along: {}", paths.join(" or "));
-            error.reclassified(ErrorKind::Media, message)
+            error.reclassified(ErrorKind::InvalidMedia, message)
         }
         None => error,
     }
@@ -278,7 +278,7 @@ fn by_url(video: &Video) -> bool {
 
 fn stale(error: Error) -> Error {
     match error.retry() {
-        RetryAdvice::WithNewCredentials => error.with_retry(RetryAdvice::Never),
+        RetryAdvice::RefreshCredentials => error.with_retry(RetryAdvice::Never),
         _ => error,
     }
 }

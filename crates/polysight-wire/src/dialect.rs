@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, Estimate, ModelCard, Plan, ProviderId, Result, StreamEnd,
     StreamEvent,
@@ -59,7 +59,7 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     fn default_model(&self) -> Option<&str>;
 
     /// Adds the vendor's own rules to the checks that hold for all.
-    fn check(&self, draft: &mut Draft);
+    fn check(&self, draft: &mut PlanBuilder);
 
     /// Counts tokens as far as the vendor's formulas are known.
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate;

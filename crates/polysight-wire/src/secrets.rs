@@ -56,7 +56,7 @@ impl Secrets {
     /// caller's; if they cannot be, no try helps.
     #[must_use]
     pub fn renewed(&self, error: Error) -> Error {
-        let expired = error.retry() == RetryAdvice::WithNewCredentials;
+        let expired = error.retry() == RetryAdvice::RefreshCredentials;
         if expired && !self.credentials.renew(self.authorization()) {
             return error.with_retry(RetryAdvice::Never);
         }
@@ -134,8 +134,8 @@ mod tests {
             Secrets::new(&credentials, &transport).renewed(error)
         };
         let expired =
-            || Error::new(ErrorKind::Authentication, "").with_retry(RetryAdvice::WithNewCredentials);
-        assert_eq!(renewed(true, expired()).retry(), RetryAdvice::WithNewCredentials);
+            || Error::new(ErrorKind::Authentication, "").with_retry(RetryAdvice::RefreshCredentials);
+        assert_eq!(renewed(true, expired()).retry(), RetryAdvice::RefreshCredentials);
         assert_eq!(renewed(false, expired()).retry(), RetryAdvice::Never);
         let busy = renewed(false, Error::new(ErrorKind::Overloaded, ""));
         assert_eq!(busy.retry(), RetryAdvice::After(None));

@@ -195,7 +195,7 @@ impl Transport {
     /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::Media`] when a file broke off while it was
+    /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::InvalidMedia`] when a file broke off while it was
     /// being sent. A reply of any status is no error here.
     pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
         let sent = self.post_with(&self.headers, request);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, FinishKind, ModelCard, Part, Plan,
     ProviderId, Result, SafetyLabel,
@@ -71,7 +71,7 @@ impl Dialect for ZhipuDialect {
         self.model.as_deref()
     }
 
-    fn check(&self, draft: &mut Draft) {
+    fn check(&self, draft: &mut PlanBuilder) {
         extras::check(draft);
         quirks::check_thinking(draft, self.deployment.thinking);
     }

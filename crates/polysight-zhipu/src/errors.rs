@@ -4,7 +4,7 @@
 //! arrive as 429. Source: the vendor's error table in its 2026 form, and older forms of it for codes that may still be
 //! seen; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RetryAdvice, Throttle};
+use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
 use polysight_wire::chat::Failure;
 use polysight_wire::classify;
 
@@ -97,15 +97,15 @@ pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
     if known.code == 1210 && failure.message.contains(UNREADABLE_PICTURE) {
         let meaning =
             "a picture could not be fetched or decoded: is its URL public, and not hot-link protected?";
-        return failure.describe(Error::new(ErrorKind::MediaUnreachable, meaning));
+        return failure.describe(Error::new(ErrorKind::MediaFetchFailed, meaning));
     }
     let error = failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
         Never => RetryAdvice::Never,
         Later => RetryAdvice::After(None),
-        NewToken => RetryAdvice::WithNewCredentials,
+        NewToken => RetryAdvice::RefreshCredentials,
     });
     let error = match throttle(known.code) {
-        Some(throttle) => error.with_throttle(throttle),
+        Some(throttle) => error.with_rate_limit_scope(throttle),
         None => error,
     };
     match reset_time(&failure.message).filter(|_| known.kind == QuotaExhausted) {
@@ -115,11 +115,11 @@ pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
 }
 
 /// Which limit a code is about.
-fn throttle(code: u32) -> Option<Throttle> {
+fn throttle(code: u32) -> Option<RateLimitScope> {
     match code {
-        1302 => Some(Throttle::Account),
-        1303 => Some(Throttle::Requests),
-        1305 | 1312 => Some(Throttle::Model),
+        1302 => Some(RateLimitScope::Account),
+        1303 => Some(RateLimitScope::Requests),
+        1305 | 1312 => Some(RateLimitScope::Model),
         _ => None,
     }
 }
@@ -161,9 +161,11 @@ mod tests {
         assert_eq!((coded(1302).kind(), coded(1302).is_retryable()), (RateLimited, true));
         assert_eq!((coded(1305).kind(), coded(1305).is_retryable()), (Overloaded, true));
         assert!(
-            [1302, 1305].into_iter().all(|code| coded(code).throttle().is_some_and(Throttle::lasts_minutes))
+            [1302, 1305]
+                .into_iter()
+                .all(|code| coded(code).rate_limit_scope().is_some_and(RateLimitScope::lasts_minutes))
         );
-        assert_eq!(coded(1303).throttle(), Some(Throttle::Requests));
+        assert_eq!(coded(1303).rate_limit_scope(), Some(RateLimitScope::Requests));
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         let retried: Vec<u32> =
             CODES.iter().map(|code| code.code).filter(|code| coded(*code).is_retryable()).collect();
         assert_eq!(retried, [500, 1120, 1200, 1230, 1231, 1234, 1302, 1303, 1305, 1312]);
-        assert_eq!(coded(1003).retry(), RetryAdvice::WithNewCredentials);
+        assert_eq!(coded(1003).retry(), RetryAdvice::RefreshCredentials);
     }
 
     #[test]
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn an_unreadable_picture_is_told_from_other_bad_parameters() {
         let body = r#"{"error":{"code":"1210","message":"图片输入格式/解析错误"}}"#;
-        assert_eq!(error(400, body).kind(), ErrorKind::MediaUnreachable);
+        assert_eq!(error(400, body).kind(), ErrorKind::MediaFetchFailed);
         let body = r#"{"error":{"code":"1210","message":"max_tokens参数非法：限制数值范围[1,98304]"}}"#;
         assert_eq!(error(400, body).kind(), InvalidRequest);
     }

@@ -1,7 +1,7 @@
 //! Options that only this vendor has.
 
 use polysight_core::VendorExtras;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use serde_json::{Map, Value, json};
 
 /// The vendor's id, under which extras are found.
@@ -101,11 +101,11 @@ const RESERVED: [(&str, &str); 17] = [
 ];
 
 /// Refuses extras that would say twice what the request says itself, and malformed ones.
-pub(crate) fn check(draft: &mut Draft) {
+pub(crate) fn check(draft: &mut PlanBuilder) {
     draft.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = draft.request.extras.get(VENDOR) else { return };
     if fields.get(CLEAR_THINKING).is_some_and(|value| !value.is_boolean()) {
         let path = format!("extras.{VENDOR}.{CLEAR_THINKING}");
-        draft.findings.violate(path, "it is neither true nor false", "true or false", "");
+        draft.findings.reject(path, "it is neither true nor false", "true or false", "");
     }
 }

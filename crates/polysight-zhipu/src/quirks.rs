@@ -3,7 +3,7 @@
 //! Oddities that are numbers (two decimals, lengths of ids, forms of base64) stand in `catalog.toml`, and codes in
 //! `errors.rs`. Read 2026-11-21.
 
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{ChatRequest, FinishKind, SafetyLabel, SafetyRole, Thinking};
 use polysight_wire::BaseUrl;
 use polysight_wire::body::Object;
@@ -45,7 +45,7 @@ pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, form:
 
 /// Refuses what this wire has no words for, where the card of an unknown model let it pass: budgets nowhere, efforts only
 /// beside the object.
-pub(crate) fn check_thinking(draft: &mut Draft, form: ThinkingForm) {
+pub(crate) fn check_thinking(draft: &mut PlanBuilder, form: ThinkingForm) {
     let wanted = match draft.request.thinking {
         Thinking::Budget(_) => "a reasoning budget",
         Thinking::Effort(_) if form == ThinkingForm::TemplateKwargs => "a reasoning effort",
@@ -59,7 +59,7 @@ pub(crate) fn check_thinking(draft: &mut Draft, form: ThinkingForm) {
         draft.request.thinking = Thinking::On;
     } else {
         let problem = format!("{wanted} cannot be said to {}", draft.findings.model().to_owned());
-        draft.findings.violate("thinking", problem, "thinking on or off", "choose one of them");
+        draft.findings.reject("thinking", problem, "thinking on or off", "choose one of them");
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use polysight_core::{ApiKey, ChatRequest, Error, ErrorKind, Portability, Result, VisionProvider, plan_all};
+use polysight_core::{
+    ApiKey, ChatRequest, Error, ErrorKind, PlanComparison, Result, VisionProvider, compare_plans,
+};
 use polysight_layers::quota::{LocalStore, QuotaStore};
 use polysight_layers::route::{KeyPool, Route, RoutePolicy, Target};
 use polysight_layers::{RetryBudget, Stack};
@@ -200,10 +202,10 @@ impl Polysight {
     ///
     /// # Errors
     /// As [`role`](Self::role), for the first role that cannot be made ready.
-    pub fn plan_all(&self, request: &ChatRequest) -> Result<Portability> {
+    pub fn compare_plans(&self, request: &ChatRequest) -> Result<PlanComparison> {
         let names: Vec<&str> = self.role_names().collect();
         let roles = names.iter().map(|name| self.role(name)).collect::<Result<Vec<_>>>()?;
-        Ok(plan_all(request, names.into_iter().zip(&roles)))
+        Ok(compare_plans(request, names.into_iter().zip(&roles)))
     }
 
     /// The provider of this name. It is made once, and all providers of the same proxy and connect limit share

@@ -78,6 +78,6 @@ impl StreamDecoder for AcmeDecoder {
             return Err(Error::new(ErrorKind::Interrupted, "the stream has no close"));
         }
         self.end.raw = self.raw.take().map(RawReply::new);
-        self.end.clone().settle(self.limited)
+        self.end.clone().into_result(self.limited)
     }
 }

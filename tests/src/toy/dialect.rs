@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, MediaSource, Message, ModelCard, Part, Plan,
     ProviderId, ResponseFormat, Result, Role, Sampling, Thinking,
@@ -38,7 +38,7 @@ impl Dialect for AcmeDialect {
         Some(&self.model)
     }
 
-    fn check(&self, _: &mut Draft) {}
+    fn check(&self, _: &mut PlanBuilder) {}
 
     fn estimate(&self, _: &ChatRequest, _: &ModelCard) -> Estimate {
         Estimate::tokens(None, None, None)

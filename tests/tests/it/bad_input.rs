@@ -62,7 +62,7 @@ fn files_that_are_no_pictures_are_refused_when_they_are_opened() {
         ("cut.jpg", "JPEG header is cut off"),
     ] {
         let error = Media::open(&path(name)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Media);
+        assert_eq!(error.kind(), ErrorKind::InvalidMedia);
         let text = error.to_string();
         assert!(text.contains(name) && text.contains(part), "{text}");
     }

@@ -158,9 +158,13 @@ async fn a_picture_that_was_sent_along_is_not_unreachable() {
         let (_server, provider) = served(Who::Zhipu, reply).await;
         let failed = |pictures: Vec<Image>| provider.chat(ChatRequest::ask("?", pictures));
         let error = failed(vec![inline(), inline()]).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Media, Some("1210")), "{status}: {error}");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::InvalidMedia, Some("1210")),
+            "{status}: {error}"
+        );
         assert!(error.message().ends_with("messages[0].parts[0] or messages[0].parts[1]"), "{error}");
-        assert_eq!(failed(vec![inline(), url()]).await.unwrap_err().kind(), ErrorKind::MediaUnreachable);
+        assert_eq!(failed(vec![inline(), url()]).await.unwrap_err().kind(), ErrorKind::MediaFetchFailed);
     }
 }
 

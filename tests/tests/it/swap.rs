@@ -82,11 +82,11 @@ async fn who_would_take_a_request_is_told_before_anything_is_sent() {
     let sight = Polysight::from_toml_with(&every_role(&emulator, &toy), registry()).unwrap();
     let images = || pictures().map(|bytes| Image::from_bytes(bytes).unwrap());
     let request = ChatRequest::ask("What differs?", images());
-    let all = sight.plan_all(&request).unwrap();
+    let all = sight.compare_plans(&request).unwrap();
     assert_eq!(all.candidates().len(), TARGETS.len());
-    assert_eq!(all.takers().count(), TARGETS.len(), "{all}");
+    assert_eq!(all.accepting().count(), TARGETS.len(), "{all}");
     let counted = |name: &str| {
-        all.takers().find(|(taker, _)| *taker == name).and_then(|(_, plan)| plan.estimate.image_tokens)
+        all.accepting().find(|(taker, _)| *taker == name).and_then(|(_, plan)| plan.estimate.image_tokens)
     };
     assert!(
         counted("qwen-native").is_some() && counted("zhipu").is_none(),
@@ -96,9 +96,9 @@ async fn who_would_take_a_request_is_told_before_anything_is_sent() {
     // Twelve pictures are too many for some, and a temperature over 1 is too much for others.
     let many = (0..6).flat_map(|_| images());
     let demanding = ChatRequest::ask("What differs?", many).with_temperature(1.5);
-    let all = sight.plan_all(&demanding).unwrap();
-    let takers: Vec<&str> = all.takers().map(|(name, _)| name).collect();
-    assert_eq!(takers, ["gateway-qwen", "qwen-compatible", "qwen-native"], "{all}");
+    let all = sight.compare_plans(&demanding).unwrap();
+    let accepting: Vec<&str> = all.accepting().map(|(name, _)| name).collect();
+    assert_eq!(accepting, ["gateway-qwen", "qwen-compatible", "qwen-native"], "{all}");
     for candidate in all.candidates() {
         if let Err(error) = &candidate.outcome {
             assert!(!error.violations().is_empty(), "{}: {error}", candidate.name);

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn another_kind_keeps_what_the_vendor_said() {
-        let error = server("x").with_code("7").reclassified(ErrorKind::Media, "it is no picture");
+        let error = server("x").with_code("7").reclassified(ErrorKind::InvalidMedia, "it is no picture");
         assert_eq!(error.to_string(), "unusable media (code 7): it is no picture: x");
     }
 }

@@ -24,7 +24,7 @@ impl Base64Text {
     /// Checks and keeps base64 text; white space (wrapped lines) is removed and missing padding added.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is empty, is not base64, or is URL-safe base64.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the text is empty, is not base64, or is URL-safe base64.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         Self::checked(Bytes::from(text.into()), None)
     }
@@ -32,7 +32,7 @@ impl Base64Text {
     /// Checks and keeps the base64 text of a data URI, sharing the URI's memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the URI has no `;base64,` or what follows is not base64.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI has no `;base64,` or what follows is not base64.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
         let uri = Bytes::from(uri.into());
         let comma = uri.iter().take(256).position(|byte| *byte == b',');

@@ -144,7 +144,7 @@ impl Image {
     /// A data URI is taken too, as by [`from_data_uri`](Self::from_data_uri).
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is no absolute URL, for example without `https://`.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the text is no absolute URL, for example without `https://`.
     pub fn from_url(url: &str) -> Result<Self> {
         if is_data_uri(url) {
             return Self::from_data_uri(url);
@@ -155,7 +155,7 @@ impl Image {
     /// A picture in memory. The buffer is shared, not copied.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the buffer is empty, is no picture, or its header is cut off.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the buffer is empty, is no picture, or its header is cut off.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self> {
         Self::probed(MediaSource::Bytes(bytes.into()))
     }
@@ -165,7 +165,7 @@ impl Image {
     /// This reads a few kilobytes and may block for as long as the disk takes.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when there is no such file, it is a directory, is empty, cannot be
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when there is no such file, it is a directory, is empty, cannot be
     /// read, is no picture whatever its name says, or its header is cut off.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self> {
         Self::from_media_file(MediaFile::open(path)?)
@@ -178,7 +178,7 @@ impl Image {
     /// A picture as bare base64 text, kept as it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is not base64 or does not hold a picture.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the text is not base64 or does not hold a picture.
     pub fn from_base64(text: impl Into<String>) -> Result<Self> {
         Self::probed(MediaSource::Base64(Base64Text::new(text)?))
     }
@@ -187,7 +187,7 @@ impl Image {
     /// URI declares.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the URI is malformed or does not hold a picture.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI is malformed or does not hold a picture.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
         Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
     }

@@ -35,7 +35,7 @@ impl Media {
     /// `.webm`, `.avi`, `.flv`, `.wmv`), since nothing is fetched; a data URI when its type says so.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`] as for [`Image::from_file`], [`Image::from_url`] and [`Image::from_data_uri`].
+    /// [`ErrorKind::InvalidMedia`] as for [`Image::from_file`], [`Image::from_url`] and [`Image::from_data_uri`].
     pub fn open(location: &str) -> Result<Self> {
         if is_data_uri(location) {
             let declared = location.get(DATA.len()..).unwrap_or_default();
@@ -81,7 +81,7 @@ fn starts_with(text: &str, start: &str) -> bool {
 fn parse_url(text: &str) -> Result<url::Url> {
     let refused = |hint: &str| {
         let shown = crate::redact(text);
-        Error::new(ErrorKind::Media, format!("`{shown}` is not a URL that a vendor could fetch{hint}"))
+        Error::new(ErrorKind::InvalidMedia, format!("`{shown}` is not a URL that a vendor could fetch{hint}"))
     };
     // `localhost:8080/a.jpg` and `C:\a.jpg` parse, with `localhost` and `c` as their schemes.
     let no_scheme = "; it has no scheme: write https:// in front, or give a file by its path";
@@ -98,7 +98,7 @@ fn parse_url(text: &str) -> Result<url::Url> {
 
 /// Makes the error of a medium that cannot be used; `name` is its path, or what it was given as.
 fn unusable(name: impl AsRef<str>, problem: impl AsRef<str>) -> Error {
-    Error::new(ErrorKind::Media, format!("{}: {}", name.as_ref(), problem.as_ref()))
+    Error::new(ErrorKind::InvalidMedia, format!("{}: {}", name.as_ref(), problem.as_ref()))
 }
 
 fn name_of(path: &Path) -> String {

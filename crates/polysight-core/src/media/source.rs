@@ -102,7 +102,7 @@ impl MediaFile {
     /// Looks at a file without reading it.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when it does not exist, cannot be read, is a directory, is not a
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when it does not exist, cannot be read, is a directory, is not a
     /// regular file, or is empty.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
@@ -151,7 +151,7 @@ impl MediaFile {
     /// Opens the file for reading, and checks that it is still the one that was looked at.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when it is gone, or its length or modification time changed.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when it is gone, or its length or modification time changed.
     pub fn reopen(&self) -> Result<File> {
         let name = name_of(&self.path);
         let gone =

@@ -118,7 +118,7 @@ impl Video {
     /// A video that the vendor fetches itself. Nothing is fetched here, so its size and duration stay unknown.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is no absolute URL.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the text is no absolute URL.
     pub fn from_url(url: &str) -> Result<Self> {
         if is_data_uri(url) {
             return Self::from_data_uri(url);
@@ -129,7 +129,7 @@ impl Video {
     /// A video in memory. The buffer is shared, not copied.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the buffer is empty or is no video.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the buffer is empty or is no video.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self> {
         Self::probed(MediaSource::Bytes(bytes.into()))
     }
@@ -137,7 +137,7 @@ impl Video {
     /// A video on disk. Only its headers are read now; the rest when it is sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when there is no such file, it is a directory, is empty, cannot be
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when there is no such file, it is a directory, is empty, cannot be
     /// read, or is no video whatever its name says.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self> {
         Self::from_media_file(MediaFile::open(path)?)
@@ -150,7 +150,7 @@ impl Video {
     /// A video as bare base64 text, kept as it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the text is not base64 or does not hold a video.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the text is not base64 or does not hold a video.
     pub fn from_base64(text: impl Into<String>) -> Result<Self> {
         Self::probed(MediaSource::Base64(Base64Text::new(text)?))
     }
@@ -158,7 +158,7 @@ impl Video {
     /// A video as a data URI, kept as it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when the URI is malformed or does not hold a video.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI is malformed or does not hold a video.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
         Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
     }
@@ -167,7 +167,7 @@ impl Video {
     /// them were taken a second.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](crate::ErrorKind::Media) when there is no frame.
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when there is no frame.
     pub fn from_frames(frames: impl IntoIterator<Item = Image>) -> Result<Self> {
         let frames: Vec<Image> = frames.into_iter().collect();
         if frames.is_empty() {

@@ -6,7 +6,7 @@ use crate::{ChatRequest, Message, Part, Role};
 pub(super) fn check(request: &ChatRequest, findings: &mut Findings) {
     if !request.messages.iter().any(|message| message.role == Role::User) {
         let fix = "add a user message: vendors refuse a dialogue of instructions or answers alone";
-        findings.violate("messages", "there is no user message", "at least one", fix);
+        findings.reject("messages", "there is no user message", "at least one", fix);
     }
     let mut open_calls: Vec<&str> = Vec::new();
     for (index, message) in request.messages.iter().enumerate() {
@@ -23,7 +23,7 @@ fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
     });
     if !says_something {
         let problem = format!("the {} message is empty", message.role.name());
-        findings.violate(
+        findings.reject(
             format!("messages[{index}]"),
             problem,
             "some content",
@@ -52,7 +52,7 @@ fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
             | Part::ToolResult(_) => continue,
         };
         let path = format!("messages[{index}].parts[{place}]");
-        findings.violate(path, format!("{name} in a {} message", message.role.name()), role, "move it");
+        findings.reject(path, format!("{name} in a {} message", message.role.name()), role, "move it");
     }
 }
 
@@ -73,7 +73,7 @@ fn check_order<'a>(
                 Some(found) => {
                     open_calls.swap_remove(found);
                 }
-                None => findings.violate(
+                None => findings.reject(
                     format!("messages[{index}].parts[{place}]"),
                     format!(
                         "this tool result answers `{}`, which the assistant did not just call",

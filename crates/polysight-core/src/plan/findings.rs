@@ -109,7 +109,7 @@ impl Findings {
     }
 
     /// Records that a rule is broken. The source is that of the model's card.
-    pub fn violate(
+    pub fn reject(
         &mut self,
         path: impl Into<String>,
         problem: impl Into<String>,
@@ -126,7 +126,7 @@ impl Findings {
     }
 
     /// Records something the caller should know.
-    pub fn note(&mut self, note: impl Into<String>) {
+    pub fn warn(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 

@@ -16,7 +16,7 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
     if images > 0 && videos > 0 && card.image_with_video == Some(false) {
         let problem = format!("{images} pictures and {videos} videos in one request");
         let fix = "ask about the video and the pictures in separate requests";
-        findings.violate("messages", problem, "either pictures or videos", fix);
+        findings.reject("messages", problem, "either pictures or videos", fix);
     }
     for (index, message) in request.messages.iter_mut().enumerate() {
         for (place, part) in message.parts.iter_mut().enumerate() {
@@ -45,7 +45,7 @@ fn check_count(what: &str, count: u64, limit: Option<u64>, findings: &mut Findin
     if let Some(limit) = limit.filter(|limit| count > *limit) {
         let problem = format!("{count} {what}s in the request, earlier turns included");
         let fix = "send fewer, or forget those of earlier turns";
-        findings.violate("messages", problem, format!("at most {limit} for {}", findings.model()), fix);
+        findings.reject("messages", problem, format!("at most {limit} for {}", findings.model()), fix);
     }
 }
 
@@ -57,7 +57,7 @@ fn check_image(
 ) {
     if capability.is_no() {
         let problem = format!("{} takes no pictures", findings.model());
-        findings.violate(path(), problem, "text only", "choose a vision model");
+        findings.reject(path(), problem, "text only", "choose a vision model");
         return;
     }
     let Some(card) = capability.limits() else { return };
@@ -83,19 +83,19 @@ fn check_pixels(path: &dyn Fn() -> String, image: &Image, card: &ImageCard, find
     let (long, short) = (u64::from(info.width.max(info.height)), u64::from(info.width.min(info.height)));
     if let Some(formats) = card.formats.as_ref().filter(|formats| !formats.contains(&info.format)) {
         let names: Vec<String> = formats.iter().map(ToString::to_string).collect();
-        findings.violate(path(), format!("the picture is {}", info.format), names.join(", "), "convert it");
+        findings.reject(path(), format!("the picture is {}", info.format), names.join(", "), "convert it");
     }
     if let Some(limit) = card.max_side.filter(|limit| long > *limit) {
-        findings.violate(path(), &size, format!("sides of at most {limit} px"), "scale it down");
+        findings.reject(path(), &size, format!("sides of at most {limit} px"), "scale it down");
     }
     if let Some(limit) = card.min_side.filter(|limit| short < *limit) {
-        findings.violate(path(), &size, format!("sides of at least {limit} px"), "scale it up or crop it");
+        findings.reject(path(), &size, format!("sides of at least {limit} px"), "scale it up or crop it");
     }
     if let Some(limit) = card.max_pixels.filter(|limit| info.pixels() > *limit) {
-        findings.violate(path(), &size, format!("at most {limit} px in all"), "scale it down");
+        findings.reject(path(), &size, format!("at most {limit} px in all"), "scale it down");
     }
     if let Some(limit) = card.max_aspect.filter(|limit| long as f64 > short as f64 * limit) {
-        findings.violate(path(), &size, format!("sides at most {limit} : 1"), "crop it or cut it in pieces");
+        findings.reject(path(), &size, format!("sides at most {limit} : 1"), "crop it or cut it in pieces");
     }
 }
 
@@ -145,7 +145,7 @@ fn check_hints(
         unsupported.into_iter().for_each(|hint| set(hint, None));
     } else {
         let problem = format!("{} has no {names} for media", findings.model());
-        findings.violate(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
+        findings.reject(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
     }
 }
 
@@ -158,7 +158,7 @@ fn check_hint(
     findings: &mut Findings,
 ) {
     if !value.is_finite() {
-        findings.violate(path(), format!("{hint} is {value}"), "a number", "set it to a number");
+        findings.reject(path(), format!("{hint} is {value}"), "a number", "set it to a number");
         return;
     }
     let Some(range) = range.filter(|range| !range.contains(value)) else { return };
@@ -168,14 +168,14 @@ fn check_hint(
         set(hint, Some(nearest));
     } else {
         let fix = "choose a value in range";
-        findings.violate(path(), format!("{hint} is {value}"), range.to_string(), fix);
+        findings.reject(path(), format!("{hint} is {value}"), range.to_string(), fix);
     }
 }
 
 fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, findings: &mut Findings) {
     if card.video.is_no() {
         let problem = format!("{} takes no videos", findings.model());
-        findings.violate(path(), problem, "pictures and text", "choose a model that does");
+        findings.reject(path(), problem, "pictures and text", "choose a model that does");
         return;
     }
     let Some(limits) = card.video.limits() else { return };
@@ -208,13 +208,13 @@ fn check_video_info(path: &dyn Fn() -> String, video: &Video, card: &VideoCard, 
     let Some(info) = video.info() else { return };
     if let Some(formats) = card.formats.as_ref().filter(|formats| !formats.contains(&info.format)) {
         let names: Vec<String> = formats.iter().map(ToString::to_string).collect();
-        findings.violate(path(), format!("the video is {}", info.format), names.join(", "), "convert it");
+        findings.reject(path(), format!("the video is {}", info.format), names.join(", "), "convert it");
     }
     if let (Some(range), Some(duration)) = (card.seconds, info.duration)
         && !range.contains(duration.as_secs_f64())
     {
         let problem = format!("the video takes {:.1} s", duration.as_secs_f64());
-        findings.violate(path(), problem, format!("{range} s"), "cut it");
+        findings.reject(path(), problem, format!("{range} s"), "cut it");
     }
 }
 
@@ -227,12 +227,12 @@ fn check_frame_count(
 ) -> bool {
     if limits.frames.is_no() {
         let problem = format!("{} takes no list of frames as a video", findings.model());
-        findings.violate(path(), problem, "a video file or URL", "send the frames as pictures");
+        findings.reject(path(), problem, "a video file or URL", "send the frames as pictures");
         return false;
     }
     let range = limits.frames.limits().and_then(|range| range.0);
     if let Some(range) = range.filter(|range| !range.contains(count as f64)) {
-        findings.violate(path(), format!("{count} frames"), range.to_string(), "choose fewer or more");
+        findings.reject(path(), format!("{count} frames"), range.to_string(), "choose fewer or more");
     }
     true
 }
@@ -299,14 +299,14 @@ fn check_url(path: &dyn Fn() -> String, url: &url::Url, rules: &SourceRules<'_>,
     let what = rules.what;
     if rules.url == Some(false) {
         let problem = format!("{} fetches no {what} from a URL", findings.model());
-        findings.violate(path(), problem, "media inside the request", "download it and send its bytes");
+        findings.reject(path(), problem, "media inside the request", "download it and send its bytes");
         return;
     }
     let scheme = url.scheme();
     if !matches!(scheme, "http" | "https") && !rules.schemes.iter().any(|known| known == scheme) {
         let allowed = ["http", "https"].into_iter().chain(rules.schemes.iter().map(String::as_str));
         let allowed = allowed.collect::<Vec<_>>().join(", ");
-        findings.violate(
+        findings.reject(
             path(),
             format!("the {what}'s URL begins with {scheme}:"),
             allowed,
@@ -316,7 +316,7 @@ fn check_url(path: &dyn Fn() -> String, url: &url::Url, rules: &SourceRules<'_>,
     let length = url.as_str().len() as u64;
     if let Some(limit) = rules.max_url_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what}'s URL is {length} bytes long");
-        findings.violate(
+        findings.reject(
             path(),
             problem,
             format!("at most {limit} bytes"),
@@ -334,20 +334,20 @@ fn check_inline(
     let what = rules.what;
     if rules.base64 == Some(false) {
         let problem = format!("{} takes no {what} inside the request", findings.model());
-        findings.violate(path(), problem, "a public http(s) URL", "put it where the vendor can fetch it");
+        findings.reject(path(), problem, "a public http(s) URL", "put it where the vendor can fetch it");
         return;
     }
     let length = source.byte_len().unwrap_or_default();
     if let Some(limit) = rules.max_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what} is {length} bytes");
-        findings.violate(path(), problem, format!("at most {limit} bytes"), "make it smaller");
+        findings.reject(path(), problem, format!("at most {limit} bytes"), "make it smaller");
     }
     let prefix = "data:;base64,".len() + rules.media_type.map_or(0, str::len);
     let length = source.base64_len().unwrap_or_default() + prefix as u64;
     if let Some(limit) = rules.max_base64_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what} is {length} bytes as a data URI");
         let fix = "make it smaller, or put it where the vendor can fetch it";
-        findings.violate(path(), problem, format!("at most {limit} bytes"), fix);
+        findings.reject(path(), problem, format!("at most {limit} bytes"), fix);
     }
     let MediaSource::Base64(text) = source else { return };
     let (change, limit) = match rules.data_uri {
@@ -356,7 +356,7 @@ fn check_inline(
         Some(_) | None => return,
     };
     if !findings.lossless(path(), change) {
-        findings.violate(path(), format!("the {what}'s base64 has the other form"), limit, "convert it");
+        findings.reject(path(), format!("the {what}'s base64 has the other form"), limit, "convert it");
     }
 }
 
@@ -373,6 +373,6 @@ fn put_videos_first(index: usize, message: &mut Message, findings: &mut Findings
         message.parts.sort_by_key(|part| !is_video(part));
     } else {
         let problem = format!("the video is part {} of its message", place + 1);
-        findings.violate(path, problem, "the first part", "put the video before text");
+        findings.reject(path, problem, "the first part", "put the video before text");
     }
 }

@@ -1,8 +1,9 @@
 //! Holds a request against a model's limits before a byte is sent.
 //!
-//! A [`Draft`] is a request on its way to becoming a [`Plan`]: the core's checks run on it, then the vendor's own, and
-//! [`Draft::finish`] gives either the plan or every violation at once. Nothing here touches the network or a clock.
+//! A [`PlanBuilder`] is a request on its way to becoming a [`Plan`]: the core's checks run on it, then the vendor's own, and
+//! [`PlanBuilder::finish`] gives either the plan or every violation at once. Nothing here touches the network or a clock.
 
+mod compare;
 mod content;
 mod findings;
 mod media;
@@ -10,6 +11,7 @@ mod options;
 
 use std::sync::Arc;
 
+pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 
 use crate::catalog::{Money, Price, Status};
@@ -98,7 +100,7 @@ impl Estimate {
 
 /// A request on its way to becoming a [`Plan`].
 #[derive(Debug)]
-pub struct Draft {
+pub struct PlanBuilder {
     /// The request, changed as far as its tolerance allows.
     pub request: ChatRequest,
     /// The card of its model.
@@ -108,7 +110,7 @@ pub struct Draft {
     streamed: bool,
 }
 
-impl Draft {
+impl PlanBuilder {
     /// Runs the checks that hold for every vendor; `streaming` says whether the caller wants a stream.
     #[must_use]
     pub fn new(mut request: ChatRequest, card: Arc<ModelCard>, streaming: bool) -> Self {
@@ -128,16 +130,16 @@ impl Draft {
         let findings = &mut self.findings;
         if findings.model().is_empty() {
             let fix = "name one in the request or in the role";
-            findings.violate("model", "no model is named", "a model id", fix);
+            findings.reject("model", "no model is named", "a model id", fix);
         } else if !self.card.known {
-            findings.note([findings.model(), " is not in the catalogue: its limits are not known"].concat());
+            findings.warn([findings.model(), " is not in the catalogue: its limits are not known"].concat());
         }
         match (self.card.status, &self.card.replacement) {
             (Status::Live, _) => {}
             (status, Some(newer)) => {
-                findings.note(format!("{} is {status}: move to {newer}", findings.model()));
+                findings.warn(format!("{} is {status}: move to {newer}", findings.model()));
             }
-            (status, None) => findings.note(format!("{} is {status}", findings.model())),
+            (status, None) => findings.warn(format!("{} is {status}", findings.model())),
         }
     }
 
@@ -148,7 +150,7 @@ impl Draft {
         for (field, own) in reserved.iter().filter(|(field, _)| fields.contains_key(*field)) {
             let path = format!("extras.{vendor}.{field}");
             let problem = format!("`{field}` is given as an extra");
-            self.findings.violate(path, problem, "other fields only", format!("use the request's own {own}"));
+            self.findings.reject(path, problem, "other fields only", format!("use the request's own {own}"));
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard, findings: &mu
         findings.lossless("thinking", "streamed and collected, since the model reasons only when streaming");
     if !streamed {
         let problem = format!("{} reasons only when streaming", findings.model());
-        findings.violate("thinking", problem, "a streamed call", "call stream, or switch thinking off");
+        findings.reject("thinking", problem, "a streamed call", "call stream, or switch thinking off");
     }
     streamed
 }
@@ -50,7 +50,7 @@ fn check_sampling(request: &mut ChatRequest, card: &SamplingCard, findings: &mut
         (Some(seed), Capability::No) => drop_option("seed", seed, findings),
         (Some(seed), Capability::Yes(NumberRange(Some(range)))) if !range.contains(seed as f64) => {
             let problem = format!("seed is {seed}");
-            findings.violate("seed", problem, range.to_string(), "choose a seed in range");
+            findings.reject("seed", problem, range.to_string(), "choose a seed in range");
             Some(seed)
         }
         (seed, _) => seed,
@@ -62,7 +62,7 @@ fn say_greedy(request: &mut ChatRequest, card: &SamplingCard, findings: &mut Fin
     if findings.lossless("temperature", "temperature 0 sent as do_sample: false") {
         request.sampling = Sampling::Greedy;
     } else if card.temperature.is_some_and(|range| !range.contains(0.0)) {
-        findings.violate("temperature", "temperature is 0", "greedy sampling", "ask for greedy sampling");
+        findings.reject("temperature", "temperature is 0", "greedy sampling", "ask for greedy sampling");
     }
 }
 
@@ -99,7 +99,7 @@ fn check_number(
 ) -> Option<f64> {
     let mut value = value?;
     if !value.is_finite() {
-        findings.violate(name, format!("{name} is {value}"), "a number", "set it to a number");
+        findings.reject(name, format!("{name} is {value}"), "a number", "set it to a number");
         return None;
     }
     if capability.is_no() {
@@ -116,7 +116,7 @@ fn check_number(
             }
             _ => {
                 let problem = format!("{name} is {value}");
-                findings.violate(name, problem, range.to_string(), "choose a value in range");
+                findings.reject(name, problem, range.to_string(), "choose a value in range");
             }
         }
     } else if let Some(rounded) = nearest.filter(|rounded| *rounded != value) {
@@ -124,7 +124,7 @@ fn check_number(
             value = rounded;
         } else {
             let limit = format!("at most {} decimals", decimals.unwrap_or_default());
-            findings.violate(name, format!("{name} is {value}"), limit, format!("write {rounded}"));
+            findings.reject(name, format!("{name} is {value}"), limit, format!("write {rounded}"));
         }
     }
     Some(value)
@@ -152,7 +152,7 @@ fn drop_option<T: std::fmt::Display>(name: &'static str, value: T, findings: &mu
         return None;
     }
     let problem = format!("{name} is set to {value}, and {} has no such setting", findings.model());
-    findings.violate(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
+    findings.reject(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
     Some(value)
 }
 
@@ -174,13 +174,13 @@ fn check_max_tokens(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
         None => format!("at least {least}"),
     };
     let fix = if tokens < least { "leave it out for no limit of your own" } else { "choose a lower limit" };
-    findings.violate("max_tokens", format!("max_tokens is {tokens}"), limit, fix);
+    findings.reject("max_tokens", format!("max_tokens is {tokens}"), limit, fix);
 }
 
 fn check_stop(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) {
     let count = request.stop.len() as u64;
     if let Some(limit) = card.stop.count.filter(|limit| count > *limit) {
-        findings.violate("stop", format!("{count} stop texts"), format!("at most {limit}"), "give fewer");
+        findings.reject("stop", format!("{count} stop texts"), format!("at most {limit}"), "give fewer");
     }
     for (index, text) in request.stop.iter().enumerate() {
         let length = text.chars().count() as u64;
@@ -188,7 +188,7 @@ fn check_stop(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) 
         if length == 0 || length > limit {
             let limit =
                 if limit == u64::MAX { "at least 1".to_owned() } else { format!("1 to {limit} characters") };
-            findings.violate(
+            findings.reject(
                 format!("stop[{index}]"),
                 format!("{length} characters"),
                 limit,
@@ -211,14 +211,14 @@ fn check_id(
             *id = None;
         } else {
             let problem = format!("the vendor takes no {name}");
-            findings.violate(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
+            findings.reject(name, problem, "nothing of the kind", "leave it out, or tolerate losses");
         }
         return;
     };
     let length = value.chars().count() as u64;
     if length < rule.min || length > rule.max {
         let limit = format!("{} to {} characters", rule.min, rule.max);
-        findings.violate(name, format!("{name} has {length} characters"), limit, "choose another id");
+        findings.reject(name, format!("{name} has {length} characters"), limit, "choose another id");
     }
 }
 
@@ -235,7 +235,7 @@ fn check_thinking(request: &mut ChatRequest, card: &ModelCard, findings: &mut Fi
     }
     let mode = card.thinking.mode.map_or_else(String::new, |mode| mode.to_string());
     let problem = format!("{wanted} is asked for, but {} {problem}", findings.model());
-    findings.violate("thinking", problem, format!("thinking: {mode}"), "choose another setting or model");
+    findings.reject("thinking", problem, format!("thinking: {mode}"), "choose another setting or model");
 }
 
 /// Why a model does not take a setting, and the nearest that it takes; `None` when it takes the setting.
@@ -292,7 +292,7 @@ fn check_format(request: &mut ChatRequest, card: &ModelCard, findings: &mut Find
     }
     let limit = if formats.is_empty() { "text".to_owned() } else { format!("text, {}", formats.join(", ")) };
     let problem = format!("{} does not enforce {name}", findings.model());
-    findings.violate("response_format", problem, limit, "ask for JSON in the prompt and check the answer");
+    findings.reject("response_format", problem, limit, "ask for JSON in the prompt and check the answer");
 }
 
 fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
@@ -301,7 +301,7 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
     }
     if card.tools.is_no() {
         let problem = format!("{} calls no functions", findings.model());
-        findings.violate("tools", problem, "no tools", "choose a model that does");
+        findings.reject("tools", problem, "no tools", "choose a model that does");
         return;
     }
     for (index, tool) in request.tools.iter().enumerate() {
@@ -309,11 +309,11 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
         if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(legal) {
             let problem = format!("a function is called `{}`", crate::redact(&tool.name));
             let limit = "1 to 64 letters, digits, _ and -";
-            findings.violate(format!("tools[{index}].name"), problem, limit, "rename it");
+            findings.reject(format!("tools[{index}].name"), problem, limit, "rename it");
         }
         if !tool.parameters.is_object() {
             let path = format!("tools[{index}].parameters");
-            findings.violate(
+            findings.reject(
                 path,
                 "the parameters are no JSON object",
                 "a JSON Schema object",
@@ -324,7 +324,7 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
     let Some(limits) = card.tools.limits() else { return };
     let count = request.tools.len() as u64;
     if let Some(limit) = limits.count.filter(|limit| count > *limit) {
-        findings.violate("tools", format!("{count} tools"), format!("at most {limit}"), "offer fewer");
+        findings.reject("tools", format!("{count} tools"), format!("at most {limit}"), "offer fewer");
     }
     let choice = match &request.tool_choice {
         ToolChoice::Auto => None,
@@ -339,7 +339,7 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
         } else {
             let problem = format!("tool_choice is {name}");
             let fix = "leave the choice to the model, or offer other tools";
-            findings.violate("tool_choice", problem, format!("auto for {}", findings.model()), fix);
+            findings.reject("tool_choice", problem, format!("auto for {}", findings.model()), fix);
         }
     }
     if request.parallel_tool_calls.is_some() && limits.parallel == Some(false) {

@@ -13,7 +13,7 @@ use super::store::Store;
 /// Hands a stream's events on, and keeps the whole answer when it is complete and not too large.
 pub(super) fn tee(stream: ChatStream, key: Key, store: Arc<Store>) -> ChatStream {
     let collected = Some(StreamCollector::new());
-    stream.wrapped(|stream| Tee { stream, key, store, collected, ending: None })
+    stream.map_stream(|stream| Tee { stream, key, store, collected, ending: None })
 }
 
 type Keeping = Pin<Box<dyn Future<Output = ()> + Send>>;

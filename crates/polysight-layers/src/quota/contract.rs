@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use polysight_core::Throttle;
+use polysight_core::RateLimitScope;
 
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
 
@@ -45,7 +45,7 @@ async fn settle(bench: &dyn Bench, key: &QuotaKey, id: &str, tokens: u64, used: 
     bench.settled().await;
 }
 
-fn wait(grant: Grant) -> (Duration, Throttle) {
+fn wait(grant: Grant) -> (Duration, RateLimitScope) {
     match grant {
         Grant::Granted => panic!("granted"),
         Grant::Wait { after, limit } => (after, limit),
@@ -63,7 +63,7 @@ async fn counts_requests_in_a_sliding_window(bench: &dyn Bench) {
     }
     bench.advance(Duration::from_millis(500)).await;
     let (after, limit) = wait(ask(bench, &key, &limits, "d", 1).await);
-    assert_eq!(limit, Throttle::Requests);
+    assert_eq!(limit, RateLimitScope::Requests);
     assert!(
         after <= 2 * SECOND,
         "{after:?}: the first is a minute old, its second and the one behind it nearly are"
@@ -77,23 +77,27 @@ async fn counts_requests_in_a_sliding_window(bench: &dyn Bench) {
 async fn counts_tokens_and_reconciles_them(bench: &dyn Bench) {
     let (key, limits) = (key("tokens"), QuotaLimits::default().with_tokens(100));
     assert_eq!(ask(bench, &key, &limits, "a", 80).await, Grant::Granted);
-    assert_eq!(wait(ask(bench, &key, &limits, "b", 30).await).1, Throttle::Tokens);
+    assert_eq!(wait(ask(bench, &key, &limits, "b", 30).await).1, RateLimitScope::Tokens);
     settle(bench, &key, "a", 80, Some(60)).await;
     assert_eq!(ask(bench, &key, &limits, "b", 40).await, Grant::Granted);
     settle(bench, &key, "b", 40, Some(0)).await;
     assert_eq!(ask(bench, &key, &limits, "c", 10).await, Grant::Granted);
     settle(bench, &key, "c", 10, Some(35)).await;
-    assert_eq!(wait(ask(bench, &key, &limits, "d", 6).await).1, Throttle::Tokens, "60 and 35 are used");
+    assert_eq!(wait(ask(bench, &key, &limits, "d", 6).await).1, RateLimitScope::Tokens, "60 and 35 are used");
     assert_eq!(ask(bench, &key, &limits, "d", 5).await, Grant::Granted);
     settle(bench, &key, "d", 5, None).await;
     settle(bench, &key, "never taken", 100, Some(0)).await;
-    assert_eq!(wait(ask(bench, &key, &limits, "e", 1).await).1, Throttle::Tokens, "what was set aside stays");
+    assert_eq!(
+        wait(ask(bench, &key, &limits, "e", 1).await).1,
+        RateLimitScope::Tokens,
+        "what was set aside stays"
+    );
 }
 
 async fn clamps_a_demand_that_could_never_go(bench: &dyn Bench) {
     let (key, limits) = (key("clamp"), QuotaLimits::default().with_tokens(100));
     assert_eq!(ask(bench, &key, &limits, "a", 5_000).await, Grant::Granted);
-    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, Throttle::Tokens);
+    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, RateLimitScope::Tokens);
     settle(bench, &key, "a", 5_000, Some(90)).await;
     assert_eq!(ask(bench, &key, &limits, "b", 10).await, Grant::Granted);
 }
@@ -104,10 +108,10 @@ async fn counts_calls_at_once(bench: &dyn Bench) {
         assert_eq!(ask(bench, &key, &limits, id, 1).await, Grant::Granted);
     }
     let (after, limit) = wait(ask(bench, &key, &limits, "c", 1).await);
-    assert!(limit == Throttle::Concurrency && after <= SECOND, "{limit} {after:?}");
+    assert!(limit == RateLimitScope::Concurrency && after <= SECOND, "{limit} {after:?}");
     settle(bench, &key, "a", 1, None).await;
     assert_eq!(ask(bench, &key, &limits, "c", 1).await, Grant::Granted);
-    assert_eq!(wait(ask(bench, &key, &limits, "d", 1).await).1, Throttle::Concurrency);
+    assert_eq!(wait(ask(bench, &key, &limits, "d", 1).await).1, RateLimitScope::Concurrency);
 }
 
 async fn spreads_bursts(bench: &dyn Bench) {
@@ -116,7 +120,7 @@ async fn spreads_bursts(bench: &dyn Bench) {
         assert_eq!(ask(bench, &key, &limits, id, 1).await, Grant::Granted);
     }
     let (after, limit) = wait(ask(bench, &key, &limits, "c", 1).await);
-    assert!(limit == Throttle::Burst && after <= SECOND * 12 / 10, "{limit} {after:?}");
+    assert!(limit == RateLimitScope::Burst && after <= SECOND * 12 / 10, "{limit} {after:?}");
     bench.advance(after).await;
     assert_eq!(ask(bench, &key, &limits, "c", 1).await, Grant::Granted);
 }
@@ -127,7 +131,7 @@ async fn takes_nothing_when_it_says_wait(bench: &dyn Bench) {
     let shut = open.with_tokens(1);
     assert_eq!(ask(bench, &key, &open, "a", 50).await, Grant::Granted);
     for id in ["b", "c", "d"] {
-        assert_eq!(wait(ask(bench, &key, &shut, id, 50).await).1, Throttle::Tokens);
+        assert_eq!(wait(ask(bench, &key, &shut, id, 50).await).1, RateLimitScope::Tokens);
     }
     assert_eq!(ask(bench, &key, &open, "b", 50).await, Grant::Granted);
 }
@@ -152,17 +156,17 @@ async fn keeps_keys_apart(bench: &dyn Bench) {
 async fn pauses_and_learns(bench: &dyn Bench) {
     let (key, limits) = (key("learns"), QuotaLimits::default().with_concurrency(10));
     let store = bench.store();
-    store.throttled(&key, &limits, Some(Throttle::Concurrency), Some(7 * SECOND));
-    store.throttled(&key, &limits, Some(Throttle::Concurrency), None);
+    store.throttled(&key, &limits, Some(RateLimitScope::Concurrency), Some(7 * SECOND));
+    store.throttled(&key, &limits, Some(RateLimitScope::Concurrency), None);
     bench.settled().await;
     let (after, limit) = wait(ask(bench, &key, &limits, "a", 1).await);
     assert!(after > 5 * SECOND && after <= 7 * SECOND, "{after:?}");
-    assert_eq!(limit, Throttle::Concurrency);
+    assert_eq!(limit, RateLimitScope::Concurrency);
     bench.advance(8 * SECOND).await;
     for id in 0..7 {
         assert_eq!(ask(bench, &key, &limits, &format!("a{id}"), 1).await, Grant::Granted, "{id} of 7");
     }
-    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, Throttle::Concurrency);
+    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, RateLimitScope::Concurrency);
     // Places that nobody keeps alive may have come back with time, so the climb is looked at with new ones.
     for id in 0..7 {
         settle(bench, &key, &format!("a{id}"), 1, None).await;
@@ -171,7 +175,7 @@ async fn pauses_and_learns(bench: &dyn Bench) {
     for id in 0..8 {
         assert_eq!(ask(bench, &key, &limits, &format!("b{id}"), 1).await, Grant::Granted, "{id} of 8");
     }
-    assert_eq!(wait(ask(bench, &key, &limits, "c", 1).await).1, Throttle::Concurrency);
+    assert_eq!(wait(ask(bench, &key, &limits, "c", 1).await).1, RateLimitScope::Concurrency);
     for id in 0..8 {
         settle(bench, &key, &format!("b{id}"), 1, None).await;
     }
@@ -179,7 +183,7 @@ async fn pauses_and_learns(bench: &dyn Bench) {
     for id in 0..10 {
         assert_eq!(ask(bench, &key, &limits, &format!("c{id}"), 1).await, Grant::Granted, "{id} of 10");
     }
-    assert_eq!(wait(ask(bench, &key, &limits, "d", 1).await).1, Throttle::Concurrency);
+    assert_eq!(wait(ask(bench, &key, &limits, "d", 1).await).1, RateLimitScope::Concurrency);
 }
 
 async fn learns_limits_that_nobody_knew(bench: &dyn Bench) {
@@ -191,12 +195,15 @@ async fn learns_limits_that_nobody_knew(bench: &dyn Bench) {
     bench.store().throttled(&key, &limits, None, Some(Duration::ZERO));
     bench.settled().await;
     let (after, limit) = wait(ask(bench, &key, &limits, "a", 1).await);
-    assert!(limit == Throttle::Requests && after > 50 * SECOND, "14 of the 20 seen hold: {limit} {after:?}");
+    assert!(
+        limit == RateLimitScope::Requests && after > 50 * SECOND,
+        "14 of the 20 seen hold: {limit} {after:?}"
+    );
     bench.advance(after).await;
     for id in 0..16 {
         assert_eq!(ask(bench, &key, &limits, &format!("a{id}"), 1).await, Grant::Granted, "{id} of 16");
     }
-    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, Throttle::Requests);
+    assert_eq!(wait(ask(bench, &key, &limits, "b", 1).await).1, RateLimitScope::Requests);
     bench.advance(1_200 * SECOND).await;
     for id in 0..60 {
         assert_eq!(ask(bench, &key, &limits, &format!("b{id}"), 1).await, Grant::Granted, "forgotten");

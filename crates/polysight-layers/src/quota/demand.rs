@@ -52,14 +52,14 @@ fn text_bytes(part: &Part) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::plan::Draft;
+    use polysight_core::plan::PlanBuilder;
     use polysight_core::{Catalog, Estimate, Image, Message, Video};
 
     use super::*;
 
     fn plan(request: ChatRequest, estimate: Estimate) -> Plan {
         let catalog = Catalog::from_toml("vendor = \"fake\"\nmodels = []").unwrap();
-        Draft::new(request.with_model("m"), catalog.card("m"), false).finish(estimate).unwrap()
+        PlanBuilder::new(request.with_model("m"), catalog.card("m"), false).finish(estimate).unwrap()
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use polysight_core::Throttle;
+use polysight_core::RateLimitScope;
 
 use super::store::QuotaLimits;
 use super::window::micros;
@@ -41,13 +41,13 @@ impl Dimension {
 
     /// What is cut when the vendor names this limit. A model that is too busy for everybody is not a limit of ours:
     /// it is only waited for.
-    pub(super) fn met(throttle: Option<Throttle>) -> &'static [Self] {
+    pub(super) fn met(throttle: Option<RateLimitScope>) -> &'static [Self] {
         match throttle {
-            Some(Throttle::Tokens) => &[Self::Tokens],
-            Some(Throttle::Concurrency) => &[Self::Concurrency],
-            Some(Throttle::Burst) => &[Self::Burst],
-            Some(Throttle::Account) => &[Self::Requests, Self::Concurrency],
-            Some(Throttle::Model) => &[],
+            Some(RateLimitScope::Tokens) => &[Self::Tokens],
+            Some(RateLimitScope::Concurrency) => &[Self::Concurrency],
+            Some(RateLimitScope::Burst) => &[Self::Burst],
+            Some(RateLimitScope::Account) => &[Self::Requests, Self::Concurrency],
+            Some(RateLimitScope::Model) => &[],
             _ => &[Self::Requests],
         }
     }
@@ -94,8 +94,8 @@ impl Dimension {
 
 /// How long everybody stays away after a refusal: as the vendor asks, at most two minutes; else a second, or ten where
 /// the limit's window lasts minutes.
-pub(super) fn pause(met: Option<Throttle>, asked: Option<Duration>, window: Duration) -> Duration {
-    let share = if met.is_some_and(Throttle::lasts_minutes) { 6 } else { 60 };
+pub(super) fn pause(met: Option<RateLimitScope>, asked: Option<Duration>, window: Duration) -> Duration {
+    let share = if met.is_some_and(RateLimitScope::lasts_minutes) { 6 } else { 60 };
     asked.unwrap_or(window / share).min(MAX_PAUSE)
 }
 
@@ -123,16 +123,16 @@ pub(super) struct Lessons {
     window: Duration,
     learnt: BTreeMap<Dimension, Lesson>,
     paused_until: u64,
-    met: Throttle,
+    met: RateLimitScope,
 }
 
 impl Lessons {
     pub(super) fn new(window: Duration) -> Self {
-        Self { window, learnt: BTreeMap::new(), paused_until: 0, met: Throttle::Requests }
+        Self { window, learnt: BTreeMap::new(), paused_until: 0, met: RateLimitScope::Requests }
     }
 
     /// How long everybody has to stay away, and since what was met.
-    pub(super) fn pause(&self, now: u64) -> Option<(u64, Throttle)> {
+    pub(super) fn pause(&self, now: u64) -> Option<(u64, RateLimitScope)> {
         (self.paused_until > now).then(|| (self.paused_until - now, self.met))
     }
 
@@ -156,13 +156,13 @@ impl Lessons {
         now: u64,
         limits: &QuotaLimits,
         seen: &QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         asked: Option<Duration>,
     ) {
         let until = now.saturating_add(micros(pause(met, asked, self.window)));
         if until > self.paused_until {
             self.paused_until = until;
-            self.met = met.unwrap_or(Throttle::Requests);
+            self.met = met.unwrap_or(RateLimitScope::Requests);
         }
         for dimension in Dimension::met(met) {
             self.cut(*dimension, now, limits, seen);
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_known_limit_is_cut_by_three_tenths_and_climbs_back_by_a_twentieth_each_half_minute() {
         let mut lessons = Lessons::new(MINUTE);
-        lessons.refused(seconds(0), &limits(), &limits(), Some(Throttle::Requests), None);
+        lessons.refused(seconds(0), &limits(), &limits(), Some(RateLimitScope::Requests), None);
         let table = requests_at(&lessons, &limits(), &[0, 29, 30, 60, 90, 120, 150, 179, 180, 600]);
         assert_eq!(table, [70, 70, 75, 80, 85, 90, 95, 95, 100, 100].map(Some));
         assert!(!lessons.is_blank(seconds(179)) && lessons.is_blank(seconds(180)));
@@ -257,7 +257,7 @@ mod tests {
     fn never_cuts_below_one() {
         let mut lessons = Lessons::new(MINUTE);
         for event in 0..40 {
-            lessons.refused(seconds(event * 5), &limits(), &limits(), Some(Throttle::Account), None);
+            lessons.refused(seconds(event * 5), &limits(), &limits(), Some(RateLimitScope::Account), None);
         }
         let present = lessons.limits(&limits(), seconds(195));
         assert_eq!((present.requests, present.concurrency), (Some(1), Some(1)));
@@ -273,12 +273,12 @@ mod tests {
             [now.requests, now.tokens, now.concurrency, now.burst].map(Option::unwrap)
         };
         assert_eq!(cuts(None), [70, 1_000, 10, 10]);
-        assert_eq!(cuts(Some(Throttle::Requests)), [70, 1_000, 10, 10]);
-        assert_eq!(cuts(Some(Throttle::Tokens)), [100, 700, 10, 10]);
-        assert_eq!(cuts(Some(Throttle::Concurrency)), [100, 1_000, 7, 10]);
-        assert_eq!(cuts(Some(Throttle::Burst)), [100, 1_000, 10, 7]);
-        assert_eq!(cuts(Some(Throttle::Account)), [70, 1_000, 7, 10]);
-        assert_eq!(cuts(Some(Throttle::Model)), [100, 1_000, 10, 10]);
+        assert_eq!(cuts(Some(RateLimitScope::Requests)), [70, 1_000, 10, 10]);
+        assert_eq!(cuts(Some(RateLimitScope::Tokens)), [100, 700, 10, 10]);
+        assert_eq!(cuts(Some(RateLimitScope::Concurrency)), [100, 1_000, 7, 10]);
+        assert_eq!(cuts(Some(RateLimitScope::Burst)), [100, 1_000, 10, 7]);
+        assert_eq!(cuts(Some(RateLimitScope::Account)), [70, 1_000, 7, 10]);
+        assert_eq!(cuts(Some(RateLimitScope::Model)), [100, 1_000, 10, 10]);
     }
 
     #[test]
@@ -291,12 +291,16 @@ mod tests {
         assert_eq!(told(None, Some(Duration::from_secs(7))), seconds(7));
         assert_eq!(told(None, Some(Duration::from_secs(86_400))), seconds(120));
         assert_eq!(told(None, None), seconds(1));
-        assert_eq!(told(Some(Throttle::Account), None), seconds(10));
+        assert_eq!(told(Some(RateLimitScope::Account), None), seconds(10));
 
         let mut lessons = Lessons::new(MINUTE);
-        lessons.refused(0, &limits(), &limits(), Some(Throttle::Tokens), Some(Duration::from_secs(9)));
+        lessons.refused(0, &limits(), &limits(), Some(RateLimitScope::Tokens), Some(Duration::from_secs(9)));
         lessons.refused(seconds(1), &limits(), &limits(), None, None);
-        assert_eq!(lessons.pause(seconds(2)), Some((seconds(7), Throttle::Tokens)), "the longer one holds");
+        assert_eq!(
+            lessons.pause(seconds(2)),
+            Some((seconds(7), RateLimitScope::Tokens)),
+            "the longer one holds"
+        );
         assert_eq!(lessons.pause(seconds(9)), None);
     }
 }

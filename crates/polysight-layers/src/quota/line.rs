@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polysight_core::{Billed, Error, ErrorKind, RateLimits, Result, RetryAdvice, Throttle, Usage};
+use polysight_core::{Billed, Error, ErrorKind, RateLimitScope, RateLimits, Result, RetryAdvice, Usage};
 
 use super::is_local;
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
@@ -46,7 +46,7 @@ pub(super) struct Line {
 struct Known {
     requests: Option<u64>,
     tokens: Option<u64>,
-    last_wait: Option<(Throttle, Duration)>,
+    last_wait: Option<(RateLimitScope, Duration)>,
 }
 
 impl Line {
@@ -57,11 +57,11 @@ impl Line {
     }
 
     /// What the first in line was told last.
-    pub(super) fn last_wait(&self) -> Option<(Throttle, Duration)> {
+    pub(super) fn last_wait(&self) -> Option<(RateLimitScope, Duration)> {
         lock(&self.known).last_wait
     }
 
-    pub(super) fn note_wait(&self, limit: Throttle, after: Duration) {
+    pub(super) fn note_wait(&self, limit: RateLimitScope, after: Duration) {
         lock(&self.known).last_wait = Some((limit, after));
     }
 
@@ -140,7 +140,7 @@ impl Permit {
         self.heed(error.rate_limits());
         let refused = match error.kind() {
             ErrorKind::RateLimited => !is_local(error),
-            ErrorKind::Overloaded => error.throttle().is_some(),
+            ErrorKind::Overloaded => error.rate_limit_scope().is_some(),
             _ => false,
         };
         let pause = match error.retry() {
@@ -148,7 +148,7 @@ impl Permit {
             _ => None,
         };
         if let Some(store) = self.store.as_ref().filter(|_| refused) {
-            store.throttled(&self.key, &self.limits, error.throttle(), pause);
+            store.throttled(&self.key, &self.limits, error.rate_limit_scope(), pause);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use polysight_core::{Result, Throttle};
+use polysight_core::{RateLimitScope, Result};
 
 use super::meter::Meter;
 use super::store::{Grant, Lease, QuotaKey, QuotaLimits, QuotaStore};
@@ -104,7 +104,7 @@ impl QuotaStore for LocalStore {
         &self,
         key: &QuotaKey,
         limits: &QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         pause: Option<Duration>,
     ) {
         self.with(key, |meter, now| meter.throttled(now, limits, met, pause));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use polysight_core::Throttle;
+use polysight_core::RateLimitScope;
 
 use super::learn::Lessons;
 use super::store::{Grant, Lease, QuotaLimits};
@@ -59,17 +59,17 @@ impl Meter {
         Grant::Granted
     }
 
-    fn longest_wait(&mut self, now: u64, limits: &QuotaLimits, tokens: u64) -> Option<(u64, Throttle)> {
+    fn longest_wait(&mut self, now: u64, limits: &QuotaLimits, tokens: u64) -> Option<(u64, RateLimitScope)> {
         let full = limits.concurrency.filter(|limit| self.places.len() as u64 >= *limit);
         let fits = |window: &mut Window, limit: Option<u64>, need, throttle| {
             limit.and_then(|limit| window.wait(now, limit, need)).map(|wait| (wait, throttle))
         };
         let waits = [
             self.lessons.pause(now),
-            fits(&mut self.requests, limits.requests, 1, Throttle::Requests),
-            fits(&mut self.tokens, limits.tokens, tokens, Throttle::Tokens),
-            fits(&mut self.burst, limits.burst, 1, Throttle::Burst),
-            full.map(|_| (micros(POLL), Throttle::Concurrency)),
+            fits(&mut self.requests, limits.requests, 1, RateLimitScope::Requests),
+            fits(&mut self.tokens, limits.tokens, tokens, RateLimitScope::Tokens),
+            fits(&mut self.burst, limits.burst, 1, RateLimitScope::Burst),
+            full.map(|_| (micros(POLL), RateLimitScope::Concurrency)),
         ];
         waits.into_iter().flatten().max_by_key(|(wait, _)| *wait)
     }
@@ -89,7 +89,7 @@ impl Meter {
         &mut self,
         now: u64,
         limits: &QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         pause: Option<Duration>,
     ) {
         self.last_used = now;

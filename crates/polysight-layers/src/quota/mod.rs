@@ -41,8 +41,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
-    RetryAdvice, StreamEnd, Throttle, VisionProvider,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId,
+    RateLimitScope, Result, RetryAdvice, StreamEnd, VisionProvider,
 };
 
 #[cfg(feature = "redis")]
@@ -172,7 +172,7 @@ impl Quota {
             let Grant::Wait { after, limit } = self.ask(&mut permit).await? else { return Ok(permit) };
             line.note_wait(limit, after);
             // Tokens and calls at once may come back early; all else is sure.
-            let may_come_early = matches!(limit, Throttle::Tokens | Throttle::Concurrency);
+            let may_come_early = matches!(limit, RateLimitScope::Tokens | RateLimitScope::Concurrency);
             let rest = until.map(|until| until.saturating_duration_since(self.env.now()));
             if !may_come_early && rest.is_some_and(|rest| after > rest) {
                 return Err(self.too_long(&line, &permit.key.model, &permit.limits));
@@ -229,7 +229,7 @@ impl Quota {
     }
 
     fn refusal(&self, line: &Line, model: &str, limits: &QuotaLimits, why: &str) -> Error {
-        let (limit, after) = line.last_wait().unwrap_or((Throttle::Requests, Duration::from_secs(1)));
+        let (limit, after) = line.last_wait().unwrap_or((RateLimitScope::Requests, Duration::from_secs(1)));
         let message = format!(
             "this side's quota for {model} is used up ({}): {why}; send less or raise it",
             describe(limit, limits)
@@ -237,7 +237,7 @@ impl Quota {
         Error::new(ErrorKind::RateLimited, message)
             .with_provider(&self.inner.id().name)
             .with_code(LOCAL_QUOTA)
-            .with_throttle(limit)
+            .with_rate_limit_scope(limit)
             .with_retry(RetryAdvice::After(Some(after)))
     }
 }
@@ -297,16 +297,16 @@ impl Watch for Streaming {
     }
 }
 
-fn describe(limit: Throttle, limits: &QuotaLimits) -> String {
+fn describe(limit: RateLimitScope, limits: &QuotaLimits) -> String {
     let number = |number: Option<u64>, unit: &str| match number {
         Some(number) => format!("{number} {unit}"),
         None => format!("{unit}, as the vendor's refusals taught"),
     };
     match limit {
-        Throttle::Requests => number(limits.requests, "requests a minute"),
-        Throttle::Tokens => number(limits.tokens, "tokens a minute"),
-        Throttle::Concurrency => number(limits.concurrency, "calls at once"),
-        Throttle::Burst => number(limits.burst, "requests a second"),
+        RateLimitScope::Requests => number(limits.requests, "requests a minute"),
+        RateLimitScope::Tokens => number(limits.tokens, "tokens a minute"),
+        RateLimitScope::Concurrency => number(limits.concurrency, "calls at once"),
+        RateLimitScope::Burst => number(limits.burst, "requests a second"),
         other => format!("a pause after the vendor's refusal by {other}"),
     }
 }

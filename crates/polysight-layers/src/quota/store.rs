@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use polysight_core::catalog::Quotas;
-use polysight_core::{Result, Throttle};
+use polysight_core::{RateLimitScope, Result};
 
 /// What is counted together: the calls of one key to one model where it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -118,7 +118,7 @@ pub enum Grant {
         /// When it is worth asking again.
         after: Duration,
         /// What is used up.
-        limit: Throttle,
+        limit: RateLimitScope,
     },
 }
 
@@ -142,7 +142,13 @@ pub trait QuotaStore: Send + Sync + fmt::Debug {
 
     /// Learns from a refusal by the vendor: which limit was met if it is told, and how long to stay away if that is
     /// told. It must not block either.
-    fn throttled(&self, key: &QuotaKey, limits: &QuotaLimits, met: Option<Throttle>, pause: Option<Duration>);
+    fn throttled(
+        &self,
+        key: &QuotaKey,
+        limits: &QuotaLimits,
+        met: Option<RateLimitScope>,
+        pause: Option<Duration>,
+    );
 }
 
 // Layers hold stores behind `dyn`.

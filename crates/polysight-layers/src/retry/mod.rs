@@ -129,7 +129,7 @@ impl VisionProvider for Retry {
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         let (inner, request, end) = (&self.inner, &request, self.end());
-        let ask = || async move { inner.stream(request.clone()).await?.primed().await };
+        let ask = || async move { inner.stream(request.clone()).await?.with_first_event().await };
         let (mut stream, log) = self.tried(end, ask).await?;
         if let Some(end) = end {
             stream = ended_by(stream, &self.env, end, self.late());

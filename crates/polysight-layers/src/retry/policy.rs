@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polysight_core::{Billed, Error, ErrorKind, Result, RetryAdvice, Throttle, TimeoutPhase};
+use polysight_core::{Billed, Error, ErrorKind, RateLimitScope, Result, RetryAdvice, TimeoutPhase};
 use serde::Deserialize;
 
 use crate::setting::require;
@@ -40,7 +40,7 @@ pub struct RetryPolicy {
     /// Most failures of the ordinary kind in one call: tries in all when nothing else happens, the first included.
     /// 1 to 100, default 3; 1 tries nothing again.
     pub attempts: u32,
-    /// The same for failures whose cause [lasts minutes](Throttle::lasts_minutes). 1 to 100, default 8.
+    /// The same for failures whose cause [lasts minutes](RateLimitScope::lasts_minutes). 1 to 100, default 8.
     ///
     /// The two are counted apart, so that a broken connection after five waits for a busy model does not end the call.
     pub throttle_attempts: u32,
@@ -61,7 +61,7 @@ pub struct RetryPolicy {
     /// A wait that is asked for is kept, or the policy's own pause if that is longer.
     #[serde(with = "crate::seconds")]
     pub max_retry_after: Duration,
-    /// Shortest pause after a failure whose cause [lasts minutes](Throttle::lasts_minutes). Default 30 s.
+    /// Shortest pause after a failure whose cause [lasts minutes](RateLimitScope::lasts_minutes). Default 30 s.
     ///
     /// Pauses are drawn from here to its double at first; the upper end doubles each time, up to
     /// [`max_throttle_pause`](Self::max_throttle_pause).
@@ -268,7 +268,7 @@ impl Failures {
 }
 
 fn lasts_minutes(error: &Error) -> bool {
-    error.throttle().is_some_and(Throttle::lasts_minutes)
+    error.rate_limit_scope().is_some_and(RateLimitScope::lasts_minutes)
 }
 
 fn is_read_timeout(error: &Error) -> bool {
@@ -294,7 +294,7 @@ mod tests {
         let policy = RetryPolicy::default().with_attempts(100).with_throttle_attempts(100);
         let equal = policy.clone().with_jitter(Jitter::Equal);
         let busy = Error::new(ErrorKind::Server, "");
-        let throttled = Error::new(ErrorKind::RateLimited, "").with_throttle(Throttle::Account);
+        let throttled = Error::new(ErrorKind::RateLimited, "").with_rate_limit_scope(RateLimitScope::Account);
         let seconds = |policy: &RetryPolicy, error: &Error, failures, unit| {
             policy.pause(error, after(failures), unit).unwrap().as_secs_f64()
         };
@@ -337,8 +337,9 @@ mod tests {
     fn where_the_cause_lasts_minutes_a_longer_wait_may_be_asked_for() {
         let asks = |seconds| {
             let advice = RetryAdvice::After(Some(Duration::from_secs(seconds)));
-            let error =
-                Error::new(ErrorKind::Overloaded, "").with_throttle(Throttle::Model).with_retry(advice);
+            let error = Error::new(ErrorKind::Overloaded, "")
+                .with_rate_limit_scope(RateLimitScope::Model)
+                .with_retry(advice);
             RetryPolicy::default().pause(&error, after(1), 0.5).map(|pause| pause.as_secs())
         };
         assert_eq!([asks(1), asks(90), asks(120), asks(121)], [Some(45), Some(90), Some(120), None]);
@@ -353,7 +354,7 @@ mod tests {
             assert!(pause <= max, "{factor}: {pause:?}");
         }
         let policy = RetryPolicy::default().with_throttle_pause(Duration::MAX);
-        let throttled = Error::new(ErrorKind::Overloaded, "").with_throttle(Throttle::Model);
+        let throttled = Error::new(ErrorKind::Overloaded, "").with_rate_limit_scope(RateLimitScope::Model);
         assert_eq!(policy.pause(&throttled, after(1), 0.9), Some(Duration::MAX));
     }
 

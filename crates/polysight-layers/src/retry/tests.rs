@@ -1,6 +1,6 @@
 //! What the retry layer promises, against a provider that plays a script, in time that stands still.
 
-use polysight_core::{Billed, Message, Partial, RetryAdvice, StreamEvent, Throttle};
+use polysight_core::{Billed, Message, Partial, RateLimitScope, RetryAdvice, StreamEvent};
 use tokio::time::Instant as Now;
 
 use super::*;
@@ -65,8 +65,8 @@ async fn tries(error: &Error, policy: RetryPolicy) -> usize {
 
 const ALL_KINDS: [ErrorKind; 22] = [
     ErrorKind::InvalidRequest,
-    ErrorKind::Media,
-    ErrorKind::MediaUnreachable,
+    ErrorKind::InvalidMedia,
+    ErrorKind::MediaFetchFailed,
     ErrorKind::Authentication,
     ErrorKind::Permission,
     ErrorKind::Billing,
@@ -113,7 +113,7 @@ async fn advice_overrules_the_kind() {
         let error = error(kind).with_billed(Billed::No);
         for (advice, expected) in [
             (RetryAdvice::Never, vec![]),
-            (RetryAdvice::WithNewCredentials, vec![]),
+            (RetryAdvice::RefreshCredentials, vec![]),
             (RetryAdvice::After(None), back_off.clone()),
             (wait(0), back_off.clone()),
             (wait(2), vec![2_000..=2_000; 2]),
@@ -131,23 +131,25 @@ async fn advice_overrules_the_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn what_lasts_minutes_is_tried_more_often_with_long_pauses() {
-    for throttle in [Throttle::Account, Throttle::Model] {
-        let fake = failing(&error(ErrorKind::RateLimited).with_throttle(throttle));
+    for throttle in [RateLimitScope::Account, RateLimitScope::Model] {
+        let fake = failing(&error(ErrorKind::RateLimited).with_rate_limit_scope(throttle));
         let failed = retry(&fake, RetryPolicy::default()).chat(asked()).await.unwrap_err();
         assert_eq!(fake.calls(), 8);
         let pauses = failed.attempts().iter().map(|attempt| attempt.pause);
         assert!(pauses.clone().all(|pause| pause >= SECOND * 30 && pause <= SECOND * 121));
         assert!(pauses.sum::<Duration>() > SECOND * 240, "a window of minutes is sat out");
     }
-    for throttle in [Throttle::Requests, Throttle::Tokens, Throttle::Concurrency, Throttle::Burst] {
-        let error = error(ErrorKind::RateLimited).with_throttle(throttle);
+    for throttle in
+        [RateLimitScope::Requests, RateLimitScope::Tokens, RateLimitScope::Concurrency, RateLimitScope::Burst]
+    {
+        let error = error(ErrorKind::RateLimited).with_rate_limit_scope(throttle);
         assert_eq!(tries(&error, RetryPolicy::default()).await, 3);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_that_last_and_ordinary_ones_are_counted_apart() {
-    let long = || Play::fail(error(ErrorKind::Overloaded).with_throttle(Throttle::Model));
+    let long = || Play::fail(error(ErrorKind::Overloaded).with_rate_limit_scope(RateLimitScope::Model));
     let short = || Play::fail(busy("x"));
     let fake = Fake::new("a", [long(), short(), long(), long(), short(), long()]);
     let response = retry(&fake, RetryPolicy::default()).chat(asked()).await.unwrap();

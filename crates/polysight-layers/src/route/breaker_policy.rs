@@ -182,7 +182,7 @@ mod tests {
         let blameless = [
             "invalid_request",
             "media",
-            "media_unreachable",
+            "media_fetch_failed",
             "permission",
             "model_not_found",
             "context_too_long",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, RetryAdvice,
-    Throttle, VisionProvider,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, RateLimitScope,
+    Result, RetryAdvice, VisionProvider,
 };
 use serde::Deserialize;
 
@@ -98,7 +98,7 @@ impl Rule for KeyPoolPolicy {
             | ErrorKind::Permission
             | ErrorKind::Billing
             | ErrorKind::QuotaExhausted => true,
-            ErrorKind::RateLimited => error.throttle() != Some(Throttle::Model),
+            ErrorKind::RateLimited => error.rate_limit_scope() != Some(RateLimitScope::Model),
             _ => false,
         }
     }
@@ -278,7 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_model_that_is_throttled_for_all_is_no_fault_of_the_key() {
-        let [a, b] = [key([limited().with_throttle(Throttle::Model)]), key([])];
+        let [a, b] = [key([limited().with_rate_limit_scope(RateLimitScope::Model)]), key([])];
         let pool = in_order([&a, &b]);
         assert_eq!(pool.chat(request()).await.unwrap_err().kind(), ErrorKind::RateLimited);
         assert_eq!((pool.keys()[0].breaker, b.calls()), (BreakerState::Closed, 0));

@@ -15,7 +15,7 @@ use crate::setting::require;
 /// | found before sending ([`violations`](Error::violations)) | yes | another model may take what this one does not |
 /// | `invalid_request` by the vendor | yes | the plan found nothing, so this vendor has a limit that others may not have; nothing was billed |
 /// | `media` | no | a local file is as unreadable for all |
-/// | `media_unreachable` | yes | another vendor's servers stand elsewhere |
+/// | `media_fetch_failed` | yes | another vendor's servers stand elsewhere |
 /// | `authentication`, `permission`, `billing`, `quota_exhausted` | yes | another target has another account |
 /// | `rate_limited`, `overloaded`, `server` | yes | the other may be well |
 /// | `model_not_found` | yes | another target has another model |
@@ -101,7 +101,7 @@ impl MoveOn {
     fn of_kind(&self, kind: ErrorKind) -> bool {
         match kind {
             ErrorKind::InvalidRequest
-            | ErrorKind::MediaUnreachable
+            | ErrorKind::MediaFetchFailed
             | ErrorKind::Authentication
             | ErrorKind::Permission
             | ErrorKind::Billing

@@ -141,7 +141,7 @@ impl VisionProvider for Deadline {
 pub(crate) fn ended_by(stream: ChatStream, env: &Env, end: Instant, late: Error) -> ChatStream {
     let timer = env.sleep(end.saturating_duration_since(env.now()));
     let clock = Arc::clone(&env.clock);
-    stream.wrapped(|stream| Limited { stream, clock, end, timer, late: Some(late) })
+    stream.map_stream(|stream| Limited { stream, clock, end, timer, late: Some(late) })
 }
 
 struct Limited {

@@ -146,7 +146,7 @@ impl VisionProvider for Trace {
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         let mut call = Call::begin(self, &request, true);
         match self.inner.stream(request).instrument(call.span.clone()).await {
-            Ok(stream) => Ok(stream.wrapped(|stream| Traced { stream, call })),
+            Ok(stream) => Ok(stream.map_stream(|stream| Traced { stream, call })),
             Err(error) => {
                 call.failed(&error);
                 Err(error)

@@ -82,7 +82,7 @@ impl WireBody {
     /// Reads every medium and gives the whole body: for tests and for looking at what would be sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Media`](polysight_core::ErrorKind::Media) when a file cannot be read any more.
+    /// [`ErrorKind::InvalidMedia`](polysight_core::ErrorKind::InvalidMedia) when a file cannot be read any more.
     pub fn to_vec(&self) -> polysight_core::Result<Vec<u8>> {
         stream::read_all(self.clone())
     }

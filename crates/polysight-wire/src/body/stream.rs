@@ -178,7 +178,9 @@ impl Encoding {
                 };
                 read.map_err(|error| match name {
                     Some(name) => unreadable(name, error),
-                    None => Error::new(ErrorKind::Media, "the base64 text broke off").with_source(error),
+                    None => {
+                        Error::new(ErrorKind::InvalidMedia, "the base64 text broke off").with_source(error)
+                    }
                 })?;
                 *left -= count as u64;
                 Ok(Some(pool.lend(block, count)))
@@ -189,7 +191,7 @@ impl Encoding {
 
 fn unreadable(file: &MediaFile, error: io::Error) -> Error {
     let message = format!("{}: it broke off while it was being sent: {error}", file.path().display());
-    Error::new(ErrorKind::Media, message).with_source(error)
+    Error::new(ErrorKind::InvalidMedia, message).with_source(error)
 }
 
 fn encode(input: &[u8], pool: &BlockPool) -> Bytes {
@@ -286,7 +288,7 @@ mod tests {
         let image = polysight_core::Image::from_file(file.path()).unwrap();
         file.as_file().set_len(100).unwrap();
         let error = body_of(image.source()).to_vec().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Media);
+        assert_eq!(error.kind(), ErrorKind::InvalidMedia);
         assert!(error.to_string().contains("changed"), "{error}");
     }
 

@@ -243,13 +243,13 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
         let mut end = self.end.clone();
         end.finish = finish;
         end.raw = self.raw.take().map(RawReply::new);
-        end.settle(self.limited)
+        end.into_result(self.limited)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::plan::Draft;
+    use polysight_core::plan::PlanBuilder;
     use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, SafetyLabel};
 
     use super::*;
@@ -281,7 +281,7 @@ mod tests {
         let card = Catalog::from_toml(&card).unwrap().card("m");
         let mut request = ChatRequest::ask("?", None::<Image>).with_model("m");
         request.keep_raw = true;
-        let plan = Draft::new(request, card, true).finish(Estimate::default()).unwrap();
+        let plan = PlanBuilder::new(request, card, true).finish(Estimate::default()).unwrap();
         let head = ReplyHead::new(200, http::HeaderMap::new());
         let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &ProviderId::new("v", "v"), &plan, &head);
         let mut seen = Vec::new();

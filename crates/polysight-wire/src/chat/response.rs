@@ -66,7 +66,7 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     response.created = envelope.created.count();
     response.adjustments = plan.adjustments.clone();
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.settle(plan.request.max_tokens.is_some())
+    response.into_result(plan.request.max_tokens.is_some())
 }
 
 /// The error of a reply that is no JSON of its protocol. One that only lacks its end was cut on its way, and may arrive

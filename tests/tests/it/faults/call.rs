@@ -231,7 +231,7 @@ fn told(got: &Got) -> String {
             error.kind(),
             error.retry(),
             error.billed(),
-            error.throttle(),
+            error.rate_limit_scope(),
             error.rate_limits(),
             got.text
         ),
@@ -244,7 +244,7 @@ fn kind_of(error: &Error) -> String {
         ErrorKind::Timeout(phase) => format!("timeout ({phase:?})"),
         kind => kind.name().to_owned(),
     };
-    match error.throttle() {
+    match error.rate_limit_scope() {
         Some(throttle) => format!("{kind} ({throttle})"),
         None => kind,
     }

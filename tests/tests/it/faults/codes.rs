@@ -1,10 +1,10 @@
 //! What each vendor's codes stand for, as its documents have it: held apart from the tables in its crate and in the emulator.
 
 use ErrorKind::{
-    Authentication, Billing, ContentRefused, ContextTooLong, InvalidRequest, MediaUnreachable, ModelNotFound,
+    Authentication, Billing, ContentRefused, ContextTooLong, InvalidRequest, MediaFetchFailed, ModelNotFound,
     Overloaded, Permission, QuotaExhausted, RateLimited, Server, Unsupported,
 };
-use polysight::{ErrorKind, Throttle};
+use polysight::{ErrorKind, RateLimitScope};
 use polysight_emulator::Fault;
 
 use super::row::Advice::{self, Later, Never};
@@ -16,7 +16,7 @@ pub(super) struct Coded {
     pub(super) told: Told,
     kind: ErrorKind,
     advice: Advice,
-    throttle: Option<Throttle>,
+    throttle: Option<RateLimitScope>,
 }
 
 /// How the code arrives.
@@ -31,7 +31,7 @@ pub(super) enum Told {
 }
 
 impl Coded {
-    const fn throttled_by(mut self, throttle: Throttle) -> Self {
+    const fn throttled_by(mut self, throttle: RateLimitScope) -> Self {
         self.throttle = Some(throttle);
         self
     }
@@ -102,15 +102,15 @@ pub(super) const ZHIPU: &[Coded] = &[
     code("1261", ContextTooLong, Never),
     code("1300", ContentRefused, Never),
     code("1301", ContentRefused, Never),
-    code("1302", RateLimited, Later).throttled_by(Throttle::Account),
-    code("1303", RateLimited, Later).throttled_by(Throttle::Requests),
+    code("1302", RateLimited, Later).throttled_by(RateLimitScope::Account),
+    code("1303", RateLimited, Later).throttled_by(RateLimitScope::Requests),
     code("1304", QuotaExhausted, Never),
-    code("1305", Overloaded, Later).throttled_by(Throttle::Model),
+    code("1305", Overloaded, Later).throttled_by(RateLimitScope::Model),
     code("1308", QuotaExhausted, Never),
     code("1309", Billing, Never),
     code("1310", QuotaExhausted, Never),
     code("1311", Permission, Never),
-    code("1312", Overloaded, Later).throttled_by(Throttle::Model),
+    code("1312", Overloaded, Later).throttled_by(RateLimitScope::Model),
     code("1313", RateLimited, Never),
     code("1314", Permission, Never),
     code("1315", Permission, Never),
@@ -120,22 +120,22 @@ pub(super) const ZHIPU: &[Coded] = &[
     code("1319", QuotaExhausted, Never),
     code("1320", QuotaExhausted, Never),
     code("1321", QuotaExhausted, Never),
-    code("1210", MediaUnreachable, Never).under(400, "图片输入格式/解析错误"),
+    code("1210", MediaFetchFailed, Never).under(400, "图片输入格式/解析错误"),
     code("9999", RateLimited, Later).under(429, "a code that no table has"),
 ];
 
 /// The codes that both protocols of DashScope spell alike.
 pub(super) const DASHSCOPE: &[Coded] = &[
     code("InvalidParameter.NotSupportEnableThinking", InvalidRequest, Never),
-    code("InvalidParameter.DataInspection", MediaUnreachable, Later),
-    code("InvalidURL", MediaUnreachable, Never),
-    code("InvalidURL.ConnectionRefused", MediaUnreachable, Never),
-    code("InvalidURL.Timeout", MediaUnreachable, Later),
+    code("InvalidParameter.DataInspection", MediaFetchFailed, Later),
+    code("InvalidURL", MediaFetchFailed, Never),
+    code("InvalidURL.ConnectionRefused", MediaFetchFailed, Never),
+    code("InvalidURL.Timeout", MediaFetchFailed, Later),
     code("BadRequest.EmptyInput", InvalidRequest, Never),
     code("BadRequest.EmptyParameters", InvalidRequest, Never),
     code("BadRequest.EmptyModel", InvalidRequest, Never),
     code("BadRequest.IllegalInput", InvalidRequest, Never),
-    code("BadRequest.InputDownloadFailed", MediaUnreachable, Later),
+    code("BadRequest.InputDownloadFailed", MediaFetchFailed, Later),
     code("BadRequest.UnsupportedFileFormat", InvalidRequest, Never),
     code("BadRequest.TooLarge", InvalidRequest, Never),
     code("BadRequest.TooMany", InvalidRequest, Never),
@@ -159,7 +159,7 @@ pub(super) const DASHSCOPE: &[Coded] = &[
     code("NotFound", InvalidRequest, Never),
     code("RequestTooLarge", InvalidRequest, Never),
     code("Throttling", RateLimited, Later),
-    code("Throttling.ServiceOverloaded", Overloaded, Later).throttled_by(Throttle::Model),
+    code("Throttling.ServiceOverloaded", Overloaded, Later).throttled_by(RateLimitScope::Model),
     code("CommodityNotPurchased", Billing, Never),
     code("PrepaidBillOverdue", Billing, Never),
     code("PostpaidBillOverdue", Billing, Never),
@@ -187,15 +187,15 @@ pub(super) const DASHSCOPE_COMPATIBLE: &[Coded] = &[
     code("model_not_found", ModelNotFound, Never),
     code("model_not_supported", Unsupported, Never),
     code("request_timeout", Server, Later),
-    code("limit_requests", RateLimited, Later).throttled_by(Throttle::Requests),
-    code("LimitRequests", RateLimited, Later).throttled_by(Throttle::Requests),
-    code("limit_burst_rate", RateLimited, Later).throttled_by(Throttle::Burst),
-    code("insufficient_quota", RateLimited, Later).throttled_by(Throttle::Tokens),
+    code("limit_requests", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    code("LimitRequests", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    code("limit_burst_rate", RateLimited, Later).throttled_by(RateLimitScope::Burst),
+    code("insufficient_quota", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
     code("insufficient_quota", Billing, Never).under(429, "Free allocated quota exceeded."),
     code("internal_error", Server, Later),
     code("invalid_parameter_error", ContextTooLong, Never)
         .under(400, "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"),
-    code("invalid_parameter_error", MediaUnreachable, Later)
+    code("invalid_parameter_error", MediaFetchFailed, Later)
         .under(400, "<400> InternalError.Algo.InvalidParameter: Failed to download multimodal content"),
 ];
 
@@ -208,14 +208,14 @@ pub(super) const DASHSCOPE_NATIVE: &[Coded] = &[
         .under(403, "current user api does not support asynchronous calls"),
     code("ModelNotFound", ModelNotFound, Never),
     code("RequestTimeOut", Server, Later),
-    code("Throttling.RateQuota", RateLimited, Later).throttled_by(Throttle::Requests),
-    code("Throttling.BurstRate", RateLimited, Later).throttled_by(Throttle::Burst),
-    code("Throttling.AllocationQuota", RateLimited, Later).throttled_by(Throttle::Tokens),
+    code("Throttling.RateQuota", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    code("Throttling.BurstRate", RateLimited, Later).throttled_by(RateLimitScope::Burst),
+    code("Throttling.AllocationQuota", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
     code("Throttling.AllocationQuota", Billing, Never).under(429, "Free allocated quota exceeded."),
     code("InternalError", Server, Later),
     code("InternalError.Algo", Server, Later),
     code("InternalError.Algo", InvalidRequest, Never).under(500, "list index out of range"),
-    code("InternalError.Algo", MediaUnreachable, Never)
+    code("InternalError.Algo", MediaFetchFailed, Never)
         .under(500, "Missing Content-Length of multimodal url"),
     code("InvalidParameter", ModelNotFound, Never).under(400, "Model not exist."),
 ];
@@ -230,7 +230,7 @@ pub(super) const QIANFAN: &[Coded] = &[
     code("tokens_too_long", ContextTooLong, Never),
     code("invalid_argument", InvalidRequest, Never),
     code("invalid_image_url", InvalidRequest, Never),
-    code("invalid_image_url", MediaUnreachable, Never).under(400, "cannot download"),
+    code("invalid_image_url", MediaFetchFailed, Never).under(400, "cannot download"),
     code("invalid_plugin_argument", InvalidRequest, Never),
     code("invalid_image_genration_prompt", InvalidRequest, Never),
     code("invalid_image_genration_refer_image", InvalidRequest, Never),
@@ -245,13 +245,13 @@ pub(super) const QIANFAN: &[Coded] = &[
     code("account_overdue", Billing, Never),
     code("model_offline", ModelNotFound, Never),
     code("method_not_supported", ErrorKind::Config, Never),
-    code("rpm_rate_limit_exceeded", RateLimited, Later).throttled_by(Throttle::Requests),
-    code("tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(Throttle::Tokens),
-    code("input_tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(Throttle::Tokens),
-    code("output_tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(Throttle::Tokens),
+    code("rpm_rate_limit_exceeded", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    code("tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
+    code("input_tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
+    code("output_tpm_rate_limit_exceeded", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
     code("Offline_batch_reasoning_refused", Overloaded, Later),
     code("preemptible_rate_limit_exceeded", RateLimited, Later),
-    code("user_rate_limit_exceeded", RateLimited, Later).throttled_by(Throttle::Burst),
+    code("user_rate_limit_exceeded", RateLimited, Later).throttled_by(RateLimitScope::Burst),
     code("cluster_rate_limit_exceeded", Overloaded, Later),
     code("cluster_rpm_rate_limit_exceeded", Overloaded, Later),
     code("cluster_tpm_rate_limit_exceeded", Overloaded, Later),
@@ -271,7 +271,7 @@ pub(super) const QIANFAN_V1: &[Coded] = &[
     number("14", Authentication, Never),
     number("15", Server, Later),
     number("17", QuotaExhausted, Never),
-    number("18", RateLimited, Later).throttled_by(Throttle::Burst),
+    number("18", RateLimited, Later).throttled_by(RateLimitScope::Burst),
     number("19", QuotaExhausted, Never),
     number("100", Authentication, Never),
     number("110", Authentication, Never),
@@ -289,8 +289,8 @@ pub(super) const QIANFAN_V1: &[Coded] = &[
     number("336102", InvalidRequest, Never),
     number("336104", ContentRefused, Never),
     number("336105", ContentRefused, Never),
-    number("336501", RateLimited, Later).throttled_by(Throttle::Requests),
-    number("336502", RateLimited, Later).throttled_by(Throttle::Tokens),
+    number("336501", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    number("336502", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
     number("336503", RateLimited, Later),
 ];
 
@@ -315,7 +315,7 @@ pub(super) const GATEWAY: &[Coded] = &[
     code("504", Server, Later).under(504, "no reply from behind"),
     code("Arrearage", Billing, Never),
     code("DataInspectionFailed", ContentRefused, Never),
-    code("Throttling.RateQuota", RateLimited, Later).throttled_by(Throttle::Requests),
-    code("Throttling.AllocationQuota", RateLimited, Later).throttled_by(Throttle::Tokens),
-    code("Throttling.BurstRate", RateLimited, Later).throttled_by(Throttle::Burst),
+    code("Throttling.RateQuota", RateLimited, Later).throttled_by(RateLimitScope::Requests),
+    code("Throttling.AllocationQuota", RateLimited, Later).throttled_by(RateLimitScope::Tokens),
+    code("Throttling.BurstRate", RateLimited, Later).throttled_by(RateLimitScope::Burst),
 ];

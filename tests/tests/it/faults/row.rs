@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use polysight::layers::RetryPolicy;
-use polysight::{Billed, Error, ErrorKind, RetryAdvice, Throttle};
+use polysight::{Billed, Error, ErrorKind, RateLimitScope, RetryAdvice};
 use polysight_emulator::Fault;
 use polysight_tests::Act;
 
@@ -95,7 +95,7 @@ pub(super) struct Failure {
     kinds: Vec<ErrorKind>,
     advice: Advice,
     billed: Billed,
-    throttle: Option<Throttle>,
+    throttle: Option<RateLimitScope>,
     /// Requests that the account has left, as the vendor's headers tell.
     requests_left: Option<u64>,
     pub(super) text: Text,
@@ -107,7 +107,7 @@ impl Failure {
         self.kinds.contains(&error.kind())
             && self.advice.matches(error.retry())
             && self.billed == error.billed()
-            && self.throttle == error.throttle()
+            && self.throttle == error.rate_limit_scope()
             && self.requests_left == error.rate_limits().and_then(|limits| limits.remaining_requests)
     }
 
@@ -265,7 +265,7 @@ impl Outcome {
         self.changed(|failure| failure.kinds.push(kind))
     }
 
-    pub(super) fn throttled_by(self, throttle: Option<Throttle>) -> Self {
+    pub(super) fn throttled_by(self, throttle: Option<RateLimitScope>) -> Self {
         self.changed(|failure| failure.throttle = throttle)
     }
 

@@ -72,7 +72,7 @@ impl VisionProvider for Lasting {
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         self.again()?;
-        let primed = async { self.inner.stream(request).await?.primed().await };
+        let primed = async { self.inner.stream(request).await?.with_first_event().await };
         self.kept(primed.await)
     }
 }

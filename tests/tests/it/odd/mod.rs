@@ -67,7 +67,7 @@ pub(crate) fn leak(error: &Error) -> Option<String> {
 pub(crate) fn advice(advice: RetryAdvice) -> String {
     match advice {
         RetryAdvice::Never => "never".to_owned(),
-        RetryAdvice::WithNewCredentials => "new key".to_owned(),
+        RetryAdvice::RefreshCredentials => "new key".to_owned(),
         RetryAdvice::After(None) => "later".to_owned(),
         RetryAdvice::After(Some(wait)) => format!("{} s", wait.as_secs_f64()),
         other => format!("{other:?}"),

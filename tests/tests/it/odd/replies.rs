@@ -8,7 +8,7 @@ use super::{Report, Transports, advice, leak, question};
 use crate::tongues::Tongue;
 
 use ErrorKind::{
-    Authentication, Billing, ContentRefused, InvalidRequest, MediaUnreachable, ModelNotFound, Network,
+    Authentication, Billing, ContentRefused, InvalidRequest, MediaFetchFailed, ModelNotFound, Network,
     Overloaded, Permission, Protocol, QuotaExhausted, RateLimited, Server, Timeout,
 };
 
@@ -118,10 +118,10 @@ const CODED: [Row; 12] = [
     (
         "e400-fetch",
         [
-            (400, "1210", MediaUnreachable, "never"),
-            (400, "InvalidURL.Timeout", MediaUnreachable, "later"),
-            (400, "BadRequest.InputDownloadFailed", MediaUnreachable, "later"),
-            (400, "invalid_image_url", MediaUnreachable, "never"),
+            (400, "1210", MediaFetchFailed, "never"),
+            (400, "InvalidURL.Timeout", MediaFetchFailed, "later"),
+            (400, "BadRequest.InputDownloadFailed", MediaFetchFailed, "later"),
+            (400, "invalid_image_url", MediaFetchFailed, "never"),
         ],
     ),
 ];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polysight_core::{Error, ErrorKind, Result, Throttle};
+use polysight_core::{Error, ErrorKind, RateLimitScope, Result};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ pub(super) enum Command {
     Throttled {
         key: QuotaKey,
         limits: QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         pause: Option<Duration>,
     },
     /// Tests: everything before this is done.
@@ -106,7 +106,7 @@ impl Shared {
                 call.arg(micros(self.settings.window));
                 with_limits(&mut call, &limits);
                 let pause = learn::pause(met, pause, self.settings.window);
-                call.arg(met.unwrap_or(Throttle::Requests).to_string()).arg(micros(pause));
+                call.arg(met.unwrap_or(RateLimitScope::Requests).to_string()).arg(micros(pause));
                 for dimension in Dimension::met(met) {
                     call.arg(dimension.name()).arg(dimension.least());
                 }

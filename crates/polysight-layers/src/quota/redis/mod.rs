@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use polysight_core::{Billed, Error, ErrorKind, Result, Throttle};
+use polysight_core::{Billed, Error, ErrorKind, RateLimitScope, Result};
 use redis::{Client, RedisError, ScriptInvocation};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -244,7 +244,7 @@ impl QuotaStore for RedisStore {
         &self,
         key: &QuotaKey,
         limits: &QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         pause: Option<Duration>,
     ) {
         // A program may learn before it has taken: by a call that its own store let go.
@@ -344,13 +344,13 @@ fn escaped(text: &str) -> String {
     name
 }
 
-fn throttle(name: &str) -> Throttle {
+fn throttle(name: &str) -> RateLimitScope {
     match name {
-        "tokens" => Throttle::Tokens,
-        "concurrency" => Throttle::Concurrency,
-        "burst" => Throttle::Burst,
-        "account" => Throttle::Account,
-        "model" => Throttle::Model,
-        _ => Throttle::Requests,
+        "tokens" => RateLimitScope::Tokens,
+        "concurrency" => RateLimitScope::Concurrency,
+        "burst" => RateLimitScope::Burst,
+        "account" => RateLimitScope::Account,
+        "model" => RateLimitScope::Model,
+        _ => RateLimitScope::Requests,
     }
 }

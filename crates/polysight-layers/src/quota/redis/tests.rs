@@ -63,13 +63,13 @@ async fn two_stores_share_one_quota_and_what_was_learnt() {
     let Some(server) = Server::start() else { return };
     let (here, there) = (store(&server), store(&server));
     assert_eq!(ask(&here, "a").await, Grant::Granted);
-    assert!(matches!(ask(&there, "b").await, Grant::Wait { limit: Throttle::Concurrency, .. }));
+    assert!(matches!(ask(&there, "b").await, Grant::Wait { limit: RateLimitScope::Concurrency, .. }));
     let bench = Shelf(Arc::new(here));
     bench.0.settle(&key(), &Lease::new("a", 1), None);
-    bench.0.throttled(&key(), &one_at_once(), Some(Throttle::Account), Some(Duration::from_secs(9)));
+    bench.0.throttled(&key(), &one_at_once(), Some(RateLimitScope::Account), Some(Duration::from_secs(9)));
     bench.settled().await;
     let told = ask(&there, "b").await;
-    let expected = Grant::Wait { after: Duration::from_secs(9), limit: Throttle::Account };
+    let expected = Grant::Wait { after: Duration::from_secs(9), limit: RateLimitScope::Account };
     assert_eq!(told, expected);
 }
 

@@ -82,7 +82,10 @@ async fn sets_tokens_aside_and_puts_them_right_by_the_vendors_count() {
     assert_eq!(fake.most_in_flight(), 1, "the second fits when the first is put right");
     assert_eq!(start.elapsed(), 2 * SECOND);
     let error = quota.chat(request().with_max_tokens(1_250)).await.unwrap_err();
-    assert_eq!((error.kind(), error.throttle()), (ErrorKind::RateLimited, Some(Throttle::Tokens)));
+    assert_eq!(
+        (error.kind(), error.rate_limit_scope()),
+        (ErrorKind::RateLimited, Some(RateLimitScope::Tokens))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +100,7 @@ async fn a_call_that_was_not_billed_used_no_tokens_and_an_abandoned_one_all() {
     call.abort();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(fake.calls(), 2);
-    assert_eq!(quota.chat(request()).await.unwrap_err().throttle(), Some(Throttle::Tokens));
+    assert_eq!(quota.chat(request()).await.unwrap_err().rate_limit_scope(), Some(RateLimitScope::Tokens));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +135,7 @@ async fn the_line_is_bounded_and_says_so() {
         (error.kind(), error.code(), error.status()),
         (ErrorKind::RateLimited, Some(LOCAL_QUOTA), None)
     );
-    assert_eq!((error.billed(), error.throttle()), (Billed::No, Some(Throttle::Concurrency)));
+    assert_eq!((error.billed(), error.rate_limit_scope()), (Billed::No, Some(RateLimitScope::Concurrency)));
     assert!(matches!(error.retry(), RetryAdvice::After(Some(after)) if !after.is_zero()));
     let line = error.to_string();
     assert!(line.contains("1 calls at once") && line.contains("3 calls wait already"), "{line}");
@@ -212,7 +215,7 @@ async fn a_streams_tokens_are_put_right_at_its_end() {
     let fake = Fake::new("f", []);
     let quota = quota(&fake, open().with_tokens_per_minute(1_300).with_max_wait(Duration::ZERO));
     let stream = quota.stream(request()).await.unwrap();
-    assert_eq!(quota.chat(request()).await.unwrap_err().throttle(), Some(Throttle::Tokens));
+    assert_eq!(quota.chat(request()).await.unwrap_err().rate_limit_scope(), Some(RateLimitScope::Tokens));
     stream.collect_response().await.unwrap();
     quota.chat(request()).await.unwrap();
 }

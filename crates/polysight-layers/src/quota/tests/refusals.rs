@@ -12,7 +12,7 @@ fn refused(error: Error) -> Play {
 async fn a_vendors_refusal_pauses_everybody_and_its_own_does_not() {
     let told = Error::new(ErrorKind::RateLimited, "slow down")
         .with_retry(RetryAdvice::After(Some(20 * SECOND)))
-        .with_throttle(Throttle::Requests);
+        .with_rate_limit_scope(RateLimitScope::Requests);
     let fake = Fake::new("f", [refused(told)]);
     let quota = quota(&fake, open());
     quota.chat(request()).await.unwrap_err();
@@ -36,7 +36,7 @@ async fn a_vendors_refusal_pauses_everybody_and_its_own_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn learns_the_calls_at_once_that_nobody_knew() {
-    let met = Error::new(ErrorKind::RateLimited, "x").with_throttle(Throttle::Concurrency);
+    let met = Error::new(ErrorKind::RateLimited, "x").with_rate_limit_scope(RateLimitScope::Concurrency);
     let mut script = slow(9, SECOND);
     script.push(refused(met));
     script.extend(slow(30, SECOND));
@@ -64,10 +64,10 @@ async fn learns_the_calls_at_once_that_nobody_knew() {
 
 #[tokio::test(start_paused = true)]
 async fn an_overload_teaches_only_when_it_names_a_throttle() {
-    for (throttle, pause) in [(None, Duration::ZERO), (Some(Throttle::Model), 10 * SECOND)] {
+    for (throttle, pause) in [(None, Duration::ZERO), (Some(RateLimitScope::Model), 10 * SECOND)] {
         let mut busy = Error::new(ErrorKind::Overloaded, "busy");
         if let Some(throttle) = throttle {
-            busy = busy.with_throttle(throttle);
+            busy = busy.with_rate_limit_scope(throttle);
         }
         let fake = Fake::new("f", [refused(busy)]);
         let quota = quota(&fake, open());

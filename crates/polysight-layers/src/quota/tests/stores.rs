@@ -51,7 +51,7 @@ impl QuotaStore for Hesitant {
         &self,
         key: &QuotaKey,
         limits: &QuotaLimits,
-        met: Option<Throttle>,
+        met: Option<RateLimitScope>,
         pause: Option<Duration>,
     ) {
         self.inner.throttled(key, limits, met, pause);

@@ -181,7 +181,7 @@ impl VisionProvider for Pace {
         };
         meter.waited = self.env.now() - start;
         let env = self.env.clone();
-        Ok(stream.wrapped(|stream| Paced { stream, env, meter, since: None, timer: None }))
+        Ok(stream.map_stream(|stream| Paced { stream, env, meter, since: None, timer: None }))
     }
 }
 

@@ -86,7 +86,7 @@ async fn the_head_of_the_reply_counts_into_the_wait_for_the_first_byte() {
         let slow = Arc::new(SlowHead(fake, SECOND * head));
         let layer = Pace::new(slow, no_limits().with_first_byte(Some(SECOND * 3)));
         let start = tokio::time::Instant::now();
-        let first = async { layer.stream(asked()).await?.primed().await };
+        let first = async { layer.stream(asked()).await?.with_first_event().await };
         assert_eq!(first.await.unwrap_err().kind(), ErrorKind::Timeout(TimeoutPhase::FirstByte));
         assert_eq!(start.elapsed(), SECOND * 3);
     }

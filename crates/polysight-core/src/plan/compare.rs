@@ -25,15 +25,15 @@ pub struct Candidate {
 /// default  changed  temperature: temperature 0.123 rounded to 0.12
 /// ```
 #[derive(Debug)]
-pub struct Portability {
+pub struct PlanComparison {
     candidates: Vec<Candidate>,
 }
 
 /// Holds one request against several providers, sending nothing.
-pub fn plan_all<'a, P>(
+pub fn compare_plans<'a, P>(
     request: &ChatRequest,
     providers: impl IntoIterator<Item = (&'a str, &'a P)>,
-) -> Portability
+) -> PlanComparison
 where
     P: VisionProvider + ?Sized + 'a,
 {
@@ -42,10 +42,10 @@ where
         vendor: provider.id().vendor.clone(),
         outcome: provider.plan(request.clone()),
     };
-    Portability { candidates: providers.into_iter().map(ask).collect() }
+    PlanComparison { candidates: providers.into_iter().map(ask).collect() }
 }
 
-impl Portability {
+impl PlanComparison {
     /// What each provider says, in the order in which they were asked.
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {
@@ -53,7 +53,7 @@ impl Portability {
     }
 
     /// Those who would take the request.
-    pub fn takers(&self) -> impl Iterator<Item = (&str, &Plan)> {
+    pub fn accepting(&self) -> impl Iterator<Item = (&str, &Plan)> {
         self.candidates
             .iter()
             .filter_map(|candidate| Some((candidate.name.as_str(), candidate.outcome.as_ref().ok()?)))
@@ -63,7 +63,7 @@ impl Portability {
     #[must_use]
     pub fn cheapest(&self) -> Option<&str> {
         let known: Vec<_> = self
-            .takers()
+            .accepting()
             .filter_map(|(name, plan)| Some((name, plan.estimate.input_cost.as_ref()?)))
             .collect();
         let currency = &known.first()?.1.currency;
@@ -74,7 +74,7 @@ impl Portability {
 
 const HEADS: [&str; 7] = ["name", "vendor", "model", "takes it", "changes", "input tokens", "input cost"];
 
-impl fmt::Display for Portability {
+impl fmt::Display for PlanComparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<[String; 7]> = self.candidates.iter().map(row).collect();
         let heads = HEADS.map(str::to_owned);

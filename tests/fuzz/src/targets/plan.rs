@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::OnceLock;
 
-use polysight_core::plan::Draft;
+use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     ChatRequest, Detail, Effort, Error, Estimate, Image, Message, Part, Plan, RandomSampling, ResponseFormat,
     Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
@@ -40,7 +40,7 @@ fn planned(dialect: &dyn Dialect, mut request: ChatRequest, mode: Mode) -> Resul
         request.model = dialect.default_model().map(str::to_owned);
     }
     let card = dialect.catalog().card(request.model.as_deref().unwrap_or_default());
-    let mut draft = Draft::new(request, card, mode == Mode::Stream);
+    let mut draft = PlanBuilder::new(request, card, mode == Mode::Stream);
     dialect.check(&mut draft);
     let estimate: Estimate = dialect.estimate(&draft.request, &draft.card);
     draft.finish(estimate)

@@ -1,16 +1,18 @@
-//! What was tried before an answer or an error came out.
+//! The attempts that failed before an answer or an error.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::redact::OneLine;
+use serde::{Deserialize, Serialize};
+
+use crate::error::OneLine;
 use crate::{Error, ErrorKind};
 
-/// A try that failed before the outcome that it is listed on.
+/// An attempt that failed before the outcome that it is listed on.
 ///
-/// Layers that try again, here or at another provider, keep one for each failed try; see
+/// Layers that retry, here or at another provider, list each failed attempt; see
 /// [`ChatResponse::attempts`](crate::ChatResponse::attempts) and [`Error::attempts`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// Name of the provider that was asked.
@@ -25,16 +27,16 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// The failure in one line, as [`Error`] displays it.
     pub message: String,
-    /// How long the try took; zero when it was refused before sending.
-    pub took: Duration,
-    /// How long was waited after it before the next try.
-    pub pause: Duration,
+    /// How long the attempt took; zero when it was refused before sending.
+    pub duration: Duration,
+    /// How long was waited after it before the next attempt.
+    pub delay: Duration,
 }
 
 impl Attempt {
-    /// Notes down a failure; `took` is how long the try took.
+    /// Notes down a failure; `duration` is how long the attempt took.
     #[must_use]
-    pub fn of(error: &Error, took: Duration) -> Self {
+    pub fn of(error: &Error, duration: Duration) -> Self {
         Self {
             provider: error.provider().map(str::to_owned),
             kind: error.kind(),
@@ -42,15 +44,15 @@ impl Attempt {
             code: error.code().map(str::to_owned),
             request_id: error.request_id().map(str::to_owned),
             message: error.line(),
-            took,
-            pause: Duration::ZERO,
+            duration,
+            delay: Duration::ZERO,
         }
     }
 
-    /// Says how long was waited before the next try.
+    /// Says how long was waited before the next attempt.
     #[must_use]
-    pub fn with_pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 }
@@ -58,10 +60,10 @@ impl Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut OneLine(f);
-        write!(f, "{} (after {:.1?}", self.message, self.took)?;
-        match self.pause {
+        write!(f, "{} (after {:.1?}", self.message, self.duration)?;
+        match self.delay {
             Duration::ZERO => f.write_str(")"),
-            pause => write!(f, ", then waited {pause:.1?})"),
+            delay => write!(f, ", then waited {delay:.1?})"),
         }
     }
 }
@@ -77,7 +79,7 @@ mod tests {
             .with_status(429)
             .with_code("1302")
             .with_request_id("r-1");
-        let attempt = Attempt::of(&error, Duration::from_millis(120)).with_pause(Duration::from_secs(2));
+        let attempt = Attempt::of(&error, Duration::from_millis(120)).with_delay(Duration::from_secs(2));
         assert_eq!((attempt.status, attempt.code.as_deref()), (Some(429), Some("1302")));
         assert_eq!(
             attempt.to_string(),

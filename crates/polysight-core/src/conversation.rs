@@ -1,6 +1,8 @@
 //! A dialogue that grows turn by turn.
 
-use crate::{ChatRequest, ChatResponse, Message};
+use serde::{Deserialize, Serialize};
+
+use crate::{ChatRequest, ChatResponse, MediaSource, Message, Result, Shared};
 
 /// The messages of a dialogue so far.
 ///
@@ -14,9 +16,13 @@ use crate::{ChatRequest, ChatResponse, Message};
 /// talk.push(Message::user("What is in the picture?"));
 /// assert_eq!(talk.request().messages.len(), 2);
 /// ```
-#[derive(Debug, Clone, Default)]
+///
+/// It can be stored and gone on with later, by any serde format. A picture is stored as its link, the path of its file, or
+/// base64 where it is in memory; [`map_media`](Self::map_media) chooses otherwise. Stored links and texts are not redacted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Conversation {
-    messages: Vec<Message>,
+    messages: Shared<Vec<Message>>,
 }
 
 impl Conversation {
@@ -55,7 +61,17 @@ impl Conversation {
     /// A request that asks for the next answer.
     #[must_use]
     pub fn request(&self) -> ChatRequest {
-        ChatRequest::new(self.messages.clone())
+        ChatRequest { messages: self.messages.clone(), ..ChatRequest::default() }
+    }
+
+    /// Replaces where the bytes of each picture and video are, for example by [`MediaSource::in_memory`] before a dialogue is
+    /// stored.
+    ///
+    /// # Errors
+    /// The first error of `map`.
+    pub fn map_media(mut self, mut map: impl FnMut(&MediaSource) -> Result<MediaSource>) -> Result<Self> {
+        self.messages.iter_mut().try_for_each(|message| message.map_media(&mut map))?;
+        Ok(self)
     }
 
     /// Drops the pictures and videos of all but the newest `keep` messages that hold any, and says how many parts
@@ -63,7 +79,7 @@ impl Conversation {
     pub fn forget_media(&mut self, keep: usize) -> usize {
         let is_media = |part: &crate::Part| matches!(part, crate::Part::Image(_) | crate::Part::Video(_));
         let mut dropped = 0;
-        let with_media = self.messages.iter_mut().rev().filter(|message| message.parts.iter().any(is_media));
+        let with_media = self.messages.iter_mut().rev().filter(|message| message.has_media());
         for message in with_media.skip(keep) {
             let before = message.parts.len();
             message.parts.retain(|part| !is_media(part));

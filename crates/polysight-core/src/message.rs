@@ -1,12 +1,18 @@
 //! Messages of a conversation and the parts they are made of.
 
-use crate::{Image, Media, ToolCall, ToolResult, Video};
+use serde::{Deserialize, Serialize};
+
+use crate::media::SourceMap;
+use crate::{Image, Media, Result, ToolCall, ToolResult, Video};
 
 /// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr, Serialize, Deserialize,
+)]
 #[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Role {
+pub enum MessageRole {
     /// Instructions to the model.
     System,
     /// The person who asks.
@@ -17,7 +23,7 @@ pub enum Role {
     Tool,
 }
 
-impl Role {
+impl MessageRole {
     /// The role's name on the wire of every vendor: `system`, `user`, `assistant`, `tool`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -26,7 +32,8 @@ impl Role {
 }
 
 /// One piece of a message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Part {
     /// Text. Never taken for a path or a URL.
@@ -99,11 +106,11 @@ impl From<ToolResult> for Part {
 ///     .with(Image::from_url("https://example.com/b.jpg").unwrap());
 /// assert_eq!(question.parts.len(), 3);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
     /// Who speaks.
-    pub role: Role,
+    pub role: MessageRole,
     /// What is said, in the order in which the model reads it.
     pub parts: Vec<Part>,
 }
@@ -111,38 +118,38 @@ pub struct Message {
 impl Message {
     /// A message without parts yet.
     #[must_use]
-    pub fn new(role: Role) -> Self {
+    pub fn new(role: MessageRole) -> Self {
         Self { role, parts: Vec::new() }
     }
 
     /// Instructions to the model.
     #[must_use]
     pub fn system(text: impl Into<String>) -> Self {
-        Self::new(Role::System).with(text.into())
+        Self::new(MessageRole::System).with(text.into())
     }
 
     /// A question; add pictures and videos by [`with`](Self::with).
     #[must_use]
     pub fn user(text: impl Into<String>) -> Self {
-        Self::new(Role::User).with(text.into())
+        Self::new(MessageRole::User).with(text.into())
     }
 
     /// A question made of parts in the caller's own order.
     #[must_use]
     pub fn user_parts(parts: impl IntoIterator<Item = Part>) -> Self {
-        Self { role: Role::User, parts: parts.into_iter().collect() }
+        Self { role: MessageRole::User, parts: parts.into_iter().collect() }
     }
 
     /// An earlier answer of the model.
     #[must_use]
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::new(Role::Assistant).with(text.into())
+        Self::new(MessageRole::Assistant).with(text.into())
     }
 
     /// The result of the tool call with this id.
     #[must_use]
     pub fn tool_result(call_id: impl Into<String>, content: impl Into<String>) -> Self {
-        Self::new(Role::Tool).with(ToolResult::new(call_id, content))
+        Self::new(MessageRole::Tool).with(ToolResult::new(call_id, content))
     }
 
     /// Adds a part at the end.
@@ -150,6 +157,20 @@ impl Message {
     pub fn with(mut self, part: impl Into<Part>) -> Self {
         self.parts.push(part.into());
         self
+    }
+
+    /// True when the message holds a picture or a video.
+    #[must_use]
+    pub fn has_media(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Image(_) | Part::Video(_)))
+    }
+
+    pub(crate) fn map_media(&mut self, map: &mut SourceMap<'_>) -> Result<()> {
+        self.parts.iter_mut().try_for_each(|part| match part {
+            Part::Image(image) => image.map_source(map),
+            Part::Video(video) => video.map_source(map),
+            Part::Text(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning(_) => Ok(()),
+        })
     }
 
     /// The message's text parts, joined.

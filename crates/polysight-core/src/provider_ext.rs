@@ -1,31 +1,55 @@
 //! Comfort on top of the contract.
 
-use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{ChatRequest, ChatResponse, Error, ErrorKind, Image, Part, Partial, Result, VisionProvider};
+use crate::{
+    ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, Part, Partial, Result, VisionProvider,
+};
 
-/// What most programs want, for every [`VisionProvider`].
-#[async_trait]
+/// Calls in one step, for every [`VisionProvider`].
 pub trait VisionProviderExt: VisionProvider {
+    /// Plans and sends a request, and waits for the whole answer.
+    ///
+    /// # Errors
+    /// As [`VisionProvider::plan`] and [`VisionProvider::send`].
+    fn chat(&self, request: ChatRequest) -> impl Future<Output = Result<ChatResponse>> + Send {
+        async move {
+            let plan = self.plan(&request)?;
+            drop(request);
+            self.send(plan).await
+        }
+    }
+
+    /// Plans and sends a request, and streams the answer as it arrives.
+    ///
+    /// # Errors
+    /// As [`VisionProvider::plan`] and [`VisionProvider::stream`].
+    fn chat_stream(&self, request: ChatRequest) -> impl Future<Output = Result<ChatStream>> + Send {
+        async move {
+            let plan = self.plan(&request)?;
+            drop(request);
+            self.stream(plan).await
+        }
+    }
+
     /// Asks one question about some pictures or videos.
     ///
     /// # Errors
-    /// As [`VisionProvider::chat`].
-    async fn ask<M>(&self, question: &str, media: M) -> Result<ChatResponse>
+    /// As [`chat`](Self::chat).
+    fn ask<M>(&self, question: &str, media: M) -> impl Future<Output = Result<ChatResponse>> + Send
     where
-        M: IntoIterator + Send,
+        M: IntoIterator,
         M::Item: Into<Part>,
     {
-        self.chat(ChatRequest::ask(question, media)).await
+        self.chat(ChatRequest::ask(question, media))
     }
 
     /// Asks what is in a picture, and gives the text.
     ///
     /// # Errors
-    /// As [`VisionProvider::chat`].
-    async fn describe(&self, image: Image) -> Result<String> {
-        Ok(self.ask("Describe this picture.", [image]).await?.text)
+    /// As [`chat`](Self::chat).
+    fn describe(&self, image: Image) -> impl Future<Output = Result<String>> + Send {
+        async move { Ok(self.ask("Describe this picture.", [image]).await?.text) }
     }
 
     /// Asks for JSON and reads it as a type of the caller's.
@@ -35,25 +59,27 @@ pub trait VisionProviderExt: VisionProvider {
     /// JSON is taken off.
     ///
     /// # Errors
-    /// As [`VisionProvider::chat`]; and [`ErrorKind::Protocol`] with the text as its partial when the answer is no
+    /// As [`chat`](Self::chat); and [`ErrorKind::Protocol`] with the text as its partial when the answer is no
     /// JSON of that type.
-    async fn extract<T: DeserializeOwned>(&self, request: ChatRequest) -> Result<T> {
-        let response = self.chat(request).await?;
-        serde_json::from_str(unfenced(&response.text)).map_err(|error| {
-            Error::new(ErrorKind::Protocol, "the answer is not JSON of the wanted type")
-                .with_provider(response.provider)
-                .with_partial(Partial::new(response.text, response.reasoning))
-                .with_source(error)
-        })
+    fn extract<T: DeserializeOwned>(&self, request: ChatRequest) -> impl Future<Output = Result<T>> + Send {
+        async move {
+            let response = self.chat(request).await?;
+            serde_json::from_str(unfenced(&response.text)).map_err(|error| {
+                Error::new(ErrorKind::Protocol, "the answer is not JSON of the wanted type")
+                    .with_provider(response.meta.provider)
+                    .with_partial(Partial::new(response.text, response.reasoning))
+                    .with_source(error)
+            })
+        }
     }
 
-    /// Asks by streaming and puts the pieces together: the same as [`chat`](VisionProvider::chat), but an answer that
+    /// Asks by streaming and puts the pieces together: the same as [`chat`](Self::chat), but an answer that
     /// breaks off leaves its text so far on the error.
     ///
     /// # Errors
-    /// As [`VisionProvider::stream`] and [`ChatStream::collect_response`](crate::ChatStream::collect_response).
-    async fn stream_collected(&self, request: ChatRequest) -> Result<ChatResponse> {
-        self.stream(request).await?.collect_response().await
+    /// As [`chat_stream`](Self::chat_stream) and [`ChatStream::collect_response`](crate::ChatStream::collect_response).
+    fn stream_collected(&self, request: ChatRequest) -> impl Future<Output = Result<ChatResponse>> + Send {
+        async move { self.chat_stream(request).await?.collect_response().await }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::plan::Tolerance;
-use crate::{Message, ToolChoice, ToolDefinition};
+use crate::{MediaSource, Message, Result, Shared, ToolChoice, ToolDefinition};
 
 /// How the next token is picked.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Sampling {
     /// The vendor's own default: nothing is sent.
@@ -22,7 +24,8 @@ pub enum Sampling {
 }
 
 /// Settings of random sampling; what is `None` is left to the vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct RandomSampling {
     /// Flatness of the distribution; the range is the vendor's, often `[0, 1]` or `[0, 2)`.
@@ -103,7 +106,8 @@ impl RandomSampling {
 }
 
 /// How much the model should reason before it answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Thinking {
     /// The model's own default: nothing is sent.
@@ -132,8 +136,8 @@ pub enum Thinking {
     Display,
     EnumString,
     IntoStaticStr,
-    serde::Serialize,
-    serde::Deserialize,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -150,7 +154,8 @@ pub enum Effort {
 }
 
 /// What form the answer must have.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResponseFormat {
     /// Free text: nothing is sent.
@@ -180,7 +185,7 @@ pub trait VendorExtras {
 
 /// A question to a model, with everything that shapes its answer.
 ///
-/// Cloning is cheap as far as media go: pictures are shared.
+/// Cloning is cheap: messages and tools are shared until one of the clones changes them.
 ///
 /// ```
 /// use polysight_core::{ChatRequest, Image};
@@ -191,13 +196,14 @@ pub trait VendorExtras {
 ///     .with_max_tokens(512);
 /// assert_eq!(request.messages.len(), 1);
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct ChatRequest {
     /// The model's id, sent exactly as written. `None`: the provider's or role's own.
     pub model: Option<String>,
     /// The dialogue, oldest message first.
-    pub messages: Vec<Message>,
+    pub messages: Shared<Vec<Message>>,
     /// How tokens are picked.
     pub sampling: Sampling,
     /// Most tokens of the answer. An answer that meets this limit is a success; one that meets the vendor's own is not.
@@ -216,7 +222,7 @@ pub struct ChatRequest {
     /// Form of the answer.
     pub response_format: ResponseFormat,
     /// Functions that the model may call.
-    pub tools: Vec<ToolDefinition>,
+    pub tools: Shared<Vec<ToolDefinition>>,
     /// Whether it may, must or must not call one.
     pub tool_choice: ToolChoice,
     /// Whether it may call several at once; `None`: the vendor's default.
@@ -242,6 +248,17 @@ impl ChatRequest {
     pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<crate::Part>>) -> Self {
         let parts = media.into_iter().map(Into::into).chain([crate::Part::Text(question.into())]);
         Self::new([Message::user_parts(parts)])
+    }
+
+    /// Replaces where the bytes of each picture and video are; what is known of them is kept.
+    ///
+    /// # Errors
+    /// The first error of `map`.
+    pub fn map_media(mut self, mut map: impl FnMut(&MediaSource) -> Result<MediaSource>) -> Result<Self> {
+        if self.messages.iter().any(Message::has_media) {
+            self.messages.iter_mut().try_for_each(|message| message.map_media(&mut map))?;
+        }
+        Ok(self)
     }
 
     /// Names the model.

@@ -7,10 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::{
-    Adjustment, Attempt, Billed, ChatResponse, Error, ErrorKind, FinishReason, Partial, RateLimits, RawReply,
-    Result, SafetyLabel, ToolCall, Usage,
-};
+use crate::{Billed, ChatResponse, Error, ErrorKind, Partial, ResponseMeta, Result, ToolCall};
 
 /// A piece of a tool call, as it arrives. Pieces with the same index belong together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,97 +43,7 @@ pub enum StreamEvent {
     ToolCall(ToolCallDelta),
     /// The answer is complete: the last event, exactly once. An answer that ends in any other way yields an error as
     /// its last item instead.
-    End(Box<StreamEnd>),
-}
-
-/// What is known when a streamed answer is complete.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct StreamEnd {
-    /// Name of the provider that answered.
-    pub provider: String,
-    /// The model that answered, as the vendor names it.
-    pub model: String,
-    /// How the answer ended.
-    pub finish: FinishReason,
-    /// Tokens used, where the vendor tells.
-    pub usage: Option<Usage>,
-    /// What the content audit said, when it said anything.
-    pub safety: Vec<SafetyLabel>,
-    /// The vendor's id of the answer.
-    pub id: Option<String>,
-    /// The id to name in a support case.
-    pub request_id: Option<String>,
-    /// When the vendor made the answer, in seconds since 1970.
-    pub created: Option<u64>,
-    /// What the vendor's headers say about the account's limits, where they say anything.
-    pub rate_limits: Option<RateLimits>,
-    /// What was changed in the request on its way out.
-    pub adjustments: Vec<Adjustment>,
-    /// Tries that failed before this answer, here or at other providers, oldest first.
-    pub attempts: Vec<Attempt>,
-    /// True when the answer was not made for this call; see [`ChatResponse::cached`].
-    pub cached: bool,
-    /// The data of each event, when the request asked to keep it.
-    pub raw: Option<RawReply>,
-}
-
-impl StreamEnd {
-    /// An end with nothing known but the reason.
-    #[must_use]
-    pub fn new(provider: impl Into<String>, model: impl Into<String>, finish: FinishReason) -> Self {
-        Self {
-            provider: provider.into(),
-            model: model.into(),
-            finish,
-            usage: None,
-            safety: Vec::new(),
-            id: None,
-            request_id: None,
-            created: None,
-            rate_limits: None,
-            adjustments: Vec::new(),
-            attempts: Vec::new(),
-            cached: false,
-            raw: None,
-        }
-    }
-
-    /// Makes an error of an end that is not a good one; see [`ChatResponse::into_result`].
-    ///
-    /// # Errors
-    /// As [`ChatResponse::into_result`], without partial text: the stream has handed it out.
-    pub fn into_result(self, limited: bool) -> Result<Self> {
-        match crate::response::ending(&self.finish, limited) {
-            None => Ok(self),
-            Some(mut error) => {
-                if let Some(id) = self.request_id.as_ref().or(self.id.as_ref()) {
-                    error = error.with_request_id(id);
-                }
-                Err(error
-                    .with_provider(self.provider)
-                    .with_earlier_attempts(self.attempts)
-                    .with_safety(self.safety))
-            }
-        }
-    }
-
-    /// The response without the text, which the stream has handed out.
-    #[must_use]
-    pub fn into_response(self) -> ChatResponse {
-        let mut response = ChatResponse::new(self.provider, self.model, self.finish);
-        response.usage = self.usage;
-        response.safety = self.safety;
-        response.id = self.id;
-        response.request_id = self.request_id;
-        response.created = self.created;
-        response.rate_limits = self.rate_limits;
-        response.adjustments = self.adjustments;
-        response.attempts = self.attempts;
-        response.cached = self.cached;
-        response.raw = self.raw;
-        response
-    }
+    End(Box<ResponseMeta>),
 }
 
 /// An answer as it arrives: a [`Stream`] of [`StreamEvent`]s.
@@ -250,18 +157,7 @@ fn events_of(response: ChatResponse) -> Vec<StreamEvent> {
         let delta = ToolCallDelta::new(index, Some(call.id), Some(call.name), call.arguments);
         events.push(StreamEvent::ToolCall(delta));
     }
-    let mut end = StreamEnd::new(response.provider, response.model, response.finish);
-    end.usage = response.usage;
-    end.safety = response.safety;
-    end.id = response.id;
-    end.request_id = response.request_id;
-    end.created = response.created;
-    end.rate_limits = response.rate_limits;
-    end.adjustments = response.adjustments;
-    end.attempts = response.attempts;
-    end.cached = response.cached;
-    end.raw = response.raw;
-    events.push(StreamEvent::End(Box::new(end)));
+    events.push(StreamEvent::End(Box::new(response.meta)));
     events
 }
 
@@ -393,9 +289,9 @@ impl StreamCollector {
 
     /// The response that a plain call would have given.
     #[must_use]
-    pub fn complete(mut self, end: StreamEnd) -> ChatResponse {
+    pub fn complete(mut self, meta: ResponseMeta) -> ChatResponse {
         self.calls.sort_by_key(|(index, _)| *index);
-        let mut response = end.into_response();
+        let mut response = ChatResponse::from(meta);
         response.text = self.text;
         response.reasoning = self.reasoning;
         response.tool_calls = self.calls.into_iter().map(|(_, call)| call).collect();
@@ -406,7 +302,7 @@ impl StreamCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FinishKind;
+    use crate::{FinishKind, FinishReason, Usage};
 
     fn events(items: Vec<Result<StreamEvent>>) -> ChatStream {
         struct Items(std::vec::IntoIter<Result<StreamEvent>>);

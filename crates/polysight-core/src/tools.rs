@@ -1,9 +1,10 @@
 //! Function tools: what the model may call, what it called, what came of it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A function that the model may call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolDefinition {
     /// Name of the function; vendors take letters, digits, `_` and `-`, at most 64 characters.
@@ -23,7 +24,8 @@ impl ToolDefinition {
 }
 
 /// Whether the model may, must or must not call a tool.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToolChoice {
     /// The model decides. The default.
@@ -38,7 +40,7 @@ pub enum ToolChoice {
 }
 
 /// A call that the model asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolCall {
     /// Id that the result must carry.
@@ -66,7 +68,7 @@ impl ToolCall {
 }
 
 /// What a tool call gave, sent back to the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolResult {
     /// Id of the call that this answers.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, ModelCard, Part, Plan,
-    RandomSampling, ResponseFormat, Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
+    Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, MessageRole, ModelCard,
+    Part, Plan, RandomSampling, ResponseFormat, Result, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
     ToolDefinition, ToolResult, Video,
 };
 use samples::{jpeg, mp4_of, png};
@@ -109,8 +109,8 @@ fn a_dialogue_has_a_user_message_and_no_empty_ones() {
     check("no message", "", &ChatRequest::new([]), always(Refused("messages", "no user message")));
     check("no user", "", &ChatRequest::new([system.clone()]), always(Refused("messages", "no user message")));
     check("good", "", &ChatRequest::new([system, Message::user("?")]), always(Same));
-    for empty in [Message::new(Role::Assistant), Message::assistant(""), {
-        Message::new(Role::Assistant).with(Part::Reasoning("hm".to_owned()))
+    for empty in [Message::new(MessageRole::Assistant), Message::assistant(""), {
+        Message::new(MessageRole::Assistant).with(Part::Reasoning("hm".to_owned()))
     }] {
         let request = ask().with_message(empty);
         check("empty", "", &request, always(Refused("messages[1]", "the assistant message is empty")));
@@ -118,7 +118,7 @@ fn a_dialogue_has_a_user_message_and_no_empty_ones() {
     check(
         "picture alone",
         "",
-        &ChatRequest::new([Message::new(Role::User).with(picture(1, 1))]),
+        &ChatRequest::new([Message::new(MessageRole::User).with(picture(1, 1))]),
         always(Same),
     );
 }
@@ -151,8 +151,9 @@ fn parts_stand_where_their_speaker_may_say_them() {
 #[test]
 fn a_tool_result_answers_a_call_right_before() {
     let calls = |ids: &[&str]| {
-        ids.iter()
-            .fold(Message::new(Role::Assistant), |message, id| message.with(ToolCall::new(*id, "f", "{}")))
+        ids.iter().fold(Message::new(MessageRole::Assistant), |message, id| {
+            message.with(ToolCall::new(*id, "f", "{}"))
+        })
     };
     let result = |id: &str| Message::tool_result(id, "ok");
     let dialogue = |messages: &[Message]| messages.iter().cloned().fold(ask(), ChatRequest::with_message);
@@ -400,7 +401,7 @@ fn videos_are_moved_to_the_front_in_their_order() {
         })
         .collect();
     assert_eq!(parts, ["1ms", "2ms", "first", "then"]);
-    let many = (0..60).fold(Message::new(Role::User), |message, place| match place % 3 {
+    let many = (0..60).fold(Message::new(MessageRole::User), |message, place| match place % 3 {
         0 => message.with(clip(place + 1)),
         _ => message.with(place.to_string()),
     });
@@ -975,7 +976,7 @@ fn an_estimate_is_priced_by_its_tier_or_unknown() {
 fn many_messages_are_checked_in_linear_time() {
     let many = (0..20_000).flat_map(|turn| {
         let id = turn.to_string();
-        let call = Message::new(Role::Assistant).with(ToolCall::new(id.clone(), "f", "{}"));
+        let call = Message::new(MessageRole::Assistant).with(ToolCall::new(id.clone(), "f", "{}"));
         [Message::user("?"), call, Message::tool_result(id, "ok")]
     });
     let started = std::time::Instant::now();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
     ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, Part, Partial,
-    Plan, ProviderId, RawReply, Result, RetryAdvice, Role, StreamEnd, StreamEvent, TokenDetails, ToolCall,
+    Plan, ProviderId, RawReply, Result, RetryAdvice, MessageRole, StreamEnd, StreamEvent, TokenDetails, ToolCall,
     Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
@@ -56,7 +56,7 @@ fn write_messages(list: &mut Array<'_>, plan: &Plan) {
     let loop_start = request::tool_loop_start(&plan.request);
     for (index, message) in plan.request.messages.iter().enumerate() {
         match message.role {
-            Role::Tool => write_results(list, message),
+            MessageRole::Tool => write_results(list, message),
             _ => list.object(|fields| write_message(fields, message, always || index >= loop_start)),
         }
     }
@@ -66,7 +66,7 @@ fn write_results(list: &mut Array<'_>, message: &Message) {
     for part in &message.parts {
         if let Part::ToolResult(result) = part {
             list.object(|fields| {
-                fields.field("role", Role::Tool.name());
+                fields.field("role", MessageRole::Tool.name());
                 fields.field("tool_call_id", &result.call_id);
                 fields.array("content", |parts| parts.object(|part| part.field("text", &result.content)));
             });

@@ -8,7 +8,7 @@ use polysight_core::media::VideoSource;
 use polysight_core::plan::{Findings, PlanBuilder};
 use polysight_core::{
     ChatRequest, Effort, FinishKind, FinishReason, Image, ImageFormat, MediaSource, ModelCard, Part,
-    ResponseFormat, Role, Thinking, ToolChoice, Video,
+    ResponseFormat, MessageRole, Thinking, ToolChoice, Video,
 };
 use polysight_wire::ReplyHead;
 use polysight_wire::chat::request::FramesShape;
@@ -125,7 +125,7 @@ fn check_tools(draft: &mut PlanBuilder) {
 /// Source: vendor's page of error messages ("list index out of range").
 fn check_last_message(draft: &mut PlanBuilder) {
     let Some(last) = draft.request.messages.last() else { return };
-    if matches!(last.role, Role::Assistant | Role::System) {
+    if matches!(last.role, MessageRole::Assistant | MessageRole::System) {
         let path = format!("messages[{}]", draft.request.messages.len() - 1);
         let problem = format!("the last message is the {}'s", last.role.name());
         draft.findings.reject(path, problem, "a user's or a tool's", "end with a question");

@@ -116,7 +116,7 @@ fn a_round_trip_of_tools_sends_reasoning_back() {
         Message::user("Old question"),
         Message::assistant("Old answer").with(Part::Reasoning("not sent".to_owned())),
         Message::user_parts([photo().into(), "How is the weather there?".into()]),
-        Message::new(polysight_core::Role::Assistant)
+        Message::new(polysight_core::MessageRole::Assistant)
             .with(Part::Reasoning("It is Paris.".to_owned()))
             .with(ToolCall::new("call_1", "get_weather", r#"{"city":"Paris"}"#))
             .with(ToolCall::new("call_2", "get_weather", r#"{"city":"Lyon"}"#)),

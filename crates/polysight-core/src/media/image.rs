@@ -4,96 +4,16 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+use strum::{Display, IntoStaticStr};
 
-use super::{Base64Text, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
-use crate::canonical::Feed;
-use crate::{Result, probe};
-
-/// A picture format, told by content and never by a file's name.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumIter,
-    EnumString,
-    IntoStaticStr,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum ImageFormat {
-    /// JPEG.
-    Jpeg,
-    /// PNG.
-    Png,
-    /// WebP.
-    #[strum(serialize = "WebP")]
-    WebP,
-    /// GIF.
-    Gif,
-    /// Windows bitmap.
-    Bmp,
-    /// TIFF.
-    Tiff,
-    /// HEIC (HEVC in HEIF).
-    Heic,
-    /// AVIF.
-    Avif,
-}
-
-impl ImageFormat {
-    /// The media type, such as `image/jpeg`.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
-            Self::Bmp => "image/bmp",
-            Self::Tiff => "image/tiff",
-            Self::Heic => "image/heic",
-            Self::Avif => "image/avif",
-        }
-    }
-}
-
-/// What a picture's header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct ImageInfo {
-    /// Format by content.
-    pub format: ImageFormat,
-    /// Width as stored (before any EXIF rotation), in pixels.
-    pub width: u32,
-    /// Height as stored (before any EXIF rotation), in pixels.
-    pub height: u32,
-}
-
-impl ImageInfo {
-    /// Describes a picture.
-    #[must_use]
-    pub fn new(format: ImageFormat, width: u32, height: u32) -> Self {
-        Self { format, width, height }
-    }
-
-    /// Width times height.
-    #[must_use]
-    pub fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-}
+use super::probe;
+use super::{Base64Text, ImageInfo, MediaFile, MediaSource, SourceMap, is_data_uri, parse_url, unusable};
+use crate::Result;
 
 /// How closely the model should look, where a vendor offers the choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr, Serialize, Deserialize)]
 #[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Detail {
     /// The vendor decides.
@@ -131,11 +51,11 @@ pub(crate) enum Hint {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Image {
-    source: MediaSource,
-    info: Option<ImageInfo>,
-    detail: Option<Detail>,
-    min_pixels: Option<u64>,
-    max_pixels: Option<u64>,
+    pub(super) source: MediaSource,
+    pub(super) info: Option<ImageInfo>,
+    pub(super) detail: Option<Detail>,
+    pub(super) min_pixels: Option<u64>,
+    pub(super) max_pixels: Option<u64>,
 }
 
 impl Image {
@@ -192,7 +112,7 @@ impl Image {
         Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
     }
 
-    fn probed(source: MediaSource) -> Result<Self> {
+    pub(super) fn probed(source: MediaSource) -> Result<Self> {
         if source.byte_len() == Some(0) {
             return Err(unusable(source.name(), "it is empty"));
         }
@@ -261,13 +181,10 @@ impl Image {
         self.max_pixels
     }
 
-    /// What the header says follows from the content.
-    pub(crate) fn canonical(&self, feed: &mut Feed<'_>) {
-        let Self { source, info: _, detail, min_pixels, max_pixels } = self;
-        feed.media(source);
-        feed.option(*detail, |feed, detail| feed.text(detail.into()));
-        feed.option(*min_pixels, Feed::number);
-        feed.option(*max_pixels, Feed::number);
+    /// Replaces where the bytes are, and keeps what is known of the picture.
+    pub(crate) fn map_source(&mut self, map: &mut SourceMap<'_>) -> Result<()> {
+        self.source = map(&self.source)?;
+        Ok(())
     }
 
     /// Replaces one hint, or forgets it where a vendor has none of the kind.

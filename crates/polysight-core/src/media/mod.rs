@@ -4,19 +4,24 @@
 //! it came. What is known without decoding (format, pixel size, byte length, duration) is read once, from the header.
 
 mod base64;
+mod format;
 mod image;
+mod probe;
 mod source;
+mod stored;
 mod video;
 
 use std::path::Path;
 
 pub use base64::Base64Text;
+pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
-pub use image::{Detail, Image, ImageFormat, ImageInfo};
+pub use image::{Detail, Image};
+pub(crate) use source::SourceMap;
 pub use source::{MediaFile, MediaSource};
-pub use video::{Video, VideoFormat, VideoInfo, VideoSource};
+pub use video::{Video, VideoSource};
 
-use crate::{Error, ErrorKind, Result, probe};
+use crate::{Error, ErrorKind, Result};
 
 /// A picture or a video, whichever it turned out to be.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use url::Url;
 
-use super::{Base64Text, name_of, unusable};
-use crate::{Result, probe, redact};
+use super::{Base64Text, name_of, probe, unusable};
+use crate::{Result, redact};
 
 /// Where the bytes of a picture or video are. Cloning shares, never copies.
 #[derive(Clone)]
@@ -54,6 +54,26 @@ impl MediaSource {
         }
     }
 
+    /// Reads a file into memory; every other source is given back as it is. For a dialogue that is to be stored with its
+    /// pictures instead of their paths:
+    ///
+    /// ```no_run
+    /// # fn store(talk: polysight_core::Conversation) -> Result<String, Box<dyn std::error::Error>> {
+    /// let whole = talk.map_media(polysight_core::MediaSource::in_memory)?;
+    /// Ok(serde_json::to_string(&whole)?)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the file is gone, changed or cannot be read.
+    pub fn in_memory(&self) -> Result<Self> {
+        let Self::File(file) = self else { return Ok(self.clone()) };
+        let mut bytes = Vec::new();
+        let read = file.reopen()?.read_to_end(&mut bytes);
+        read.map_err(|error| unusable(name_of(file.path()), format!("cannot be read: {error}")))?;
+        Ok(Self::Bytes(bytes.into()))
+    }
+
     /// Opens the medium for reading; `None` for a URL.
     pub(crate) fn reader(&self) -> Option<Result<Box<dyn Readable>>> {
         match self {
@@ -75,6 +95,9 @@ impl MediaSource {
         }
     }
 }
+
+/// Replaces the source of a medium.
+pub(crate) type SourceMap<'a> = dyn FnMut(&MediaSource) -> Result<MediaSource> + 'a;
 
 impl fmt::Debug for MediaSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

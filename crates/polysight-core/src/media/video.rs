@@ -1,94 +1,14 @@
 //! Videos: files, links, and lists of frames.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumIter, IntoStaticStr};
 
-use super::{Base64Text, Hint, Image, MediaFile, MediaSource, is_data_uri, parse_url, unusable};
-use crate::canonical::Feed;
-use crate::{Result, probe};
-
-/// A video container, told by content.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumIter, IntoStaticStr,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum VideoFormat {
-    /// MPEG-4 part 14.
-    Mp4,
-    /// QuickTime.
-    Mov,
-    /// Matroska.
-    Mkv,
-    /// WebM.
-    #[strum(serialize = "WebM")]
-    WebM,
-    /// AVI.
-    Avi,
-    /// Flash video.
-    Flv,
-    /// Windows media.
-    Wmv,
-}
-
-impl VideoFormat {
-    /// The media type, such as `video/mp4`.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Mp4 => "video/mp4",
-            Self::Mov => "video/quicktime",
-            Self::Mkv => "video/x-matroska",
-            Self::WebM => "video/webm",
-            Self::Avi => "video/x-msvideo",
-            Self::Flv => "video/x-flv",
-            Self::Wmv => "video/x-ms-wmv",
-        }
-    }
-
-    /// The format that the ending of a path stands for.
-    #[must_use]
-    pub fn from_path(path: &str) -> Option<Self> {
-        let (_, ending) = path.rsplit_once('.')?;
-        match ending.to_ascii_lowercase().as_str() {
-            "mp4" | "m4v" => Some(Self::Mp4),
-            "mov" => Some(Self::Mov),
-            "mkv" => Some(Self::Mkv),
-            "webm" => Some(Self::WebM),
-            "avi" => Some(Self::Avi),
-            "flv" => Some(Self::Flv),
-            "wmv" => Some(Self::Wmv),
-            _ => None,
-        }
-    }
-}
-
-/// What a video's header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct VideoInfo {
-    /// Container by content.
-    pub format: VideoFormat,
-    /// Playing time; read from MP4 and MOV only.
-    pub duration: Option<Duration>,
-    /// Width in pixels; read from MP4 and MOV only.
-    pub width: Option<u32>,
-    /// Height in pixels; read from MP4 and MOV only.
-    pub height: Option<u32>,
-}
-
-impl VideoInfo {
-    /// Describes a video of which only the container is known.
-    #[must_use]
-    pub fn new(format: VideoFormat) -> Self {
-        Self { format, duration: None, width: None, height: None }
-    }
-}
+use super::probe;
+use super::{
+    Base64Text, Hint, Image, MediaFile, MediaSource, SourceMap, VideoInfo, is_data_uri, parse_url, unusable,
+};
+use crate::Result;
 
 /// What a video is made of.
 #[derive(Debug, Clone)]
@@ -105,13 +25,13 @@ pub enum VideoSource {
 /// Cloning is cheap and never copies the video.
 #[derive(Debug, Clone)]
 pub struct Video {
-    source: VideoSource,
-    info: Option<VideoInfo>,
-    fps: Option<f64>,
-    max_frames: Option<u32>,
-    min_pixels: Option<u64>,
-    max_pixels: Option<u64>,
-    total_pixels: Option<u64>,
+    pub(super) source: VideoSource,
+    pub(super) info: Option<VideoInfo>,
+    pub(super) fps: Option<f64>,
+    pub(super) max_frames: Option<u32>,
+    pub(super) min_pixels: Option<u64>,
+    pub(super) max_pixels: Option<u64>,
+    pub(super) total_pixels: Option<u64>,
 }
 
 impl Video {
@@ -176,7 +96,7 @@ impl Video {
         Ok(Self::unprobed(VideoSource::Frames(frames)))
     }
 
-    fn probed(source: MediaSource) -> Result<Self> {
+    pub(super) fn probed(source: MediaSource) -> Result<Self> {
         if source.byte_len() == Some(0) {
             return Err(unusable(source.name(), "it is empty"));
         }
@@ -279,24 +199,13 @@ impl Video {
         self.total_pixels
     }
 
-    /// What the header says follows from the content.
-    pub(crate) fn canonical(&self, feed: &mut Feed<'_>) {
-        let Self { source, info: _, fps, max_frames, min_pixels, max_pixels, total_pixels } = self;
-        match source {
-            VideoSource::Whole(source) => {
-                feed.tag(0);
-                feed.media(source);
-            }
-            VideoSource::Frames(frames) => {
-                feed.tag(1);
-                feed.list(frames, |feed, frame| frame.canonical(feed));
-            }
+    /// Replaces where the bytes are, and keeps what is known of the video.
+    pub(crate) fn map_source(&mut self, map: &mut SourceMap<'_>) -> Result<()> {
+        match &mut self.source {
+            VideoSource::Whole(source) => *source = map(source)?,
+            VideoSource::Frames(frames) => frames.iter_mut().try_for_each(|frame| frame.map_source(map))?,
         }
-        feed.option(*fps, Feed::float);
-        feed.option(*max_frames, Feed::number);
-        for pixels in [min_pixels, max_pixels, total_pixels] {
-            feed.option(*pixels, Feed::number);
-        }
+        Ok(())
     }
 
     /// The frames; none for a video in one piece.

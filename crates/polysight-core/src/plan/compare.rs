@@ -39,8 +39,8 @@ where
 {
     let ask = |(name, provider): (&'a str, &'a P)| Candidate {
         name: name.to_owned(),
-        vendor: provider.id().vendor.clone(),
-        outcome: provider.plan(request.clone()),
+        vendor: provider.id().vendor.to_string(),
+        outcome: provider.plan(request),
     };
     PlanComparison { candidates: providers.into_iter().map(ask).collect() }
 }

@@ -1,10 +1,10 @@
 //! Messages: who may say what, in which order.
 
 use super::Findings;
-use crate::{ChatRequest, Message, Part, Role};
+use crate::{ChatRequest, Message, MessageRole, Part};
 
 pub(super) fn check(request: &ChatRequest, findings: &mut Findings) {
-    if !request.messages.iter().any(|message| message.role == Role::User) {
+    if !request.messages.iter().any(|message| message.role == MessageRole::User) {
         let fix = "add a user message: vendors refuse a dialogue of instructions or answers alone";
         findings.reject("messages", "there is no user message", "at least one", fix);
     }
@@ -32,17 +32,23 @@ fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
     }
     for (place, part) in message.parts.iter().enumerate() {
         let (name, role) = match part {
-            Part::Text(_) if message.role == Role::Tool => ("text", "a tool message holds tool results only"),
+            Part::Text(_) if message.role == MessageRole::Tool => {
+                ("text", "a tool message holds tool results only")
+            }
             Part::Text(_) => continue,
-            Part::Image(_) if message.role != Role::User => ("a picture", "pictures stand in user messages"),
-            Part::Video(_) if message.role != Role::User => ("a video", "videos stand in user messages"),
-            Part::ToolCall(_) if message.role != Role::Assistant => {
+            Part::Image(_) if message.role != MessageRole::User => {
+                ("a picture", "pictures stand in user messages")
+            }
+            Part::Video(_) if message.role != MessageRole::User => {
+                ("a video", "videos stand in user messages")
+            }
+            Part::ToolCall(_) if message.role != MessageRole::Assistant => {
                 ("a tool call", "tool calls stand in assistant messages")
             }
-            Part::Reasoning(_) if message.role != Role::Assistant => {
+            Part::Reasoning(_) if message.role != MessageRole::Assistant => {
                 ("reasoning", "reasoning stands in assistant messages")
             }
-            Part::ToolResult(_) if message.role != Role::Tool => {
+            Part::ToolResult(_) if message.role != MessageRole::Tool => {
                 ("a tool result", "tool results stand in tool messages")
             }
             Part::Image(_)
@@ -63,7 +69,7 @@ fn check_order<'a>(
     open_calls: &mut Vec<&'a str>,
     findings: &mut Findings,
 ) {
-    if message.role != Role::Tool {
+    if message.role != MessageRole::Tool {
         open_calls.clear();
     }
     for (place, part) in message.parts.iter().enumerate() {

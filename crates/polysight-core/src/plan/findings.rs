@@ -3,14 +3,16 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
 use crate::ModelCard;
-use crate::redact::OneLine;
+use crate::error::OneLine;
 
 /// What may be changed in a request on its way out. Media is never dropped, under any tolerance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Display, EnumString)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, Display, EnumString,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
@@ -26,7 +28,7 @@ pub enum Tolerance {
 }
 
 /// One rule that a request breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// Where: a path such as `messages[0].parts[2]` or `temperature`.
@@ -56,7 +58,7 @@ impl fmt::Display for Violation {
 }
 
 /// One change made to a request on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Adjustment {
     /// Where: a path such as `messages[0].parts[2]` or `temperature`.

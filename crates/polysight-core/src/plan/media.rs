@@ -18,6 +18,9 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
         let fix = "ask about the video and the pictures in separate requests";
         findings.reject("messages", problem, "either pictures or videos", fix);
     }
+    if images + videos == 0 {
+        return; // Messages without media stay shared with the caller's.
+    }
     for (index, message) in request.messages.iter_mut().enumerate() {
         for (place, part) in message.parts.iter_mut().enumerate() {
             let path = || format!("messages[{index}].parts[{place}]");

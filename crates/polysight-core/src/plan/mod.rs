@@ -15,12 +15,17 @@ pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 
 use crate::catalog::{Money, Price, Status};
-use crate::{ChatRequest, Error, ModelCard, Result};
+use crate::{Attempt, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
+///
+/// A plan is a value: it can be shown, kept, compared, and sent more than once. It names the provider that made it, and no
+/// other sends it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Plan {
+    /// The provider that made the plan and will send it.
+    pub provider: ProviderId,
     /// The request as it will go out; its model is set.
     pub request: ChatRequest,
     /// The model's card.
@@ -31,8 +36,33 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What it will take, as far as formulas are known.
     pub estimate: Estimate,
-    /// Whether a plain call must be streamed and collected, since the model does so only when streaming.
-    pub streamed: bool,
+    /// Whether the model must be streamed. A plain call is then streamed and collected.
+    pub requires_streaming: bool,
+    tolerance: Tolerance,
+    original: ChatRequest,
+    routes: Vec<Route>,
+}
+
+/// A router's choice, kept on the plan of its target until the plan is sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Route {
+    /// The request as the router got it: what the next target is planned from.
+    pub request: ChatRequest,
+    /// The target that made the plan, by its place in the router.
+    pub target: usize,
+    /// Plans of other targets that were made to compare them, by place.
+    pub alternatives: Vec<(usize, Plan)>,
+    /// Targets that were passed over, and why.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Route {
+    /// The choice of a target for a request.
+    #[must_use]
+    pub fn new(request: ChatRequest, target: usize) -> Self {
+        Self { request, target, alternatives: Vec::new(), attempts: Vec::new() }
+    }
 }
 
 impl Plan {
@@ -40,6 +70,64 @@ impl Plan {
     #[must_use]
     pub fn model(&self) -> &str {
         self.request.model.as_deref().unwrap_or_default()
+    }
+
+    /// The request that the plan was made from, before any change. It shares messages and media with the one that goes out.
+    #[must_use]
+    pub fn original(&self) -> &ChatRequest {
+        &self.original
+    }
+
+    /// Checks that a provider made this plan.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] that names both providers.
+    pub fn require_provider(&self, id: &ProviderId) -> Result<()> {
+        if self.provider == *id {
+            return Ok(());
+        }
+        let message = format!(
+            "the plan was made by provider `{}` ({}) and cannot be sent by `{}` ({}): plan the request with the provider \
+             that sends it",
+            self.provider.name, self.provider.vendor, id.name, id.vendor
+        );
+        Err(Error::new(ErrorKind::InvalidRequest, message).with_provider(&*id.name))
+    }
+
+    /// The plan for a plain call: streaming and collecting is recorded as a change where the model demands it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] where the model must be streamed and the tolerance is [`Tolerance::Strict`].
+    pub fn into_plain(mut self) -> Result<Self> {
+        if !self.requires_streaming {
+            return Ok(self);
+        }
+        if self.tolerance == Tolerance::Strict {
+            let violation = Violation {
+                path: "thinking".to_owned(),
+                problem: format!("{} reasons only when streaming", self.model()),
+                limit: "a streamed call".to_owned(),
+                fix: "call chat_stream, or switch thinking off".to_owned(),
+                source: self.card.citation(),
+            };
+            return Err(Error::from_violations(vec![violation]).with_provider(&*self.provider.name));
+        }
+        self.adjustments.push(Adjustment {
+            path: "thinking".to_owned(),
+            change: "streamed and collected, since the model reasons only when streaming".to_owned(),
+            lossless: true,
+        });
+        Ok(self)
+    }
+
+    /// Puts a router's choice on the plan.
+    pub fn push_route(&mut self, route: Route) {
+        self.routes.push(route);
+    }
+
+    /// Takes the choice of the outermost router off the plan, which that router then sends to its target.
+    pub fn pop_route(&mut self) -> Option<Route> {
+        self.routes.pop()
     }
 }
 
@@ -107,23 +195,40 @@ pub struct PlanBuilder {
     pub card: Arc<ModelCard>,
     /// What was found and changed so far.
     pub findings: Findings,
-    streamed: bool,
+    provider: ProviderId,
+    original: ChatRequest,
+    requires_streaming: bool,
 }
 
 impl PlanBuilder {
-    /// Runs the checks that hold for every vendor; `streaming` says whether the caller wants a stream.
+    /// Runs the checks that hold for every vendor.
     #[must_use]
-    pub fn new(mut request: ChatRequest, card: Arc<ModelCard>, streaming: bool) -> Self {
+    pub fn new(provider: &ProviderId, request: &ChatRequest, card: Arc<ModelCard>) -> Self {
+        let original = request.clone();
+        let mut request = request.clone();
         let tolerance = request.tolerance.unwrap_or_default();
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
         let findings = Findings::new(tolerance, model, Arc::clone(&card));
-        let mut draft = Self { request, card, findings, streamed: false };
-        draft.note_model();
-        content::check(&draft.request, &mut draft.findings);
-        media::check(&mut draft.request, &draft.card, &mut draft.findings);
-        options::check(&mut draft.request, &draft.card, &mut draft.findings);
-        draft.streamed = !streaming && options::must_stream(&draft.request, &draft.card, &mut draft.findings);
-        draft
+        let provider = provider.clone();
+        let mut builder = Self { request, card, findings, provider, original, requires_streaming: false };
+        builder.note_model();
+        content::check(&builder.request, &mut builder.findings);
+        media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        options::check(&mut builder.request, &builder.card, &mut builder.findings);
+        builder.note_streaming();
+        builder
+    }
+
+    fn note_streaming(&mut self) {
+        self.requires_streaming = options::must_stream(&self.request, &self.card);
+        if self.requires_streaming {
+            let findings = &mut self.findings;
+            let plain = match findings.tolerance() {
+                Tolerance::Strict => "a plain call is refused",
+                _ => "a plain call is streamed and collected",
+            };
+            findings.warn(format!("{} reasons only when streaming: {plain}", findings.model()));
+        }
     }
 
     fn note_model(&mut self) {
@@ -143,8 +248,8 @@ impl PlanBuilder {
         }
     }
 
-    /// Refuses extras that would say again what the request has words of its own for; `reserved` pairs a field of the
-    /// vendor's body with those words.
+    /// Refuses extras that repeat what the request has fields for; `reserved` pairs a field of the vendor's body with the
+    /// request's own.
     pub fn refuse_extras(&mut self, vendor: &str, reserved: &[(&str, &str)]) {
         let Some(fields) = self.request.extras.get(vendor) else { return };
         for (field, own) in reserved.iter().filter(|(field, _)| fields.contains_key(*field)) {
@@ -159,18 +264,23 @@ impl PlanBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) with the violations in the order in which they were found.
     pub fn finish(self, estimate: Estimate) -> Result<Plan> {
+        let tolerance = self.findings.tolerance();
         let Findings { violations, adjustments, notes, .. } = self.findings;
         if !violations.is_empty() {
-            return Err(Error::from_violations(violations));
+            return Err(Error::from_violations(violations).with_provider(&*self.provider.name));
         }
         let estimate = estimate.priced(&self.card, self.request.max_tokens);
         Ok(Plan {
+            provider: self.provider,
             request: self.request,
             card: self.card,
             adjustments,
             notes,
             estimate,
-            streamed: self.streamed,
+            requires_streaming: self.requires_streaming,
+            tolerance,
+            original: self.original,
+            routes: Vec::new(),
         })
     }
 }

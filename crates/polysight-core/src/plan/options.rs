@@ -19,23 +19,14 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
     check_tools(request, card, findings);
 }
 
-/// Says whether a plain call must be streamed: some models reason only then.
-pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) -> bool {
+/// Says whether the model must be streamed: some reason only then.
+pub(super) fn must_stream(request: &ChatRequest, card: &ModelCard) -> bool {
     let thinks = match request.thinking {
         Thinking::Off => false,
         Thinking::On | Thinking::Budget(_) | Thinking::Effort(_) => true,
         Thinking::Default => card.thinking.default_on || card.thinking.mode == Some(ThinkingMode::Forced),
     };
-    if !(card.thinking.stream_only && thinks) {
-        return false;
-    }
-    let streamed =
-        findings.lossless("thinking", "streamed and collected, since the model reasons only when streaming");
-    if !streamed {
-        let problem = format!("{} reasons only when streaming", findings.model());
-        findings.reject("thinking", problem, "a streamed call", "call stream, or switch thinking off");
-    }
-    streamed
+    card.thinking.stream_only && thinks
 }
 
 fn check_sampling(request: &mut ChatRequest, card: &SamplingCard, findings: &mut Findings) {

@@ -3,7 +3,7 @@
 use crate::support::{PNG, body, deployed, linked, options, picture, planned, vendor};
 use polysight_core::catalog::ModelRow;
 use polysight_core::{
-    ChatRequest, Detail, Effort, Error, ErrorKind, Image, Message, RandomSampling, ResponseFormat, Role,
+    ChatRequest, Detail, Effort, Error, ErrorKind, Image, Message, RandomSampling, ResponseFormat, MessageRole,
     Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProvider as _,
 };
 use polysight_ernie::{Ernie, ErnieExtras, ErnieSettings, WebSearch};
@@ -78,7 +78,7 @@ fn tools_and_their_results() {
     let call = ToolCall::new("call-1", "get_weather", r#"{"city":"Beijing"}"#);
     let request = ChatRequest::new([
         Message::user("Weather?"),
-        Message::new(Role::Assistant).with(call),
+        Message::new(MessageRole::Assistant).with(call),
         Message::tool_result("call-1", r#"{"sky":"clear"}"#),
     ])
     .with_model("ernie-5.0")

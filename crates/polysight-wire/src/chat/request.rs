@@ -3,7 +3,7 @@
 use polysight_core::catalog::GreedyForm;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatRequest, Image, ImageFormat, MediaSource, Message, Part, ResponseFormat, Role, Sampling, ToolChoice,
+    ChatRequest, Image, ImageFormat, MediaSource, Message, Part, ResponseFormat, MessageRole, Sampling, ToolChoice,
     Video, VideoFormat,
 };
 use serde_json::{Map, Value, json};
@@ -122,7 +122,7 @@ pub fn messages(root: &mut Object<'_>, request: &ChatRequest, shape: &MessageSha
         for (index, message) in request.messages.iter().enumerate() {
             let replay = shape.replay_reasoning || (shape.replay_in_tool_loop && index >= loop_start);
             match message.role {
-                Role::Tool => tool_results(list, message),
+                MessageRole::Tool => tool_results(list, message),
                 _ => list.object(|fields| write_message(fields, message, shape, replay)),
             }
         }
@@ -133,8 +133,8 @@ pub fn messages(root: &mut Object<'_>, request: &ChatRequest, shape: &MessageSha
 /// when the last one is no tool result.
 #[must_use]
 pub fn tool_loop_start(request: &ChatRequest) -> usize {
-    let is_open = request.messages.last().is_some_and(|message| message.role == Role::Tool);
-    let asked = request.messages.iter().rposition(|message| message.role == Role::User);
+    let is_open = request.messages.last().is_some_and(|message| message.role == MessageRole::Tool);
+    let asked = request.messages.iter().rposition(|message| message.role == MessageRole::User);
     if is_open { asked.map_or(0, |place| place + 1) } else { request.messages.len() }
 }
 
@@ -143,7 +143,7 @@ fn tool_results(list: &mut Array<'_>, message: &Message) {
     for part in &message.parts {
         if let Part::ToolResult(result) = part {
             list.object(|fields| {
-                fields.field("role", Role::Tool.name());
+                fields.field("role", MessageRole::Tool.name());
                 fields.field("tool_call_id", &result.call_id);
                 fields.field("content", &result.content);
             });
@@ -153,14 +153,14 @@ fn tool_results(list: &mut Array<'_>, message: &Message) {
 
 fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShape, replay: bool) {
     fields.field("role", message.role.name());
-    if message.role == Role::Assistant && replay {
+    if message.role == MessageRole::Assistant && replay {
         let reasoning: String = message.parts.iter().filter_map(reasoning_of).collect();
         fields.optional("reasoning_content", Some(reasoning).filter(|text| !text.is_empty()));
     }
     let has_media = message.parts.iter().any(|part| matches!(part, Part::Image(_) | Part::Video(_)));
     let has_calls = message.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let mut texts = message.parts.iter().filter_map(text_of);
-    let is_list = has_media || (message.role == Role::User && texts.clone().count() > 1);
+    let is_list = has_media || (message.role == MessageRole::User && texts.clone().count() > 1);
     if is_list {
         fields.array("content", |parts| {
             for part in &message.parts {

@@ -96,7 +96,7 @@ fn reasoning_of_earlier_turns_goes_back_only_on_demand() {
 #[test]
 fn a_tool_round_trip_in_the_vendors_shape() {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let mut call = Message::new(polysight_core::Role::Assistant);
+    let mut call = Message::new(polysight_core::MessageRole::Assistant);
     call.parts.push(ToolCall::new("call_1", "get_weather", "{\"city\":\"北京\"}").into());
     let request = ChatRequest::new([
         Message::system("Be brief."),

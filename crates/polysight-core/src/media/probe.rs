@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use imagesize::{Compression, ImageError, ImageType};
 
-use crate::media::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
+use super::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 
 /// Why a header could not be read.
 #[derive(Debug)]

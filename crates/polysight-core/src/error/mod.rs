@@ -1,207 +1,24 @@
 //! One error for everything that can go wrong between a question and its answer.
 
-mod scrub;
+mod kind;
+mod reaction;
+mod redact;
+mod redact_secrets;
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+pub use kind::{Billed, ErrorKind, Partial, RateLimitScope, RetryAdvice, TimeoutPhase};
+pub use reaction::{AtFault, Reaction};
+pub(crate) use redact::OneLine;
+pub use redact::redact;
 
-use crate::redact::OneLine;
-use crate::{Attempt, RateLimits, SafetyLabel, Violation, redact};
+use crate::{Attempt, RateLimits, SafetyLabel, Violation};
 
 /// The result of everything in Polysight that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What kind of thing went wrong: the one list that holds for every vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The request breaks a rule of the vendor; see [`Error::violations`] when it was found before sending.
-    InvalidRequest,
-    /// A local file or buffer cannot be read, or is not a picture or video.
-    InvalidMedia,
-    /// The vendor could not fetch a URL of the request.
-    MediaFetchFailed,
-    /// The key is missing, wrong, expired or of another region.
-    Authentication,
-    /// The key is good but may not do this.
-    Permission,
-    /// No balance, no package, an overdue account.
-    Billing,
-    /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`].
-    QuotaExhausted,
-    /// The account sends too fast or too much at once.
-    RateLimited,
-    /// The model or the platform is too busy for anybody.
-    Overloaded,
-    /// The model does not exist, is retired, or is not served here.
-    ModelNotFound,
-    /// Prompt, or prompt and answer together, exceed the context window.
-    ContextTooLong,
-    /// The vendor's content audit refused the input or withdrew the output.
-    ContentRefused,
-    /// The answer broke off before the model had finished.
-    Interrupted,
-    /// A time limit passed.
-    Timeout(TimeoutPhase),
-    /// No connection, or the connection broke before an answer.
-    Network,
-    /// The vendor's side failed.
-    Server,
-    /// The reply was not understood.
-    Protocol,
-    /// Configuration is wrong: an unknown key, a missing environment variable, a malformed URL or key.
-    Config,
-    /// The provider does not offer this.
-    Unsupported,
-}
-
-impl ErrorKind {
-    /// The kind's name in `snake_case`, for logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    fn phrase(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid request",
-            Self::InvalidMedia => "unusable media",
-            Self::MediaFetchFailed => "media unreachable for the vendor",
-            Self::Authentication => "authentication failed",
-            Self::Permission => "not permitted",
-            Self::Billing => "no balance",
-            Self::QuotaExhausted => "quota exhausted",
-            Self::RateLimited => "rate limited",
-            Self::Overloaded => "overloaded",
-            Self::ModelNotFound => "model not found",
-            Self::ContextTooLong => "context too long",
-            Self::ContentRefused => "content refused",
-            Self::Interrupted => "answer interrupted",
-            Self::Timeout(phase) => phase.phrase(),
-            Self::Network => "network failure",
-            Self::Server => "server failure",
-            Self::Protocol => "reply not understood",
-            Self::Config => "configuration",
-            Self::Unsupported => "unsupported",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.phrase())
-    }
-}
-
-/// Which time limit passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, EnumIter)]
-#[non_exhaustive]
-pub enum TimeoutPhase {
-    /// Opening the connection, TLS included.
-    #[default]
-    Connect,
-    /// From the request's last byte to the head of the reply, or to a stream's first event.
-    FirstByte,
-    /// Between two pieces of a reply. Keep-alive comments do not count as pieces.
-    Idle,
-    /// The whole call.
-    Total,
-}
-
-impl TimeoutPhase {
-    fn phrase(self) -> &'static str {
-        match self {
-            Self::Connect => "timeout while connecting",
-            Self::FirstByte => "timeout before the first byte",
-            Self::Idle => "timeout between two pieces of the reply",
-            Self::Total => "timeout of the whole call",
-        }
-    }
-}
-
-/// What to do after an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum RetryAdvice {
-    /// The same request will fail again.
-    #[default]
-    Never,
-    /// Try again at once with credentials made anew (an expired token); if they were new already, never.
-    RefreshCredentials,
-    /// The same request may succeed later: after this long, or after the caller's own back-off when the vendor does
-    /// not say.
-    After(Option<Duration>),
-}
-
-/// How far a failed call had come: whether the vendor may charge for it.
-///
-/// In order: what is sure to be free comes first, so that a policy can be a threshold.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Display, EnumString, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-#[non_exhaustive]
-pub enum Billed {
-    /// Nothing was sent, or the vendor refused it.
-    #[default]
-    No,
-    /// It was sent, and the connection broke before a reply: nobody on this side can tell.
-    Perhaps,
-    /// The vendor was at work or had begun to answer: a time limit passed, or the answer broke off.
-    Likely,
-}
-
-/// What a throttled call ran into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
-#[strum(serialize_all = "snake_case")]
-#[non_exhaustive]
-pub enum RateLimitScope {
-    /// Requests a minute.
-    Requests,
-    /// Tokens a minute.
-    Tokens,
-    /// Requests in flight.
-    Concurrency,
-    /// A rate that rises too steeply.
-    Burst,
-    /// The account as a whole, by a limit that is not told; such a window lasts minutes.
-    Account,
-    /// The model, for everybody; this lasts minutes too.
-    Model,
-}
-
-impl RateLimitScope {
-    /// True when seconds of waiting do not help: the window lasts minutes.
-    #[must_use]
-    pub fn lasts_minutes(self) -> bool {
-        matches!(self, Self::Account | Self::Model)
-    }
-}
-
-/// What had arrived of an answer before it failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Partial {
-    /// The answer's text so far.
-    pub text: String,
-    /// The reasoning so far.
-    pub reasoning: String,
-}
-
-impl Partial {
-    /// Wraps what had arrived; `None` when that is nothing.
-    #[must_use]
-    pub fn new(text: String, reasoning: String) -> Option<Self> {
-        (!text.is_empty() || !reasoning.is_empty()).then_some(Self { text, reasoning })
-    }
-}
 
 /// Everything known about a failure.
 ///
@@ -221,6 +38,7 @@ struct Inner {
     request_id: Option<String>,
     retry: RetryAdvice,
     billed: Billed,
+    local: bool,
     rate_limit_scope: Option<RateLimitScope>,
     quota_reset: Option<String>,
     rate_limits: Option<RateLimits>,
@@ -234,28 +52,10 @@ struct Inner {
 impl Error {
     /// Makes an error of a kind; `message` says what happened, in lower case, on one line.
     ///
-    /// The retry advice starts as what is usual for the kind: "later" for [`RateLimited`](ErrorKind::RateLimited),
-    /// [`Overloaded`](ErrorKind::Overloaded), [`Server`](ErrorKind::Server), [`Network`](ErrorKind::Network),
-    /// [`Interrupted`](ErrorKind::Interrupted) and a timeout while connecting; "never" for all others, other
-    /// timeouts included, since the vendor may be billing that call already. [`billed`](Self::billed) starts as what is
-    /// usual for the kind too.
+    /// Retry advice and [`billed`](Self::billed) start as what is usual for the kind: see [`Reaction`].
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let retry = match kind {
-            ErrorKind::RateLimited
-            | ErrorKind::Overloaded
-            | ErrorKind::Server
-            | ErrorKind::Network
-            | ErrorKind::Interrupted
-            | ErrorKind::Timeout(TimeoutPhase::Connect) => RetryAdvice::After(None),
-            _ => RetryAdvice::Never,
-        };
-        let billed = match kind {
-            ErrorKind::Network => Billed::Perhaps,
-            ErrorKind::Timeout(TimeoutPhase::Connect) => Billed::No,
-            ErrorKind::Interrupted | ErrorKind::Timeout(_) => Billed::Likely,
-            _ => Billed::No,
-        };
+        let usual = reaction::usual(kind);
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -264,8 +64,9 @@ impl Error {
             code: None,
             vendor_message: None,
             request_id: None,
-            retry,
-            billed,
+            retry: usual.retry,
+            billed: usual.billed,
+            local: false,
             rate_limit_scope: None,
             quota_reset: None,
             rate_limits: None,
@@ -334,6 +135,14 @@ impl Error {
         self
     }
 
+    /// Says that this side made the error without asking the vendor: its own rate limit, an open circuit breaker. Such an
+    /// error says nothing about the vendor.
+    #[must_use]
+    pub fn with_local(mut self) -> Self {
+        self.0.local = true;
+        self
+    }
+
     /// Says which limit throttled the call.
     #[must_use]
     pub fn with_rate_limit_scope(mut self, scope: RateLimitScope) -> Self {
@@ -348,7 +157,7 @@ impl Error {
         self
     }
 
-    /// Puts tries that failed earlier before those that are listed already.
+    /// Puts attempts that failed earlier before those that are listed already.
     #[must_use]
     pub fn with_earlier_attempts(mut self, mut earlier: Vec<Attempt>) -> Self {
         earlier.append(&mut self.0.attempts);
@@ -444,6 +253,18 @@ impl Error {
         self.0.billed
     }
 
+    /// True when this side made the error without asking the vendor.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.local
+    }
+
+    /// What to do after this error: the one place where that is decided.
+    #[must_use]
+    pub fn reaction(&self) -> Reaction {
+        Reaction::of(self)
+    }
+
     /// Which limit throttled the call, where the vendor's code tells.
     #[must_use]
     pub fn rate_limit_scope(&self) -> Option<RateLimitScope> {
@@ -456,17 +277,17 @@ impl Error {
         self.0.rate_limits.as_ref()
     }
 
-    /// The tries that failed before this one, oldest first: empty when nothing was tried again.
+    /// The attempts that failed before this one, oldest first: empty when nothing was tried again.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.attempts
     }
 
-    /// Every failed try, this error as the last of them; `took` is how long it took.
+    /// Every failed attempt, this error as the last of them; `duration` is how long it took.
     #[must_use]
-    pub fn into_attempts(mut self, took: Duration) -> Vec<Attempt> {
+    pub fn into_attempts(mut self, duration: Duration) -> Vec<Attempt> {
         let mut attempts = std::mem::take(&mut self.0.attempts);
-        attempts.push(Attempt::of(&self, took));
+        attempts.push(Attempt::of(&self, duration));
         attempts
     }
 
@@ -499,7 +320,7 @@ impl Error {
 }
 
 impl Error {
-    /// The failure alone, in one line: what [`Display`](fmt::Display) shows, without the tries before it.
+    /// The failure alone, in one line: what [`Display`](fmt::Display) shows, without the attempts before it.
     pub(crate) fn line(&self) -> String {
         let mut line = String::new();
         // A `String` takes everything.
@@ -550,8 +371,8 @@ impl fmt::Display for Error {
         self.0.write_line(f)?;
         match self.0.attempts.len() {
             0 => Ok(()),
-            1 => f.write_str(" [a try before it failed too]"),
-            more => write!(f, " [{more} tries before it failed too]"),
+            1 => f.write_str(" [an attempt before it failed too]"),
+            more => write!(f, " [{more} attempts before it failed too]"),
         }
     }
 }
@@ -635,7 +456,7 @@ mod tests {
         let failed = |code: &str| Error::new(ErrorKind::Server, "").with_code(code);
         let first = failed("1").into_attempts(Duration::ZERO);
         let second = failed("2").with_earlier_attempts(first);
-        assert_eq!(second.to_string(), "server failure (code 2) [a try before it failed too]");
+        assert_eq!(second.to_string(), "server failure (code 2) [an attempt before it failed too]");
         let third = failed("3").with_earlier_attempts(second.into_attempts(Duration::ZERO));
         let codes: Vec<_> = third.attempts().iter().filter_map(|attempt| attempt.code.as_deref()).collect();
         assert_eq!(codes, ["1", "2"]);

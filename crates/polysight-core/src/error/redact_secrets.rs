@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use super::redact;
 use super::{Error, ErrorKind};
-use crate::redact;
 
 /// What is shorter is no secret, and may stand in any word.
 const SHORTEST: usize = 8;

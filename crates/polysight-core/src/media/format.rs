@@ -1,0 +1,166 @@
+//! Formats of pictures and videos, and what their headers say.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+/// A picture format, told by content and never by a file's name.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum ImageFormat {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    #[strum(serialize = "WebP")]
+    WebP,
+    /// GIF.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+    /// TIFF.
+    Tiff,
+    /// HEIC (HEVC in HEIF).
+    Heic,
+    /// AVIF.
+    Avif,
+}
+
+impl ImageFormat {
+    /// The media type, such as `image/jpeg`.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
+            Self::Bmp => "image/bmp",
+            Self::Tiff => "image/tiff",
+            Self::Heic => "image/heic",
+            Self::Avif => "image/avif",
+        }
+    }
+}
+
+/// What a picture's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ImageInfo {
+    /// Format by content.
+    pub format: ImageFormat,
+    /// Width as stored (before any EXIF rotation), in pixels.
+    pub width: u32,
+    /// Height as stored (before any EXIF rotation), in pixels.
+    pub height: u32,
+}
+
+impl ImageInfo {
+    /// Describes a picture.
+    #[must_use]
+    pub fn new(format: ImageFormat, width: u32, height: u32) -> Self {
+        Self { format, width, height }
+    }
+
+    /// Width times height.
+    #[must_use]
+    pub fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// A video container, told by content.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumIter, IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum VideoFormat {
+    /// MPEG-4 part 14.
+    Mp4,
+    /// QuickTime.
+    Mov,
+    /// Matroska.
+    Mkv,
+    /// WebM.
+    #[strum(serialize = "WebM")]
+    WebM,
+    /// AVI.
+    Avi,
+    /// Flash video.
+    Flv,
+    /// Windows media.
+    Wmv,
+}
+
+impl VideoFormat {
+    /// The media type, such as `video/mp4`.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Mov => "video/quicktime",
+            Self::Mkv => "video/x-matroska",
+            Self::WebM => "video/webm",
+            Self::Avi => "video/x-msvideo",
+            Self::Flv => "video/x-flv",
+            Self::Wmv => "video/x-ms-wmv",
+        }
+    }
+
+    /// The format that the ending of a path stands for.
+    #[must_use]
+    pub fn from_path(path: &str) -> Option<Self> {
+        let (_, ending) = path.rsplit_once('.')?;
+        match ending.to_ascii_lowercase().as_str() {
+            "mp4" | "m4v" => Some(Self::Mp4),
+            "mov" => Some(Self::Mov),
+            "mkv" => Some(Self::Mkv),
+            "webm" => Some(Self::WebM),
+            "avi" => Some(Self::Avi),
+            "flv" => Some(Self::Flv),
+            "wmv" => Some(Self::Wmv),
+            _ => None,
+        }
+    }
+}
+
+/// What a video's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct VideoInfo {
+    /// Container by content.
+    pub format: VideoFormat,
+    /// Playing time; read from MP4 and MOV only.
+    pub duration: Option<Duration>,
+    /// Width in pixels; read from MP4 and MOV only.
+    pub width: Option<u32>,
+    /// Height in pixels; read from MP4 and MOV only.
+    pub height: Option<u32>,
+}
+
+impl VideoInfo {
+    /// Describes a video of which only the container is known.
+    #[must_use]
+    pub fn new(format: VideoFormat) -> Self {
+        Self { format, duration: None, width: None, height: None }
+    }
+}

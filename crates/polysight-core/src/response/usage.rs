@@ -1,0 +1,66 @@
+//! What a call used, and what the account has left.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens that a call used, as the vendor counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens of the prompt, media included.
+    pub input_tokens: u64,
+    /// Tokens of the answer, reasoning included.
+    pub output_tokens: u64,
+    /// Both together, as the vendor adds them up.
+    pub total_tokens: u64,
+    /// What they are made of, where the vendor tells.
+    pub details: TokenDetails,
+}
+
+impl Usage {
+    /// Counts of prompt and answer.
+    #[must_use]
+    pub fn new(input_tokens: u64, output_tokens: u64, total_tokens: u64) -> Self {
+        Self { input_tokens, output_tokens, total_tokens, details: TokenDetails::default() }
+    }
+}
+
+/// What the tokens of a call are made of; `None` where the vendor does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TokenDetails {
+    /// Prompt tokens served from the vendor's cache.
+    pub cached: Option<u64>,
+    /// Prompt tokens of text.
+    pub text: Option<u64>,
+    /// Prompt tokens of pictures.
+    pub image: Option<u64>,
+    /// Prompt tokens of videos.
+    pub video: Option<u64>,
+    /// Answer tokens spent on reasoning.
+    pub reasoning: Option<u64>,
+}
+
+/// What the vendor's headers say about the account's limits; `None` where they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RateLimits {
+    /// Requests allowed in the present window.
+    pub limit_requests: Option<u64>,
+    /// Requests left in it.
+    pub remaining_requests: Option<u64>,
+    /// Tokens allowed in the present window.
+    pub limit_tokens: Option<u64>,
+    /// Tokens left in it.
+    pub remaining_tokens: Option<u64>,
+    /// Prompt tokens allowed in the present window, where the vendor counts them apart.
+    pub limit_input_tokens: Option<u64>,
+    /// Prompt tokens left in it.
+    pub remaining_input_tokens: Option<u64>,
+    /// Answer tokens allowed in the present window, where the vendor counts them apart.
+    pub limit_output_tokens: Option<u64>,
+    /// Answer tokens left in it.
+    pub remaining_output_tokens: Option<u64>,
+}

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Name of the provider that was asked.
+    /// Name of the provider.
     pub provider: Option<String>,
     /// Kind of the failure.
     pub kind: ErrorKind,

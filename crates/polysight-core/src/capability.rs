@@ -1,4 +1,4 @@
-//! What a model can do, where "nobody said" is an answer of its own.
+//! What a model can do: yes, no, or unknown.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

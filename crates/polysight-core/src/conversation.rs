@@ -10,7 +10,8 @@ use crate::{ChatRequest, ChatResponse, MediaSource, Message, Result, Shared};
 /// may have to [forget](Self::forget_media) old pictures.
 ///
 /// ```
-/// use polysight_core::{Conversation, Message};
+/// # use polysight_core as polysight;
+/// use polysight::{Conversation, Message};
 ///
 /// let mut talk = Conversation::new().with_system("Answer briefly.");
 /// talk.push(Message::user("What is in the picture?"));

@@ -27,7 +27,8 @@ impl End {
 /// A range of numbers with open or closed ends; an end left out is unbounded (`[1,]`).
 ///
 /// ```
-/// use polysight_core::Interval;
+/// # use polysight_core as polysight;
+/// use polysight::Interval;
 ///
 /// let temperature: Interval = "[0, 2)".parse().unwrap();
 /// assert!(temperature.contains(0.0) && !temperature.contains(2.0));

@@ -20,6 +20,7 @@ mod stream;
 mod tools;
 
 pub use attempt::Attempt;
+pub use bytes::Bytes;
 pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;
@@ -44,3 +45,4 @@ pub use serde_json::Value as JsonValue;
 pub use shared::Shared;
 pub use stream::{ChatStream, StreamCollector, StreamEvent, ToolCallDelta};
 pub use tools::{ToolCall, ToolChoice, ToolDefinition, ToolResult};
+pub use url::Url;

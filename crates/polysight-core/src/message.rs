@@ -99,7 +99,8 @@ impl From<ToolResult> for Part {
 /// One message: who speaks, and what, in order.
 ///
 /// ```
-/// use polysight_core::{Image, Message};
+/// # use polysight_core as polysight;
+/// use polysight::{Image, Message};
 ///
 /// let question = Message::user("What differs?")
 ///     .with(Image::from_url("https://example.com/a.jpg").unwrap())

@@ -1,4 +1,4 @@
-//! What is asked of a model, in words that hold for every vendor.
+//! A chat request, the same for every vendor.
 
 use std::collections::BTreeMap;
 
@@ -188,7 +188,8 @@ pub trait VendorExtras {
 /// Cloning is cheap: messages and tools are shared until one of the clones changes them.
 ///
 /// ```
-/// use polysight_core::{ChatRequest, Image};
+/// # use polysight_core as polysight;
+/// use polysight::{ChatRequest, Image};
 ///
 /// let request = ChatRequest::ask("What is in the picture?", [Image::from_url("https://example.com/a.jpg").unwrap()])
 ///     .with_model("glm-4.6v-flash")

@@ -12,7 +12,8 @@ use crate::{Error, ErrorKind};
 /// newline and vendors answer such a key as if it were revoked. `Debug` prints `ApiKey(..)`.
 ///
 /// ```
-/// use polysight_core::ApiKey;
+/// # use polysight_core as polysight;
+/// use polysight::ApiKey;
 ///
 /// let key = ApiKey::new("id.secret\n").unwrap();
 /// assert_eq!(key.expose(), "id.secret");

@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// It is used like the value itself.
 ///
 /// ```
-/// use polysight_core::{ChatRequest, Message};
+/// # use polysight_core as polysight;
+/// use polysight::{ChatRequest, Message};
 ///
 /// let first = ChatRequest::new([Message::user("What is it?")]);
 /// let mut second = first.clone(); // shares the messages

@@ -91,7 +91,7 @@ impl ChatStream {
     }
 
     /// Waits for the first event and keeps it: a stream that fails before it has said anything is an error then, and
-    /// may be asked for again without anybody having heard half an answer.
+    /// can be retried, since the caller has not seen half an answer.
     ///
     /// # Errors
     /// The stream's own, when it is the first item.
@@ -203,7 +203,7 @@ impl fmt::Debug for ChatStream {
     }
 }
 
-/// Puts the pieces of a streamed answer together, for whoever hands them on as well.
+/// Collects the events of a stream into a response, for code that also passes them on.
 #[derive(Default)]
 pub struct StreamCollector {
     text: String,

@@ -123,7 +123,7 @@ pub enum Status {
     Live,
     /// Still answers, but is gone from the vendor's lists.
     Fading,
-    /// No longer served to new accounts, or to nobody.
+    /// No longer served to new accounts, or at all.
     Retired,
 }
 
@@ -208,7 +208,7 @@ impl<'de> Deserialize<'de> for NumberRange {
     }
 }
 
-/// How a vendor is told to pick the likeliest token.
+/// How greedy sampling is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -4,7 +4,8 @@
 //! Users extend and override it from their config file, field by field.
 //!
 //! ```
-//! use polysight_core::Catalog;
+//! # use polysight_core as polysight;
+//! use polysight::Catalog;
 //!
 //! let catalog = Catalog::from_toml(r#"
 //! vendor = "acme"
@@ -29,6 +30,7 @@ mod card;
 mod price;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 pub use card::{
@@ -36,15 +38,32 @@ pub use card::{
     ThinkingMode, ToolsCard, VideoCard,
 };
 pub use price::{Money, Price, Quotas};
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::{Error, ErrorKind, Result};
 
-/// One model's table of a catalogue, as a config file gives it.
-pub type ModelRow = Value;
+/// One model's row of a catalogue: what a config file or a program says about a model. Its fields are those of
+/// [`ModelCard`]; unknown ones are refused when the row is added to a catalogue.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct ModelRow(Value);
+
+impl ModelRow {
+    /// Makes a row of anything that serializes to a table, such as a JSON object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is no table, or holds a null.
+    pub fn new(fields: impl Serialize) -> Result<Self> {
+        let row = Value::try_from(fields).map_err(|error| {
+            Error::new(ErrorKind::Config, "model row: not a table of fields").with_source(error)
+        })?;
+        Ok(Self(row))
+    }
+}
 
 /// The models of one vendor or deployment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Catalog {
     vendor: String,
     defaults: Table,
@@ -52,6 +71,13 @@ pub struct Catalog {
     rows: Vec<Table>,
     by_name: HashMap<String, usize>,
     unknown: Arc<ModelCard>,
+}
+
+impl fmt::Debug for Catalog {
+    /// One line, since providers show it in their own `Debug`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Catalog({}, {} models)", self.vendor, self.cards.len())
+    }
 }
 
 impl Catalog {
@@ -109,7 +135,7 @@ impl Catalog {
     /// [`ErrorKind::Config`] that names the model, for a row without `id`, unknown fields and malformed values.
     pub fn with_models(mut self, rows: impl IntoIterator<Item = ModelRow>) -> Result<Self> {
         for row in rows {
-            let (id, row) = named(row)?;
+            let (id, row) = named(row.0)?;
             self.put(&id, row)?;
         }
         Ok(self)

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     QuotaExhausted,
     /// The account sends too fast or too much at once.
     RateLimited,
-    /// The model or the platform is too busy for anybody.
+    /// The model or the platform is too busy, for every account.
     Overloaded,
     /// The model does not exist, is retired, or is not served here.
     ModelNotFound,
@@ -157,7 +157,7 @@ pub enum Billed {
     /// Nothing was sent, or the vendor refused it.
     #[default]
     No,
-    /// It was sent, and the connection broke before a reply: nobody on this side can tell.
+    /// It was sent, and the connection broke before a reply: unknown on this side.
     Perhaps,
     /// The vendor was at work or had begun to answer: a time limit passed, or the answer broke off.
     Likely,
@@ -177,7 +177,7 @@ pub enum RateLimitScope {
     Concurrency,
     /// A rate that rises too steeply.
     Burst,
-    /// The account as a whole, by a limit that is not told; such a window lasts minutes.
+    /// The account as a whole, by an unpublished limit; such a window lasts minutes.
     Account,
     /// The model, for everybody; this lasts minutes too.
     Model,

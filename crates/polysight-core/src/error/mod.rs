@@ -229,7 +229,7 @@ impl Error {
         self.0.vendor_message.as_deref()
     }
 
-    /// The id to name in a support case: the vendor's, or the one that the request went out with where the vendor told none.
+    /// The id to name in a support case: the vendor's, else the one that the request was sent with.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()

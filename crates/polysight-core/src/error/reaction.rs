@@ -85,7 +85,7 @@ pub struct Reaction {
 impl Reaction {
     pub(super) fn of(error: &Error) -> Self {
         let usual = usual(error.kind());
-        let (retry_here, asked) = match error.retry() {
+        let (retry_here, vendor_wait) = match error.retry() {
             RetryAdvice::After(wait) => (true, wait),
             RetryAdvice::Never => (usual.outlives_advice, None),
             RetryAdvice::RefreshCredentials => (false, None),
@@ -98,8 +98,7 @@ impl Reaction {
             usual => usual,
         };
         let long = scope.is_some_and(RateLimitScope::lasts_minutes).then_some(LONG_LIMIT);
-        let wait = asked.or(usual.wait).or(long);
-        // What another target may take is not asked twice of this one.
+        let wait = vendor_wait.or(usual.wait).or(long);
         let try_elsewhere = usual.try_elsewhere || !error.violations().is_empty();
         Self { retry_here, try_elsewhere, at_fault, wait }
     }
@@ -167,13 +166,13 @@ pub(super) struct Usual {
     try_elsewhere: bool,
     at_fault: AtFault,
     wait: Option<Duration>,
-    /// A time limit is no vendor's refusal: whoever accepts a second bill may repeat it.
+    /// A time limit is no refusal by the vendor: it may be repeated where a second bill is accepted.
     outlives_advice: bool,
     /// Blames the target only where the same request may succeed later.
     only_if_retryable: bool,
 }
 
-/// Never again here, yes elsewhere, not billed, nobody at fault: what the match below departs from.
+/// The base row: not here, elsewhere, not billed, nobody at fault.
 const ELSEWHERE: Usual = Usual {
     retry: RetryAdvice::Never,
     billed: Billed::No,

@@ -18,7 +18,8 @@ impl Error {
     /// whose end was cut off. What has fewer than 8 characters stays, and so does the [partial](Self::partial) answer.
     ///
     /// ```
-    /// use polysight_core::{Error, ErrorKind};
+    /// # use polysight_core as polysight;
+    /// use polysight::{Error, ErrorKind};
     ///
     /// let error = Error::new(ErrorKind::Authentication, "").with_vendor_message("no such key: sk-0123456789!");
     /// assert_eq!(error.without_secrets(&["sk-0123456789"]).vendor_message(), Some("no such key: ..!"));
@@ -31,9 +32,9 @@ impl Error {
         }
         let inner = &mut *self.0;
         secrets.hide(&mut inner.message);
-        let told =
+        let texts =
             [&mut inner.code, &mut inner.vendor_message, &mut inner.request_id, &mut inner.quota_reset];
-        told.into_iter().flatten().for_each(|text| secrets.hide(text));
+        texts.into_iter().flatten().for_each(|text| secrets.hide(text));
         for attempt in &mut inner.attempts {
             secrets.hide(&mut attempt.message);
             [&mut attempt.code, &mut attempt.request_id]

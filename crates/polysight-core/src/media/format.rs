@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
-/// A picture format, told by content and never by a file's name.
+/// A picture format, recognised by content, never by a file's name.
 #[derive(
     Debug,
     Clone,
@@ -86,7 +86,7 @@ impl ImageInfo {
     }
 }
 
-/// A video container, told by content.
+/// A video container, recognised by content.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumIter, IntoStaticStr,
 )]

@@ -41,7 +41,8 @@ pub(crate) enum Hint {
 /// Cloning is cheap and never copies the picture.
 ///
 /// ```
-/// use polysight_core::{Image, ImageFormat};
+/// # use polysight_core as polysight;
+/// use polysight::{Image, ImageFormat};
 ///
 /// // The header of a PNG of 2 x 3 pixels is enough.
 /// let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";

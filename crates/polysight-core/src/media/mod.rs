@@ -62,7 +62,7 @@ impl Media {
         let file = MediaFile::open(location)?;
         let mut reader = file.reader()?;
         let named_video = VideoFormat::from_path(location).is_some();
-        // The name decides nothing but which of the two an unreadable file is told not to be.
+        // The name only decides which error an unreadable file gets.
         if probe::looks_like_video(&mut reader) || (named_video && !probe::looks_like_picture(&mut reader)) {
             Video::from_media_file(file).map(Self::Video)
         } else {

@@ -70,7 +70,7 @@ pub(crate) fn image<R: BufRead + Seek + ?Sized>(reader: &mut R) -> Result<ImageI
     Ok(ImageInfo::new(format, width, height))
 }
 
-/// The picture format that content begins like. Videos are told apart first, since imagesize 0.15 takes every file
+/// The picture format that content begins like. Videos are recognised first, since imagesize 0.15 takes every file
 /// with an `ftyp` box for HEIF.
 fn picture(head: &[u8]) -> Option<(ImageType, ImageFormat)> {
     if container(head).is_some() {
@@ -96,7 +96,7 @@ fn size<R: BufRead + Seek + ?Sized>(
     kind: ImageType,
     name: &'static str,
 ) -> Result<(u32, u32), ProbeError> {
-    // imagesize 0.15 reads WebP from behind the twelve bytes by which it told the format; the others seek themselves.
+    // imagesize 0.15 reads WebP from behind the twelve bytes by which it recognised the format; the others seek themselves.
     reader.seek(SeekFrom::Start(12))?;
     let size = kind.reader_size(&mut reader).map_err(|error| match error {
         ImageError::IoError(error) => ProbeError::from_parser(error, name),
@@ -199,7 +199,7 @@ fn unknown_or_cut(head: &[u8], wanted: &'static str) -> ProbeError {
     let cut = [(&[0xff, 0xd8][..], "JPEG"), (b"\x89PNG", "PNG"), (b"RIFF", "WebP"), (b"GIF8", "GIF")];
     if wanted == PICTURES {
         let matching = cut.iter().find(|(magic, _)| head.starts_with(magic) || magic.starts_with(head));
-        // From twelve bytes on, WebP would have been told from the other kinds of RIFF, such as WAV.
+        // From twelve bytes on, WebP would have been distinguished from the other kinds of RIFF, such as WAV.
         let other_riff = head.starts_with(b"RIFF") && head.len() >= 12;
         if let Some((_, name)) = matching.filter(|_| container(head).is_none() && !other_riff) {
             return ProbeError::CutOff(name);
@@ -316,7 +316,7 @@ mod boxes {
 
     /// `mvhd`: after version and flags come creation and modification time, time scale and duration; 32 bits wide
     /// each in version 0, 64 but for the time scale in version 1. All ones means unknown, and zero that the playing
-    /// time is told by fragments further on.
+    /// time is in fragments further on.
     fn duration(body: &[u8]) -> Option<Duration> {
         let u32_at = |at: usize| body.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
         let u64_at = |at: usize| body.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);

@@ -1,4 +1,4 @@
-//! Who would take a request, before it is sent to anybody.
+//! Which providers would accept a request, before it is sent.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::{ChatRequest, Estimate, Plan, Result, VisionProvider};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// Name under which the provider was asked: a role's, or its own.
+    /// Name of the role or provider.
     pub name: String,
     /// The vendor's id.
     pub vendor: String,
@@ -46,7 +46,7 @@ where
 }
 
 impl PlanComparison {
-    /// What each provider says, in the order in which they were asked.
+    /// What each provider says, in the order given.
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates

@@ -97,7 +97,7 @@ impl ResponseMeta {
     }
 }
 
-/// How an answer ended, in words that hold for every vendor.
+/// How an answer ended, as one list for every vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr, Serialize, Deserialize)]
 #[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

@@ -1,13 +1,5 @@
 //! Streams end once, whatever a provider does.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use polysight_core::{
-    Billed, ChatStream, Error, ErrorKind, FinishKind, FinishReason, Partial, Result, StreamEnd, StreamEvent,
-    ToolCallDelta, Usage,
+    Billed, ChatStream, Error, ErrorKind, FinishKind, FinishReason, Partial, ResponseMeta, Result,
+    StreamEvent, ToolCallDelta, Usage,
 };
 
 /// Hands out what it was given, pausing before each item, and says when it is dropped.
@@ -56,7 +48,7 @@ fn text(text: &str) -> Result<StreamEvent> {
 }
 
 fn end() -> Result<StreamEvent> {
-    let mut end = StreamEnd::new("toy", "eye", FinishReason::new(FinishKind::Stop, "stop"));
+    let mut end = ResponseMeta::new("toy", "eye", FinishReason::new(FinishKind::Stop, "stop"));
     end.usage = Some(Usage::new(3, 2, 5));
     Ok(StreamEvent::End(Box::new(end)))
 }

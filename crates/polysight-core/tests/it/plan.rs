@@ -1,24 +1,14 @@
 //! What the checks find, change and refuse, rule by rule, under each tolerance.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
-mod samples;
-
 use std::sync::Arc;
 
+use crate::samples::{jpeg, mp4_of, png};
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, MessageRole, ModelCard,
-    Part, Plan, RandomSampling, ResponseFormat, Result, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
-    ToolDefinition, ToolResult, Video,
+    Part, Plan, ProviderId, RandomSampling, ResponseFormat, Result, Sampling, Thinking, Tolerance, ToolCall,
+    ToolChoice, ToolDefinition, ToolResult, Video,
 };
-use samples::{jpeg, mp4_of, png};
 
 const TOLERANCES: [Tolerance; 3] = [Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy];
 
@@ -41,9 +31,14 @@ fn card(rules: &str) -> Arc<ModelCard> {
     Catalog::from_toml(&text).unwrap_or_else(|error| panic!("{error}: {rules}")).card("eye")
 }
 
+fn builder(request: &ChatRequest, card: Arc<ModelCard>) -> PlanBuilder {
+    PlanBuilder::new(&ProviderId::new("mine", "acme"), request, card)
+}
+
+/// Plans a plain call.
 fn plan(rules: &str, request: &ChatRequest, tolerance: Tolerance) -> Result<Plan> {
-    PlanBuilder::new(request.clone().with_tolerance(tolerance), card(rules), false)
-        .finish(Estimate::default())
+    let request = request.clone().with_tolerance(tolerance);
+    builder(&request, card(rules)).finish(Estimate::default())?.into_plain()
 }
 
 /// Holds a request against a card under strict, lossless and lossy, in this order.
@@ -870,9 +865,10 @@ fn a_model_that_reasons_only_when_streaming_is_streamed() {
         let request = ask().with_thinking(thinking);
         check(rules, rules, &request, outcomes);
         let wanted = matches!(outcomes[1], Changed(..));
-        assert_eq!(plan(rules, &request, Tolerance::Lossless).unwrap().streamed, wanted, "{rules}");
-        let draft = PlanBuilder::new(request.with_tolerance(Tolerance::Strict), card(rules), true);
-        assert!(!draft.finish(Estimate::default()).unwrap().streamed, "{rules}: the caller streams");
+        assert_eq!(plan(rules, &request, Tolerance::Lossless).unwrap().requires_streaming, wanted, "{rules}");
+        let strict = request.with_tolerance(Tolerance::Strict);
+        let streamed = builder(&strict, card(rules)).finish(Estimate::default()).unwrap();
+        assert_eq!((streamed.requires_streaming, streamed.adjustments.len()), (wanted, 0), "{rules}");
     }
 }
 
@@ -923,7 +919,7 @@ fn an_unknown_model_passes_with_a_note() {
         let request = ask_about(picture(50_000, 1).with_detail(Detail::High))
             .with_model("next")
             .with_max_tokens(u32::MAX);
-        let plan = PlanBuilder::new(request.with_tolerance(tolerance), catalog.card("next"), false)
+        let plan = builder(&request.with_tolerance(tolerance), catalog.card("next"))
             .finish(Estimate::default())
             .unwrap();
         assert_eq!(plan.notes, ["next is not in the catalogue: its limits are not known"]);
@@ -935,7 +931,7 @@ fn an_unknown_model_passes_with_a_note() {
 fn a_plan_names_its_model() {
     let planned = plan("", &ask(), Tolerance::Strict).unwrap();
     assert_eq!((planned.model(), planned.request.model.as_deref()), ("eye", Some("eye")));
-    let unnamed = PlanBuilder::new(ask(), Arc::default(), false).finish(Estimate::default()).unwrap_err();
+    let unnamed = builder(&ask(), Arc::default()).finish(Estimate::default()).unwrap_err();
     assert_eq!(unnamed.violations()[0].path, "model");
     let retired = plan("status = 'retired'\nreplacement = 'eye-2'", &ask(), Tolerance::Strict).unwrap();
     assert_eq!(retired.notes, ["eye is retired: move to eye-2"]);
@@ -948,7 +944,7 @@ fn an_estimate_is_priced_by_its_tier_or_unknown() {
     let estimated = |tokens: [Option<u64>; 3], limit: Option<u32>| {
         let request = limit.map_or_else(ask, |limit| ask().with_max_tokens(limit));
         let estimate = Estimate::tokens(tokens[0], tokens[1], tokens[2]);
-        let estimate = PlanBuilder::new(request, card(rules), false).finish(estimate).unwrap().estimate;
+        let estimate = builder(&request, card(rules)).finish(estimate).unwrap().estimate;
         (estimate.input_cost.map(|cost| cost.to_string()), estimate.max_cost.map(|cost| cost.to_string()))
     };
     let cost = |text: &str| Some(text.to_owned());
@@ -967,8 +963,7 @@ fn an_estimate_is_priced_by_its_tier_or_unknown() {
         (None, None),
         "a sum beyond all numbers"
     );
-    let unpriced =
-        PlanBuilder::new(ask(), card(""), false).finish(Estimate::tokens(Some(1), Some(1), Some(1))).unwrap();
+    let unpriced = builder(&ask(), card("")).finish(Estimate::tokens(Some(1), Some(1), Some(1))).unwrap();
     assert_eq!(unpriced.estimate.input_cost, None);
 }
 

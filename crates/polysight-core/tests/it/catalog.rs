@@ -1,5 +1,6 @@
 //! Catalogues: what is refused, and what an override keeps.
 
+use polysight_core::catalog::ModelRow;
 use polysight_core::{Catalog, ErrorKind};
 
 const ACME: &str = r#"
@@ -23,9 +24,10 @@ fn acme() -> Catalog {
     Catalog::from_toml(ACME).unwrap()
 }
 
-fn rows(text: &str) -> Vec<toml::Value> {
+fn rows(text: &str) -> Vec<ModelRow> {
     let mut table: toml::Table = toml::from_str(text).unwrap();
-    table.remove("models").unwrap().as_array().unwrap().clone()
+    let rows = table.remove("models").unwrap();
+    rows.as_array().unwrap().iter().map(|row| ModelRow::new(row).unwrap()).collect()
 }
 
 #[test]

@@ -1,66 +1,61 @@
-//! Servers that one runs oneself, and gateways: what a client must stand of each.
+//! Self-hosted servers and gateways: their errors, and the forms in which they stream an answer.
 
 use std::sync::Arc;
 
-use polysight::ernie::{Ernie, ErnieSettings};
-use polysight::qwen_vl::{QwenVl, QwenVlSettings};
 use polysight::{
     ApiKey, ChatRequest, ChatResponse, Error, ErrorKind, Image, ProviderOptions, Result, RetryAdvice,
-    TimeoutPhase, Transport, Video, VisionProvider, VisionProviderExt as _,
+    TimeoutPhase, Transport, Video, VisionProvider,
 };
-use polysight_tests::picture;
-use polysight_tests::scripted::{Reply, Scripted, Step};
+use polysight_testkit::{CANARY, MockServer, Reply, Step, Wire, calls, picture};
 use serde_json::{Value, json};
 
-use super::{CANARY, Report, Transports, advice, leak, question};
+use crate::report::{Report, advice, leak};
+use crate::{Transports, question, transport};
 
-/// Backend and deployment.
-const PLACES: [(&str, &str); 9] = [
-    ("qwen-vl", "vllm"),
-    ("qwen-vl", "sglang"),
-    ("qwen-vl", "lmdeploy"),
-    ("qwen-vl", "ollama"),
-    ("qwen-vl", "llama-cpp"),
-    ("qwen-vl", "gateway"),
-    ("ernie", "fastdeploy"),
-    ("ernie", "vllm"),
-    ("ernie", "gateway"),
+/// Each wire at each deployment that is none of the vendor's own.
+const DEPLOYMENTS: [Deployment; 9] = [
+    (Wire::QwenVl, "vllm"),
+    (Wire::QwenVl, "sglang"),
+    (Wire::QwenVl, "lmdeploy"),
+    (Wire::QwenVl, "ollama"),
+    (Wire::QwenVl, "llama-cpp"),
+    (Wire::QwenVl, "gateway"),
+    (Wire::Ernie, "fastdeploy"),
+    (Wire::Ernie, "vllm"),
+    (Wire::Ernie, "gateway"),
 ];
 
 const MODEL: &str = "some-model";
 const EVENTS: &str = "text/event-stream";
 
-type Place = (&'static str, &'static str);
+type Deployment = (Wire, &'static str);
 
-fn name(place: Place) -> String {
-    format!("{} {}", place.0, place.1)
+fn name((wire, deployment): Deployment) -> String {
+    format!("{} {deployment}", wire.name())
 }
 
 fn columns() -> impl Iterator<Item = String> {
-    PLACES.into_iter().map(name)
+    DEPLOYMENTS.into_iter().map(name)
 }
 
-fn provider(place: Place, server: &Scripted, transport: &Transport) -> Arc<dyn VisionProvider> {
-    let options = ProviderOptions::new(name(place))
-        .with_deployment(place.1)
+fn provider(deployment: Deployment, server: &MockServer, transport: &Transport) -> Arc<dyn VisionProvider> {
+    let options = ProviderOptions::new(name(deployment))
+        .with_deployment(deployment.1)
         .with_model(MODEL)
         .with_api_key(ApiKey::new("canary-0123456789").unwrap())
         .with_base_url(server.url("/v1").parse().unwrap())
         .with_transport(transport.clone());
-    match place.0 {
-        "ernie" => Arc::new(Ernie::new(options, &ErnieSettings::default()).unwrap()),
-        _ => Arc::new(QwenVl::new(options, &QwenVlSettings::default()).unwrap()),
-    }
+    deployment.0.provider(options)
 }
 
-async fn chat(place: Place, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
-    let server = Scripted::start(reply).await.unwrap();
-    provider(place, &server, transport).chat(question()).await
+async fn chat(deployment: Deployment, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
+    let server = MockServer::with_reply(reply).await;
+    calls::plain(&*provider(deployment, &server, transport), question()).await
 }
 
-async fn stream(place: Place, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
-    let server = Scripted::start(reply).await.unwrap();
-    provider(place, &server, transport).stream_collected(question()).await
+async fn stream(deployment: Deployment, reply: Reply, transport: &Transport) -> Result<ChatResponse> {
+    let server = MockServer::with_reply(reply).await;
+    calls::streamed(&*provider(deployment, &server, transport), question()).await
 }
 
 /// Events with these data, and no mark of the end.
@@ -79,10 +74,9 @@ fn delta(delta: Value, finish: Value) -> Value {
 }
 
 fn error_line(error: &Error) -> String {
-    let leaked = leak(error).map(|shown| format!(" LEAKS {shown}")).unwrap_or_default();
     let (status, code) = (error.status().unwrap_or(0), error.code().unwrap_or_default());
     let words = error.vendor_message().unwrap_or_default();
-    format!("{:?} {status} {code} {}: {words}{leaked}", error.kind(), advice(error.retry()))
+    format!("{:?} {status} {code} {}: {words}{}", error.kind(), advice(error.retry()), leak(error))
 }
 
 fn line(result: Result<ChatResponse>) -> String {
@@ -190,13 +184,13 @@ fn shapes() -> Vec<Shape> {
 
 #[tokio::test]
 async fn every_shape_of_error_is_understood_everywhere() {
-    let transport = super::patient();
+    let transport = transport(|_| {});
     let mut report = Report::new("shapes of errors", columns());
-    for place in PLACES {
+    for deployment in DEPLOYMENTS {
         for shape in shapes() {
             let reply = Reply::document(shape.status, &[], &shape.body);
-            let came = error_line(&chat(place, reply, &transport).await.unwrap_err());
-            report.compare(shape.name, &name(place), came, shape.wanted.to_owned());
+            let came = error_line(&chat(deployment, reply, &transport).await.unwrap_err());
+            report.compare(shape.name, &name(deployment), came, shape.wanted.to_owned());
         }
     }
     report.close();
@@ -204,34 +198,35 @@ async fn every_shape_of_error_is_understood_everywhere() {
 
 /// Under HTTP 200, whole or as an event.
 #[tokio::test]
-async fn an_error_that_says_only_that_it_is_one_is_no_answer() {
-    let transport = super::patient();
+async fn an_error_of_no_code_under_200_is_no_answer() {
+    let transport = transport(|_| {});
     let body =
         json!({"object": "error", "message": "engine died", "type": "InternalServerError", "param": null});
-    for place in PLACES {
-        let plain = chat(place, Reply::document(200, &[], body.to_string()), &transport).await.unwrap_err();
+    for deployment in DEPLOYMENTS {
+        let plain =
+            chat(deployment, Reply::document(200, &[], body.to_string()), &transport).await.unwrap_err();
         assert_eq!(
             (plain.kind(), plain.vendor_message()),
             (ErrorKind::Server, Some("engine died")),
             "{}",
-            name(place)
+            name(deployment)
         );
         let half = [delta(json!({"role": "assistant", "content": "Hel"}), Value::Null), body.clone()];
-        let streamed = stream(place, events(&half).end(), &transport).await.unwrap_err();
-        assert_eq!(streamed.vendor_message(), Some("engine died"), "{}: {streamed}", name(place));
+        let streamed = stream(deployment, events(&half).end(), &transport).await.unwrap_err();
+        assert_eq!(streamed.vendor_message(), Some("engine died"), "{}: {streamed}", name(deployment));
         assert_eq!(streamed.partial().unwrap().text, "Hel");
     }
 }
 
-/// A picture that cannot be read may be a 500 without a word of it, and so may a wrong key: then the advice to try
-/// again is wrong, and nobody can know. Whoever retries needs a limit of his own.
+/// A picture that cannot be read may be a 500 without a reason, and so may a wrong key: then the advice to retry is wrong,
+/// and cannot be known to be. A retry needs a limit of its own.
 #[tokio::test]
-async fn a_500_is_worth_another_try_unless_its_words_say_that_the_request_is_at_fault() {
-    let transport = super::patient();
+async fn a_500_is_retryable_unless_its_words_say_that_the_request_is_at_fault() {
+    let transport = transport(|_| {});
     let kind = |text: &str| {
         let (transport, text) = (transport.clone(), text.to_owned());
         async move {
-            let error = chat(PLACES[4], Reply::document(500, &[], text), &transport).await.unwrap_err();
+            let error = chat(DEPLOYMENTS[4], Reply::document(500, &[], text), &transport).await.unwrap_err();
             (error.kind(), error.retry())
         }
     };
@@ -247,14 +242,14 @@ async fn a_500_is_worth_another_try_unless_its_words_say_that_the_request_is_at_
 
 #[tokio::test]
 async fn a_stream_without_an_event_is_no_empty_answer() {
-    let transport = super::patient();
-    for place in PLACES {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
         for reply in [
             Reply::events().end(),
             Reply::events().piece("\n\n").end(),
             Reply::events().piece("data: [DONE]\n\n").end(),
         ] {
-            let error = stream(place, reply, &transport).await.unwrap_err();
+            let error = stream(deployment, reply, &transport).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
             assert!(
                 error.to_string().contains("without a single event") && error.partial().is_none(),
@@ -265,20 +260,20 @@ async fn a_stream_without_an_event_is_no_empty_answer() {
 }
 
 #[tokio::test]
-async fn silence_for_ever_is_a_timeout() {
+async fn silence_is_a_timeout() {
     let all = Transports::new();
     let first = ErrorKind::Timeout(TimeoutPhase::FirstByte);
     let mut running = Vec::new();
-    for place in PLACES {
+    for deployment in DEPLOYMENTS {
         let all = all.clone();
         running.push(tokio::spawn(async move {
             let silent = || Reply::nothing().then(Step::Hang);
-            assert_eq!(chat(place, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
-            assert_eq!(stream(place, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(chat(deployment, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(stream(deployment, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
             let head = Reply::events().then(Step::Hang);
-            assert_eq!(stream(place, head, &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(stream(deployment, head, &all.short_first_byte).await.unwrap_err().kind(), first);
             let half = events(&[delta(json!({"content": "Hel"}), Value::Null)]).then(Step::Hang);
-            let error = stream(place, half, &all.short_idle).await.unwrap_err();
+            let error = stream(deployment, half, &all.short_idle).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Idle));
             assert_eq!(error.partial().unwrap().text, "Hel");
             assert_eq!(error.retry(), RetryAdvice::Never, "the call may be running, and billed");
@@ -289,8 +284,8 @@ async fn silence_for_ever_is_a_timeout() {
     }
 }
 
-/// Ways to say the same answer.
-fn tellings() -> Vec<(&'static str, Vec<Value>, &'static str)> {
+/// Forms of the same answer.
+fn stream_forms() -> Vec<(&'static str, Vec<Value>, &'static str)> {
     let text = |text: &str| delta(json!({"content": text}), Value::Null);
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14});
     let with_usage = |mut chunk: Value, count: u64| {
@@ -448,16 +443,17 @@ fn tellings() -> Vec<(&'static str, Vec<Value>, &'static str)> {
 }
 
 #[tokio::test]
-async fn an_answer_is_the_same_however_a_server_tells_it() {
-    let transport = super::patient();
-    let mut report = Report::new("tellings of a stream", columns());
-    for place in PLACES {
-        for (case, chunks, wanted) in tellings() {
-            let marked = stream(place, events(&chunks).piece("data: [DONE]\n\n").end(), &transport).await;
-            report.compare(case, &name(place), line(marked), wanted.to_owned());
+async fn an_answer_is_the_same_in_every_form_of_a_stream() {
+    let transport = transport(|_| {});
+    let mut report = Report::new("forms of a stream", columns());
+    for deployment in DEPLOYMENTS {
+        for (case, chunks, wanted) in stream_forms() {
+            let marked =
+                stream(deployment, events(&chunks).piece("data: [DONE]\n\n").end(), &transport).await;
+            report.compare(case, &name(deployment), line(marked), wanted.to_owned());
             // Some servers close without the mark of the end.
-            let closed = stream(place, events(&chunks).end(), &transport).await;
-            report.compare(&format!("{case}, no mark"), &name(place), line(closed), wanted.to_owned());
+            let closed = stream(deployment, events(&chunks).end(), &transport).await;
+            report.compare(&format!("{case}, no mark"), &name(deployment), line(closed), wanted.to_owned());
         }
     }
     report.close();
@@ -465,10 +461,10 @@ async fn an_answer_is_the_same_however_a_server_tells_it() {
 
 #[tokio::test]
 async fn an_end_without_finish_reason_and_mark_is_an_interruption() {
-    let transport = super::patient();
-    for place in PLACES {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
         let half = events(&[delta(json!({"content": "ab"}), Value::Null)]).end();
-        let error = stream(place, half, &transport).await.unwrap_err();
+        let error = stream(deployment, half, &transport).await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, true));
         assert_eq!(error.partial().unwrap().text, "ab");
     }
@@ -485,28 +481,33 @@ fn whole(message: Value, finish: &str) -> Reply {
 
 #[tokio::test]
 async fn a_plain_answer_is_read_through_nulls_and_unknown_fields() {
-    let transport = super::patient();
-    for place in PLACES {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
         let message = json!({"role": "assistant", "content": "ab", "refusal": null, "annotations": null, "audio": null,
                              "function_call": null, "tool_calls": null, "reasoning": null, "reasoning_content": "hm"});
-        let answer = chat(place, whole(message, "stop"), &transport).await.unwrap();
-        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("ab", "hm"), "{}", name(place));
+        let answer = chat(deployment, whole(message, "stop"), &transport).await.unwrap();
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("ab", "hm"), "{}", name(deployment));
         assert_eq!((answer.model.as_str(), answer.id.as_deref()), ("/models/served@main", Some("6f1c")));
     }
 }
 
 #[tokio::test]
-async fn thinking_that_used_all_tokens_up_is_an_answer_only_to_who_set_a_limit() {
-    let transport = super::patient();
-    for place in PLACES {
+async fn thinking_that_used_all_tokens_up_is_an_answer_only_where_a_limit_was_set() {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
         for field in ["reasoning", "reasoning_content"] {
             let mut message = json!({"role": "assistant", "content": ""});
             message[field] = "hm".into();
-            let server = Scripted::start(whole(message.clone(), "length")).await.unwrap();
-            let asked = provider(place, &server, &transport);
-            let limited = asked.chat(question().with_max_tokens(4)).await.unwrap();
-            assert_eq!((limited.text.as_str(), limited.reasoning.as_str()), ("", "hm"), "{}", name(place));
-            let error = asked.chat(question()).await.unwrap_err();
+            let server = MockServer::with_reply(whole(message.clone(), "length")).await;
+            let asked = provider(deployment, &server, &transport);
+            let limited = calls::plain(&*asked, question().with_max_tokens(4)).await.unwrap();
+            assert_eq!(
+                (limited.text.as_str(), limited.reasoning.as_str()),
+                ("", "hm"),
+                "{}",
+                name(deployment)
+            );
+            let error = calls::plain(&*asked, question()).await.unwrap_err();
             assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Interrupted, false));
             assert_eq!(error.partial().unwrap().reasoning, "hm");
         }
@@ -519,76 +520,87 @@ fn frames() -> ChatRequest {
 }
 
 #[tokio::test]
-async fn frames_go_to_no_server_that_is_not_known_to_take_them() {
-    let transport = super::patient();
-    for place in PLACES {
-        let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
-        let result = provider(place, &server, &transport).chat(frames()).await;
-        if place == ("qwen-vl", "vllm") {
+async fn frames_go_only_to_servers_that_are_known_to_take_them() {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
+        let server = MockServer::with_reply(whole(json!({"content": "ab"}), "stop")).await;
+        let result = calls::plain(&*provider(deployment, &server, &transport), frames()).await;
+        if deployment == (Wire::QwenVl, "vllm") {
             result.unwrap();
-            let body = &server.arrived()[0].body;
+            let body = &server.requests()[0].json();
             let url = body.pointer("/messages/0/content/0/video_url/url").and_then(Value::as_str).unwrap();
             assert!(url.starts_with("data:video/jpeg;base64,") && url.matches(',').count() == 4, "{body}");
         } else {
             let error = result.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{}", name(place));
-            assert!(server.arrived().is_empty(), "{}", name(place));
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{}", name(deployment));
+            assert!(server.requests().is_empty(), "{}", name(deployment));
         }
     }
 }
 
 #[tokio::test]
-async fn a_request_that_sets_nothing_sends_nothing_that_a_server_may_not_know() {
-    let transport = super::patient();
-    for place in PLACES {
-        let server = Scripted::start(whole(json!({"content": "ab"}), "stop")).await.unwrap();
-        let asked = provider(place, &server, &transport);
-        asked.chat(question()).await.unwrap();
-        asked.stream_collected(question()).await.unwrap();
-        let requests = server.arrived();
-        assert_eq!(requests[0].path, "/v1/chat/completions");
+async fn a_request_without_settings_sends_only_fields_that_every_server_knows() {
+    let transport = transport(|_| {});
+    for deployment in DEPLOYMENTS {
+        let server = MockServer::with_reply(whole(json!({"content": "ab"}), "stop")).await;
+        let asked = provider(deployment, &server, &transport);
+        calls::plain(&*asked, question()).await.unwrap();
+        calls::streamed(&*asked, question()).await.unwrap();
+        let requests = server.requests();
+        assert_eq!(requests[0].path(), "/v1/chat/completions");
         assert!(
             requests[1].head.to_lowercase().contains("accept: ") && !requests[1].head.contains("x-dashscope")
         );
         let fields = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         // FastDeploy's own id of a request stands in the body.
-        let own: &[&'static str] = if place.1 == "fastdeploy" { &["request_id"] } else { &[] };
+        let own: &[&'static str] = if deployment.1 == "fastdeploy" { &["request_id"] } else { &[] };
         let wanted = |more: &[&'static str]| {
             let mut names: Vec<&'static str> =
                 ["messages", "model"].iter().chain(own).chain(more).copied().collect();
             names.sort_unstable();
             names
         };
-        let mut plain = fields(&requests[0].body);
-        plain.retain(|field| field != "stream" || requests[0].body["stream"] != false);
-        assert_eq!(plain, wanted(&[]), "{}", name(place));
-        assert_eq!(fields(&requests[1].body), wanted(&["stream", "stream_options"]), "{}", name(place));
+        let mut plain = fields(&requests[0].json());
+        plain.retain(|field| field != "stream" || requests[0].json()["stream"] != false);
+        assert_eq!(plain, wanted(&[]), "{}", name(deployment));
+        assert_eq!(
+            fields(&requests[1].json()),
+            wanted(&["stream", "stream_options"]),
+            "{}",
+            name(deployment)
+        );
     }
 }
 
 #[tokio::test]
-async fn a_gateways_own_header_tells_how_long_to_wait() {
-    let transport = super::patient();
+async fn a_gateways_own_header_says_how_long_to_wait() {
+    let transport = transport(|_| {});
     let body = json!({"error": {"message": "RateLimitError", "type": "throttling_error", "code": "429"}})
         .to_string();
-    for place in PLACES {
+    for deployment in DEPLOYMENTS {
         for (header, wanted) in
             [("llm_provider-retry-after: 2", "2 s"), ("Retry-After: 3", "3 s"), ("x: y", "later")]
         {
-            let error = chat(place, Reply::document(429, &[header], &body), &transport).await.unwrap_err();
-            assert_eq!(advice(error.retry()), wanted, "{}: {header}", name(place));
+            let error =
+                chat(deployment, Reply::document(429, &[header], &body), &transport).await.unwrap_err();
+            assert_eq!(advice(error.retry()), wanted, "{}: {header}", name(deployment));
         }
     }
 }
 
 #[tokio::test]
 async fn a_stream_that_is_refused_late_names_the_reason() {
-    let transport = super::patient();
+    let transport = transport(|_| {});
     let refusal = json!({"error": {"message": "rpm exceeded", "type": "throttling_error", "code": "429"}});
-    for place in PLACES {
+    for deployment in DEPLOYMENTS {
         let typed =
             Reply::chunked(200, &[&format!("Content-Type: {EVENTS}")]).piece(format!("data: {refusal}\n\n"));
-        let error = stream(place, typed.piece("data: [DONE]\n\n").end(), &transport).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::RateLimited, Some("429")), "{}", name(place));
+        let error = stream(deployment, typed.piece("data: [DONE]\n\n").end(), &transport).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::RateLimited, Some("429")),
+            "{}",
+            name(deployment)
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! Odd streams: the whole answer when all of it came, and otherwise the right error with what had come.
+//! Malformed streams: the whole answer when all of it came, and otherwise the right error with what had come.
 
-use polysight::{ErrorKind, TimeoutPhase, Transport, VisionProviderExt as _};
-use polysight_tests::scripted::{Reply, Scripted, Step};
+use polysight::{ErrorKind, TimeoutPhase, Transport};
+use polysight_testkit::{ANSWER, Framing, HALF, MockServer, PIECES, Reply, Step, Wire, calls};
 use serde_json::Value;
 
-use super::{Report, Transports, advice, leak, question};
-use crate::tongues::{ANSWER, Framing, HALF, PIECES, Tongue};
+use crate::report::{Report, advice, leak};
+use crate::{Transports, question};
 
 enum Wanted {
     /// This text, a good end, and the usage.
@@ -31,30 +31,30 @@ fn not_here(name: &'static str, why: &'static str) -> Case {
 
 /// One vendor's streams, made of its frames.
 struct Source {
-    tongue: Tongue,
+    wire: Wire,
     framing: Framing,
     transports: Transports,
 }
 
 impl Source {
-    fn new(tongue: Tongue, transports: &Transports) -> Self {
-        Self { tongue, framing: Framing::of(tongue), transports: transports.clone() }
+    fn new(wire: Wire, transports: &Transports) -> Self {
+        Self { wire, framing: Framing::of(wire), transports: transports.clone() }
     }
 
     fn case(&self, name: &'static str, reply: Reply, wanted: Wanted) -> Case {
-        limited(name, reply, &self.transports.patient, wanted)
+        limited(name, reply, &self.transports.long, wanted)
     }
 
     fn deltas(&self) -> Vec<Value> {
-        PIECES.iter().map(|text| self.tongue.delta(text)).collect()
+        PIECES.iter().map(|text| self.wire.delta(text)).collect()
     }
 
     fn all(&self) -> Vec<Value> {
-        [self.deltas(), self.tongue.ending()].concat()
+        [self.deltas(), self.wire.ending()].concat()
     }
 
     fn text(&self, framing: Framing, frames: &[Value]) -> String {
-        framing.write(self.tongue, frames) + &framing.done(self.tongue)
+        framing.write(self.wire, frames) + &framing.done(self.wire)
     }
 
     fn framed(&self, name: &'static str, change: impl Fn(&mut Framing)) -> Case {
@@ -69,7 +69,7 @@ impl Source {
 
     /// Two deltas, and no end of the body.
     fn half(&self) -> Reply {
-        Reply::events().piece(self.framing.write(self.tongue, &self.deltas()[..2]))
+        Reply::events().piece(self.framing.write(self.wire, &self.deltas()[..2]))
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -85,7 +85,7 @@ impl Source {
     fn framings(&self) -> Vec<Case> {
         let text = self.text(self.framing, &self.all());
         let bytes = text.as_bytes();
-        let native = self.tongue == Tongue::Native;
+        let native = self.wire == Wire::QwenVlNative;
         vec![
             self.framed("crlf", |framing| framing.line_end = "\r\n"),
             self.framed("cr", |framing| framing.line_end = "\r"),
@@ -104,7 +104,7 @@ impl Source {
             self.case("nolastblank", Reply::events().piece(text.trim_end()).end(), Answer(ANSWER)),
             self.case(
                 "nolastblank nodone",
-                Reply::events().piece(self.framing.write(self.tongue, &self.all()).trim_end()).end(),
+                Reply::events().piece(self.framing.write(self.wire, &self.all()).trim_end()).end(),
                 Answer(ANSWER),
             ),
         ]
@@ -112,17 +112,16 @@ impl Source {
 
     fn frames(&self) -> Vec<Case> {
         let mut separators = self.all();
-        separators.splice(..3, [self.tongue.delta("a\u{2028}b\u{85}c\u{2029}d")]);
-        let usage_only =
-            [self.deltas(), vec![self.tongue.finish_alone(), self.tongue.usage_alone()]].concat();
+        separators.splice(..3, [self.wire.delta("a\u{2028}b\u{85}c\u{2029}d")]);
+        let usage_only = [self.deltas(), vec![self.wire.finish_alone(), self.wire.usage_alone()]].concat();
         let mut nulls = self.all();
-        nulls.insert(1, self.tongue.frame(Value::Null));
+        nulls.insert(1, self.wire.frame(Value::Null));
         let mut empties = self.all();
-        empties.insert(0, self.tongue.frame(Value::Array(Vec::new())));
-        let nodone = Reply::events().piece(self.framing.write(self.tongue, &self.all())).end();
-        let after = self.framing.write(self.tongue, &[self.tongue.delta("extra")]);
+        empties.insert(0, self.wire.frame(Value::Array(Vec::new())));
+        let nodone = Reply::events().piece(self.framing.write(self.wire, &self.all())).end();
+        let after = self.framing.write(self.wire, &[self.wire.delta("extra")]);
         let after_done = Reply::events().piece(self.text(self.framing, &self.all()) + &after).end();
-        let native = self.tongue == Tongue::Native;
+        let native = self.wire == Wire::QwenVlNative;
         let no_mark = "it has no mark of the end";
         vec![
             self.of_frames("u2028", &separators, Answer("a\u{2028}b\u{85}c\u{2029}d")),
@@ -139,36 +138,36 @@ impl Source {
     }
 
     fn errors(&self) -> Vec<Case> {
-        let (error, code) = self.tongue.throttled();
+        let (error, code) = self.wire.throttled();
         let throttled = || Failure(ErrorKind::RateLimited, code, "later", HALF);
         let with = |tail: String| self.half().piece(tail).end();
         let mut named = self.framing;
         named.fields = true;
         let garbled = r#"data: {"id":"8801","choices":[{"delta":{"content":"br"#.to_owned() + "\n\n";
         vec![
-            if self.tongue == Tongue::Native {
+            if self.wire == Wire::QwenVlNative {
                 not_here("error", "its errors are events of that name")
             } else {
-                self.case("error", with(self.framing.event(self.tongue, 3, "", &error)), throttled())
+                self.case("error", with(self.framing.event(self.wire, 3, "", &error)), throttled())
             },
-            self.case("error-event", with(named.event(self.tongue, 3, "error", &error)), throttled()),
+            self.case("error-event", with(named.event(self.wire, 3, "error", &error)), throttled()),
             self.case("error-bare", with(format!("{error}\n")), throttled()),
             self.case("error-bare unended", with(error.to_string()), throttled()),
             self.case("garbage", with(garbled), Failure(ErrorKind::Protocol, "", "later", HALF)),
             self.case(
                 "error first",
-                Reply::events().piece(named.event(self.tongue, 1, "error", &error)).end(),
+                Reply::events().piece(named.event(self.wire, 1, "error", &error)).end(),
                 Failure(ErrorKind::RateLimited, code, "later", ""),
             ),
         ]
     }
 
     fn breaks(&self) -> Vec<Case> {
-        let cut = self.framing.write(self.tongue, &self.deltas()[2..]);
+        let cut = self.framing.write(self.wire, &self.deltas()[2..]);
         let cut = &cut[..cut.len() / 2];
         let interrupted = |text| Failure(ErrorKind::Interrupted, "", "later", text);
-        let ended = self.framing.write(self.tongue, &self.all());
-        let done = self.framing.done(self.tongue);
+        let ended = self.framing.write(self.wire, &self.all());
+        let done = self.framing.done(self.wire);
         vec![
             self.case("trunc", self.half().piece(cut), interrupted(HALF)),
             self.case("reset", self.half().then(Step::Reset), interrupted(HALF)),
@@ -192,7 +191,7 @@ impl Source {
 
     fn waits(&self) -> Vec<Case> {
         let timeout = |phase, text| Failure(ErrorKind::Timeout(phase), "", "never", text);
-        let ended = self.framing.write(self.tongue, &self.all());
+        let ended = self.framing.write(self.wire, &self.all());
         vec![
             limited(
                 "stall",
@@ -224,14 +223,14 @@ impl Source {
     /// What comes instead of a stream.
     fn bodies(&self) -> Vec<Case> {
         let json = ["Content-Type: application/json; charset=utf-8"];
-        let (error, code) = self.tongue.throttled();
+        let (error, code) = self.wire.throttled();
         let throttled = || Failure(ErrorKind::RateLimited, code, "later", "");
-        let whole = self.tongue.reply(&ANSWER.into()).to_string();
+        let whole = self.wire.reply(&ANSWER.into()).to_string();
         let events = self.text(self.framing, &self.all());
         let page = "<html><head><title>Portal</title></head><body>Log in</body></html>";
         let flat = r#"{"code":"77","msg":"Rate limit reached for RPM"}"#;
-        let flat_kind = match self.tongue {
-            Tongue::Ernie => Failure(ErrorKind::RateLimited, "77", "later", ""),
+        let flat_kind = match self.wire {
+            Wire::Ernie => Failure(ErrorKind::RateLimited, "77", "later", ""),
             _ => Failure(ErrorKind::Server, "77", "later", ""),
         };
         vec![
@@ -264,10 +263,10 @@ impl Source {
     }
 }
 
-async fn outcome(tongue: Tongue, reply: Reply, transport: Transport) -> String {
-    let server = Scripted::start(reply).await.unwrap();
-    let provider = tongue.provider(&server, transport);
-    match provider.stream_collected(question()).await {
+async fn outcome(wire: Wire, reply: Reply, transport: Transport) -> String {
+    let server = MockServer::with_reply(reply).await;
+    let provider = wire.provider(wire.options(&server.url(""), transport));
+    match calls::streamed(&*provider, question()).await {
         Ok(response) => {
             let usage =
                 response.usage.map(|usage| (usage.input_tokens, usage.output_tokens, usage.total_tokens));
@@ -275,9 +274,8 @@ async fn outcome(tongue: Tongue, reply: Reply, transport: Transport) -> String {
         }
         Err(error) => {
             let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
-            let leaked = leak(&error).map(|shown| format!(" LEAKS {shown}")).unwrap_or_default();
             let code = error.code().unwrap_or_default();
-            format!("{:?} {code} {} `{text}`{leaked}", error.kind(), advice(error.retry()))
+            format!("{:?} {code} {} `{text}`{}", error.kind(), advice(error.retry()), leak(&error))
         }
     }
 }
@@ -290,22 +288,22 @@ fn said(wanted: &Wanted) -> String {
 }
 
 #[tokio::test]
-async fn odd_streams_give_the_whole_answer_or_the_right_error_with_what_had_come() {
-    let mut report = Report::new("odd streams", Tongue::ALL.map(Tongue::name));
+async fn malformed_streams_give_the_whole_answer_or_the_right_error_with_what_had_come() {
+    let mut report = Report::new("malformed streams", Wire::ALL.map(Wire::name));
     let transports = Transports::new();
     let mut running = Vec::new();
-    for tongue in Tongue::ALL {
-        for case in Source::new(tongue, &transports).cases() {
+    for wire in Wire::ALL {
+        for case in Source::new(wire, &transports).cases() {
             let run = case.script.map(|(reply, transport, wanted)| {
-                (tokio::spawn(outcome(tongue, reply, transport)), said(&wanted))
+                (tokio::spawn(outcome(wire, reply, transport)), said(&wanted))
             });
-            running.push((tongue, case.name, run));
+            running.push((wire, case.name, run));
         }
     }
-    for (tongue, name, run) in running {
+    for (wire, name, run) in running {
         match run {
-            Err(why) => report.add(name, tongue.name(), format!("n/a: {why}"), None),
-            Ok((task, wanted)) => report.compare(name, tongue.name(), task.await.unwrap(), wanted),
+            Err(why) => report.add(name, wire.name(), format!("n/a: {why}"), None),
+            Ok((task, wanted)) => report.compare(name, wire.name(), task.await.unwrap(), wanted),
         }
     }
     report.close();

@@ -1,17 +1,17 @@
-//! One call, and whether it came to what it must.
+//! One call, and whether its outcome is the expected one.
 
 use std::sync::{Arc, LazyLock};
 
 use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolDefinition,
-    VisionProvider, VisionProviderExt as _,
+    VisionProvider,
 };
 use polysight_emulator::Emulator;
-use polysight_tests::{bulky_png, noise};
+use polysight_testkit::{CANARY, bulky_png, calls, noise};
 
+use super::retries::PersistentFailure;
 use super::row::{Ask, Limits, Outcome, Reference};
-use super::target::{CANARY, Target};
-use super::tries::Lasting;
+use super::target::Target;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,11 +26,11 @@ impl Way {
 }
 
 /// What a call came to: the text that was seen, and the error if there was one.
-pub(super) struct Got {
+pub(super) struct Observed {
     pub(super) text: String,
     pub(super) error: Option<Error>,
     /// How often a retry asked.
-    pub(super) tries: usize,
+    pub(super) attempts: usize,
 }
 
 /// Makes one call behind a retry. Every call of the table comes through here with its provider.
@@ -39,14 +39,15 @@ pub(super) async fn call(
     request: ChatRequest,
     way: Way,
     findings: &mut Vec<String>,
-) -> Got {
-    let lasting = Lasting::new(provider);
-    let got = call_once(&lasting.retried(), request, way, findings).await;
-    let (tries, listed) = (lasting.tries(), got.error.as_ref().map_or(0, |error| error.attempts().len()));
-    if got.error.is_some() && listed + 1 != tries {
-        findings.push(format!("{tries} tries, of which the error lists {listed} as earlier"));
+) -> Observed {
+    let lasting = PersistentFailure::new(provider);
+    let observed = call_once(&lasting.retried(), request, way, findings).await;
+    let (attempts, listed) =
+        (lasting.attempts(), observed.error.as_ref().map_or(0, |error| error.attempts().len()));
+    if observed.error.is_some() && listed + 1 != attempts {
+        findings.push(format!("{attempts} attempts, of which the error lists {listed} as earlier"));
     }
-    Got { tries, ..got }
+    Observed { attempts, ..observed }
 }
 
 async fn call_once(
@@ -54,27 +55,31 @@ async fn call_once(
     request: ChatRequest,
     way: Way,
     findings: &mut Vec<String>,
-) -> Got {
+) -> Observed {
     let result = match way {
-        Way::Plain => provider.chat(request).await,
-        Way::Collected => provider.stream_collected(request).await,
+        Way::Plain => calls::plain(provider, request).await,
+        Way::Collected => calls::streamed(provider, request).await,
         Way::Streamed => return read_stream(provider, request, findings).await,
     };
     match result {
-        Ok(response) => Got { text: shown_of(&response), error: None, tries: 0 },
+        Ok(response) => Observed { text: shown_of(&response), error: None, attempts: 0 },
         Err(error) => {
             let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
-            Got { text, error: Some(error), tries: 0 }
+            Observed { text, error: Some(error), attempts: 0 }
         }
     }
 }
 
 /// Reads a stream event by event, and on after its end.
-async fn read_stream(provider: &dyn VisionProvider, request: ChatRequest, findings: &mut Vec<String>) -> Got {
-    let mut got = Got { text: String::new(), error: None, tries: 0 };
+async fn read_stream(
+    provider: &dyn VisionProvider,
+    request: ChatRequest,
+    findings: &mut Vec<String>,
+) -> Observed {
+    let mut observed = Observed { text: String::new(), error: None, attempts: 0 };
     let mut stream = match provider.stream(request).await {
         Ok(stream) => stream,
-        Err(error) => return Got { error: Some(error), ..got },
+        Err(error) => return Observed { error: Some(error), ..observed },
     };
     let mut ends = 0;
     while let Some(event) = stream.next_event().await {
@@ -83,20 +88,20 @@ async fn read_stream(provider: &dyn VisionProvider, request: ChatRequest, findin
         }
         match event {
             Ok(StreamEvent::End(_)) => ends += 1,
-            Ok(event) => got.text.push_str(&shown(&event)),
+            Ok(event) => observed.text.push_str(&shown(&event)),
             Err(error) => {
                 ends += 1;
-                got.error = Some(error);
+                observed.error = Some(error);
             }
         }
     }
     if ends != 1 || stream.next_event().await.is_some() {
         findings.push(format!("the stream ends {ends} times"));
     }
-    if got.error.as_ref().is_some_and(|error| error.partial().is_some()) {
+    if observed.error.as_ref().is_some_and(|error| error.partial().is_some()) {
         findings.push("the error repeats what was handed out".to_owned());
     }
-    got
+    observed
 }
 
 pub(super) fn request(target: &Target, ask: Ask) -> ChatRequest {
@@ -142,8 +147,8 @@ pub(super) struct References(Vec<(Ask, Reference)>);
 impl References {
     pub(super) async fn of(target: &Target) -> Self {
         let emulator = Emulator::start().await.unwrap();
-        let provider = target.provider(&emulator.base_url(target.surface), &Limits::default());
-        // Nobody answers the large picture.
+        let provider = target.provider(&format!("http://{}", emulator.address()), &Limits::default());
+        // The large picture is never answered.
         let mut references = vec![(Ask::LargePicture, Reference::default())];
         let asks = [
             (Ask::Hello, true),
@@ -176,56 +181,56 @@ pub(super) struct Cell {
     pub(super) advice: String,
     pub(super) billed: String,
     pub(super) partial: String,
-    pub(super) tries: String,
+    pub(super) attempts: String,
 }
 
-/// Holds what came against what must come: a line of the table, and what is wrong.
+/// Compares what came with what must come: a line of the table, and what is wrong.
 pub(super) fn judge(
     target: &Target,
     expected: &Outcome,
-    got: &Got,
+    observed: &Observed,
     reference: &Reference,
     findings: &mut Vec<String>,
 ) -> Cell {
-    let expected_text = match (expected, &got.error) {
+    let expected_text = match (expected, &observed.error) {
         (Outcome::Answer(text), None) => Some(text),
         (Outcome::Error(failure), Some(error)) => failure.matches(error).then_some(&failure.text),
         _ => None,
     };
-    let expected_text = expected_text.filter(|text| reference.allows(text, &got.text));
+    let expected_text = expected_text.filter(|text| reference.allows(text, &observed.text));
     if expected_text.is_none() {
-        findings.push(format!("expected {expected:?}, got {}", told(got)));
+        findings.push(format!("expected {expected:?}, observed {}", description(observed)));
     }
-    if let Some(error) = &got.error {
+    if let Some(error) = &observed.error {
         let shown = format!("{error}\n{error:?}");
         if shown.contains(CANARY) || shown.lines().count() != 2 || error.provider() != Some(target.name) {
             findings.push(format!("the error shows a key, has a line break or no provider: {shown}"));
         }
     }
-    if got.tries != expected.tries() {
-        findings.push(format!("expected {} tries, got {}", expected.tries(), got.tries));
+    if observed.attempts != expected.attempts() {
+        findings.push(format!("expected {} attempts, observed {}", expected.attempts(), observed.attempts));
     }
-    let tries = got.tries.to_string();
-    let partial = expected_text.map_or_else(|| format!("{:?}", got.text), ToString::to_string);
-    match (&got.error, expected) {
+    let attempts = observed.attempts.to_string();
+    let partial = expected_text.map_or_else(|| format!("{:?}", observed.text), ToString::to_string);
+    match (&observed.error, expected) {
         (None, _) => {
             let (kind, nothing) = ("answer".to_owned(), "-".to_owned());
-            Cell { kind, advice: nothing.clone(), billed: nothing, partial, tries }
+            Cell { kind, advice: nothing.clone(), billed: nothing, partial, attempts }
         }
         (Some(error), expected) => {
             let advice = match expected {
                 Outcome::Error(failure) if expected_text.is_some() => failure.advice().to_string(),
                 _ => format!("{:?}", error.retry()),
             };
-            Cell { kind: kind_of(error), advice, billed: error.billed().to_string(), partial, tries }
+            Cell { kind: kind_of(error), advice, billed: error.billed().to_string(), partial, attempts }
         }
     }
 }
 
 /// All that is known of an outcome, for the finding.
-fn told(got: &Got) -> String {
-    match &got.error {
-        None => format!("the answer {:?}", got.text),
+fn description(observed: &Observed) -> String {
+    match &observed.error {
+        None => format!("the answer {:?}", observed.text),
         Some(error) => format!(
             "{:?}, {:?}, billed {}, throttle {:?}, limits {:?}, after {:?}: {error:?}",
             error.kind(),
@@ -233,7 +238,7 @@ fn told(got: &Got) -> String {
             error.billed(),
             error.rate_limit_scope(),
             error.rate_limits(),
-            got.text
+            observed.text
         ),
     }
 }

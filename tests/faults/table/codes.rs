@@ -13,7 +13,7 @@ use super::row::{Outcome, refused};
 /// A code, and what must come of it.
 pub(super) struct Coded {
     pub(super) code: &'static str,
-    pub(super) told: Told,
+    pub(super) form: Form,
     kind: ErrorKind,
     advice: Advice,
     throttle: Option<RateLimitScope>,
@@ -21,13 +21,13 @@ pub(super) struct Coded {
 
 /// How the code arrives.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Told {
+pub(super) enum Form {
     /// With the status and words that the emulator's table has for it.
-    AsUsual,
+    Usual,
     /// With a status and words of its own.
-    Under(u16, &'static str),
+    With(u16, &'static str),
     /// `{"error_code", "error_msg"}` under HTTP 200, as the retired surface of Qianfan did.
-    InNumbers,
+    Numeric,
 }
 
 impl Coded {
@@ -37,7 +37,7 @@ impl Coded {
     }
 
     const fn under(mut self, status: u16, words: &'static str) -> Self {
-        self.told = Told::Under(status, words);
+        self.form = Form::With(status, words);
         self
     }
 
@@ -45,25 +45,25 @@ impl Coded {
         refused(self.kind, self.advice).throttled_by(self.throttle)
     }
 
-    /// The fault of the emulator that tells it; `None` where a server of the row's own must.
+    /// The emulator's fault that sends it; `None` where a server of the row's own must.
     pub(super) fn fault(&self) -> Option<Fault> {
         let code = self.code.to_owned();
-        match self.told {
-            Told::AsUsual => Some(Fault::Code(code)),
-            Told::Under(status, words) => {
+        match self.form {
+            Form::Usual => Some(Fault::Code(code)),
+            Form::With(status, words) => {
                 Some(Fault::Status { status, code, message: words.to_owned(), headers: Vec::new() })
             }
-            Told::InNumbers => None,
+            Form::Numeric => None,
         }
     }
 }
 
 const fn code(code: &'static str, kind: ErrorKind, advice: Advice) -> Coded {
-    Coded { code, told: Told::AsUsual, kind, advice, throttle: None }
+    Coded { code, form: Form::Usual, kind, advice, throttle: None }
 }
 
 const fn number(code: &'static str, kind: ErrorKind, advice: Advice) -> Coded {
-    Coded { code, told: Told::InNumbers, kind, advice, throttle: None }
+    Coded { code, form: Form::Numeric, kind, advice, throttle: None }
 }
 
 /// The vendor's table of 2026, and those of 2024 and 2025 for what may still be seen.

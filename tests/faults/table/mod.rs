@@ -1,21 +1,21 @@
 //! Everything that goes wrong between a client and a vendor, over real sockets: one table for every provider, plain and
 //! streamed.
 //!
-//! `cargo test -p polysight-tests faults -- --nocapture` prints it.
+//! `cargo test -p polysight-tests --test faults -- --nocapture` prints it.
 
-mod call;
+mod case;
 mod codes;
-mod lane;
+mod report;
+mod retries;
 mod row;
 mod rows;
-mod table;
+mod runner;
 mod target;
-mod tries;
 
-use call::{Way, call, request};
-use polysight_tests::{Act, Server};
+use case::{Way, call, request};
+use polysight_testkit::{MockServer, Step};
+use report::{Line, Table};
 use row::{Ask, Limits};
-use table::{Line, Table};
 use target::{TARGETS, Target};
 
 /// What a provider cannot meet; the rows say why.
@@ -52,7 +52,7 @@ fn every_fault_ends_as_the_table_says() {
 fn lines_of(target: &'static Target) -> Vec<Line> {
     let mut rows = rows::common(target);
     rows.extend(rows::own(target));
-    lane::try_all(target, rows).into_iter().map(|tried| Line { provider: target.name, tried }).collect()
+    runner::run_all(target, rows).into_iter().map(|result| Line { provider: target.name, result }).collect()
 }
 
 #[test]
@@ -77,17 +77,22 @@ fn every_provider_has_the_same_rows_and_misses_only_those_that_it_must() {
 #[tokio::test]
 async fn good_replies_leave_the_connection_to_the_next_request() {
     for target in &TARGETS {
-        let server = Server::start().await.unwrap();
-        let provider = target.provider(&target.base_url("http", server.address()), &Limits::default());
+        let server = MockServer::start().await;
+        let provider = target.provider(&server.url(""), &Limits::default());
         for way in Way::ALL {
             let reply = if way == Way::Plain { rows::kept_plain(target) } else { rows::kept_stream(target) };
-            server.play(&[Act::Request, Act::Write(reply.clone()), Act::Request, Act::Write(reply)]);
+            server.play(&[
+                Step::ReadRequest,
+                Step::Send(reply.clone()),
+                Step::ReadRequest,
+                Step::Send(reply),
+            ]);
             for _ in 0..2 {
-                let got = call(&provider, request(target, Ask::Hello), way, &mut Vec::new()).await;
-                assert_eq!((got.text.as_str(), got.error.is_none()), ("onetwo", true));
+                let observed = call(&provider, request(target, Ask::Hello), way, &mut Vec::new()).await;
+                assert_eq!((observed.text.as_str(), observed.error.is_none()), ("onetwo", true));
             }
             assert_eq!((server.requests().len(), server.connections()), (2, 1), "{} {way:?}", target.name);
-            lane::time_to_hear_of_a_close().await;
+            runner::time_to_hear_of_a_close().await;
         }
     }
 }

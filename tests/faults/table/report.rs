@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::call::{Cell, Way};
-use super::lane::Tried;
+use super::case::{Cell, Way};
+use super::runner::RowResult;
 
 /// A line of the table: a provider, a fault, and what came.
 pub(super) struct Line {
     pub(super) provider: &'static str,
-    pub(super) tried: Tried,
+    pub(super) result: RowResult,
 }
 
-/// Everything that was tried.
+/// All rows of all providers.
 pub(super) struct Table {
     pub(super) providers: usize,
     /// Rows that every provider has.
@@ -21,7 +21,7 @@ pub(super) struct Table {
 
 impl Cell {
     fn fields(&self) -> [&str; 5] {
-        [&self.kind, &self.advice, &self.billed, &self.tries, &self.partial]
+        [&self.kind, &self.advice, &self.billed, &self.attempts, &self.partial]
     }
 }
 
@@ -31,35 +31,35 @@ const HEAD: [&str; 12] = [
     "plain: kind",
     "advice",
     "billed",
-    "tries",
+    "attempts",
     "partial",
     "streamed: kind",
     "advice",
     "billed",
-    "tries",
+    "attempts",
     "partial",
 ];
 
 impl Line {
     fn is_offered(&self) -> bool {
-        self.tried.row.not_offered.is_none() && self.tried.left_out.is_none()
+        self.result.row.not_offered.is_none() && self.result.left_out.is_none()
     }
 
     /// What is wrong, each with where.
     pub(super) fn findings(&self) -> impl Iterator<Item = String> {
-        let at = format!("{}: {}", self.provider, self.tried.row.name);
-        self.tried.findings.iter().map(move |finding| format!("{at}: {finding}"))
+        let at = format!("{}: {}", self.provider, self.result.row.name);
+        self.result.findings.iter().map(move |finding| format!("{at}: {finding}"))
     }
 
     fn fields(&self) -> Vec<String> {
-        let tried = &self.tried;
-        let mut fields = vec![self.provider.to_owned(), tried.row.name.clone()];
-        if let Some(why) = tried.row.not_offered {
+        let result = &self.result;
+        let mut fields = vec![self.provider.to_owned(), result.row.name.clone()];
+        if let Some(why) = result.row.not_offered {
             fields.push(format!("not offered: {why}"));
-        } else if let Some(why) = tried.left_out {
+        } else if let Some(why) = result.left_out {
             fields.push(format!("left out: {why}"));
         } else {
-            let cells = tried.plain.fields().into_iter().chain(tried.streamed.fields());
+            let cells = result.plain.fields().into_iter().chain(result.streamed.fields());
             fields.extend(cells.map(str::to_owned));
         }
         fields
@@ -85,7 +85,7 @@ impl Table {
         write(" ", &HEAD.map(str::to_owned));
         write(" ", &widths.map(|width| "-".repeat(width)));
         for (line, row) in self.lines.iter().zip(&rows) {
-            write(if line.tried.findings.is_empty() { " " } else { "!" }, row);
+            write(if line.result.findings.is_empty() { " " } else { "!" }, row);
         }
         text + &self.sum()
     }
@@ -95,7 +95,7 @@ impl Table {
         let of_one = self.lines.len() - self.common * self.providers;
         let missing = self.lines.iter().filter(|line| !line.is_offered()).count();
         let outcomes = (self.lines.len() - missing) * ways;
-        let as_expected: usize = self.lines.iter().map(|line| line.tried.as_expected).sum();
+        let as_expected: usize = self.lines.iter().map(|line| line.result.as_expected).sum();
         format!(
             "({} common rows x {} providers + {of_one} rows of one provider - {missing} not offered) x {ways} ways \
              = {outcomes} outcomes: {as_expected} as expected, {} not",

@@ -10,38 +10,38 @@ use polysight::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result, VisionProvider,
 };
 
-/// Most tries of a call.
-pub(super) const MOST: u32 = 2;
+/// Most attempts of a call.
+pub(super) const MAX_ATTEMPTS: u32 = 2;
 
-/// A provider whose failure lasts: what it failed with once, it fails with again, without asking anybody. So the try that is
-/// judged goes over a real socket, and a retry above tells by the count what it makes of the failure.
+/// A provider whose failure lasts: after its first failure it fails with the same error again, without sending anything. So
+/// the attempt that is judged goes over a real socket, and the count of attempts shows what a retry makes of the failure.
 #[derive(Debug)]
-pub(super) struct Lasting {
+pub(super) struct PersistentFailure {
     inner: Arc<dyn VisionProvider>,
-    tries: AtomicUsize,
+    attempts: AtomicUsize,
     failure: Mutex<Option<Error>>,
 }
 
-impl Lasting {
+impl PersistentFailure {
     pub(super) fn new(inner: &Arc<dyn VisionProvider>) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::clone(inner), tries: AtomicUsize::new(0), failure: Mutex::default() })
+        Arc::new(Self { inner: Arc::clone(inner), attempts: AtomicUsize::new(0), failure: Mutex::default() })
     }
 
     /// The provider behind a retry with the usual policy, which does not really wait.
     pub(super) fn retried(self: &Arc<Self>) -> Retry {
-        let policy = RetryPolicy::default().with_attempts(MOST).with_throttle_attempts(MOST);
+        let policy = RetryPolicy::default().with_attempts(MAX_ATTEMPTS).with_throttle_attempts(MAX_ATTEMPTS);
         let inner: Arc<dyn VisionProvider> = Arc::<Self>::clone(self);
-        Retry::new(inner, policy).with_budget(None).with_env(Env::seeded(7).with_clock(Arc::new(Hurried)))
+        Retry::new(inner, policy).with_budget(None).with_env(Env::seeded(7).with_clock(Arc::new(NoWait)))
     }
 
-    /// How often it was asked.
-    pub(super) fn tries(&self) -> usize {
-        self.tries.load(Ordering::SeqCst)
+    /// How often it was called.
+    pub(super) fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::SeqCst)
     }
 
-    /// The failure of an earlier try.
+    /// The failure of an earlier attempt.
     fn again(&self) -> Result<()> {
-        self.tries.fetch_add(1, Ordering::SeqCst);
+        self.attempts.fetch_add(1, Ordering::SeqCst);
         self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
@@ -52,7 +52,7 @@ impl Lasting {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl VisionProvider for Lasting {
+impl VisionProvider for PersistentFailure {
     fn id(&self) -> &ProviderId {
         self.inner.id()
     }
@@ -79,9 +79,9 @@ impl VisionProvider for Lasting {
 
 /// A clock on which every pause is over at once.
 #[derive(Debug)]
-struct Hurried;
+struct NoWait;
 
-impl Clock for Hurried {
+impl Clock for NoWait {
     fn now(&self) -> Instant {
         Instant::now()
     }

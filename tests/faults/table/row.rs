@@ -6,9 +6,9 @@ use std::time::Duration;
 use polysight::layers::RetryPolicy;
 use polysight::{Billed, Error, ErrorKind, RateLimitScope, RetryAdvice};
 use polysight_emulator::Fault;
-use polysight_tests::Act;
+use polysight_testkit::Step;
 
-use super::tries;
+use super::retries;
 
 /// A fault, and what must come of it plain and streamed.
 pub(super) struct Row {
@@ -29,17 +29,17 @@ pub(super) enum Cause {
     /// The emulator sends the client to another host, which must see nothing.
     Redirect,
     /// A server plays this, a plain call's part and a stream's.
-    Server { plain: Vec<Act>, streamed: Vec<Act> },
+    Server { plain: Vec<Step>, streamed: Vec<Step> },
     /// The same server, asked once with success before.
-    SecondRequest { plain: Vec<Act>, streamed: Vec<Act> },
-    /// Nobody listens.
+    SecondRequest { plain: Vec<Step>, streamed: Vec<Step> },
+    /// No server listens.
     Refused,
     /// The server's queue of connections is full.
     QueueFull,
     /// The host has no address.
     NoSuchHost,
     /// A server plays this where TLS is expected.
-    NoTls(Vec<Act>),
+    NoTls(Vec<Step>),
 }
 
 /// What is asked.
@@ -159,7 +159,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// Text of an answer, told by the answer that the same question has without a fault.
+/// Text of an answer, compared with the answer that the same question has without a fault.
 #[derive(Clone, Debug)]
 pub(super) enum Text {
     Nothing,
@@ -207,21 +207,23 @@ impl Reference {
         self.deltas.concat()
     }
 
-    pub(super) fn allows(&self, text: &Text, got: &str) -> bool {
+    pub(super) fn allows(&self, text: &Text, observed: &str) -> bool {
         let whole = self.whole();
         match text {
-            Text::Nothing => got.is_empty(),
-            Text::Whole => got == whole,
-            Text::Deltas(count) => got == self.deltas[..*count].concat(),
-            Text::Half => got == whole.chars().take(whole.chars().count() / 2).collect::<String>(),
-            Text::Beginning => !got.is_empty() && got.len() < whole.len() && whole.starts_with(got),
+            Text::Nothing => observed.is_empty(),
+            Text::Whole => observed == whole,
+            Text::Deltas(count) => observed == self.deltas[..*count].concat(),
+            Text::Half => observed == whole.chars().take(whole.chars().count() / 2).collect::<String>(),
+            Text::Beginning => {
+                !observed.is_empty() && observed.len() < whole.len() && whole.starts_with(observed)
+            }
             Text::MiddleTwice => {
                 let middle = self.deltas.len() / 2;
-                got == [self.deltas[..=middle].concat(), self.deltas[middle..].concat()].concat()
+                observed == [self.deltas[..=middle].concat(), self.deltas[middle..].concat()].concat()
             }
-            Text::Long => got.len() > whole.len() && got.trim_start_matches('x') == whole,
-            Text::After(before) => got == format!("{before}{whole}"),
-            Text::Exactly(text) => got == *text,
+            Text::Long => observed.len() > whole.len() && observed.trim_start_matches('x') == whole,
+            Text::After(before) => observed == format!("{before}{whole}"),
+            Text::Exactly(text) => observed == *text,
         }
     }
 }
@@ -277,12 +279,12 @@ impl Outcome {
         self.changed(|failure| failure.requests_left = Some(requests))
     }
 
-    /// How often a retry with the usual policy asks when the fault lasts: what may be on the bill is final, and so is
+    /// How often a retry with the usual policy asks when the fault lasts: what may be billed is final, and so is
     /// a wait that is too long.
-    pub(super) fn tries(&self) -> usize {
+    pub(super) fn attempts(&self) -> usize {
         match self {
             Self::Error(failure) if failure.billed <= Billed::Perhaps && failure.advice.is_soon() => {
-                tries::MOST as usize
+                retries::MAX_ATTEMPTS as usize
             }
             _ => 1,
         }

@@ -1,87 +1,87 @@
-//! Where rows are tried one after another.
+//! Runs the rows, several at once.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polysight::VisionProvider;
 use polysight_emulator::{Emulator, Fault};
-use polysight_tests::Server;
+use polysight_testkit::MockServer;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::call::{Cell, Got, References, Way, call, judge, request};
+use super::case::{Cell, Observed, References, Way, call, judge, request};
 use super::row::{Ask, Cause, Limits, Row};
 use super::target::Target;
 
-/// Rows of one provider that are tried at once, each lane of them on a thread and a runtime of its own, so that a row
-/// that floods or computes takes no time from the limits of another. They mostly wait.
-const LANES: usize = 6;
+/// Rows of one provider that run at once, each on a thread and a runtime of its own, so that a row that floods or computes
+/// takes no time from the limits of another. They mostly wait.
+const RUNNERS: usize = 6;
 /// No row may take longer, whatever its limits.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ROW_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A row that was tried.
-pub(super) struct Tried {
+/// What came of a row.
+pub(super) struct RowResult {
     pub(super) row: Row,
     pub(super) plain: Cell,
     pub(super) streamed: Cell,
-    /// Ways that came to what they must.
+    /// Ways with the expected outcome.
     pub(super) as_expected: usize,
     pub(super) findings: Vec<String>,
     /// Why it was left out, here and now.
     pub(super) left_out: Option<&'static str>,
 }
 
-/// Tries rows in every way; gives them back in order with what came.
-pub(super) fn try_all(target: &Target, rows: Vec<Row>) -> Vec<Tried> {
+/// Runs rows in every way; gives them back in order with what came.
+pub(super) fn run_all(target: &Target, rows: Vec<Row>) -> Vec<RowResult> {
     let references = block_on(References::of(target));
     let waiting = Mutex::new(rows.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
-    let lane = async || {
-        let lane = Lane::new(target).await;
+    let runner = async || {
+        let runner = Runner::new(target).await;
         loop {
             let next = waiting.lock().unwrap().next();
             let Some((place, row)) = next else { return };
-            let tried = lane.try_row(row, &references).await;
-            done.lock().unwrap().push((place, tried));
+            let result = runner.run_row(row, &references).await;
+            done.lock().unwrap().push((place, result));
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| block_on(lane()));
+        for _ in 0..RUNNERS {
+            scope.spawn(|| block_on(runner()));
         }
     });
     let mut done = done.into_inner().unwrap();
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, tried)| tried).collect()
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-struct Lane<'t> {
+struct Runner<'t> {
     target: &'t Target,
     emulator: Emulator,
-    server: Server,
+    server: MockServer,
     /// Providers within long limits. Rows share them: a fault must not spoil the requests that follow.
     at_emulator: Arc<dyn VisionProvider>,
     at_server: Arc<dyn VisionProvider>,
-    /// Bound and not listening, so that nobody else gets its port.
+    /// Bound and not listening, so that no other process gets its port.
     unused: TcpSocket,
 }
 
-impl<'t> Lane<'t> {
+impl<'t> Runner<'t> {
     async fn new(target: &'t Target) -> Self {
-        let (emulator, server) = (Emulator::start().await.unwrap(), Server::start().await.unwrap());
-        let provider = |address| target.provider(&target.base_url("http", address), &Limits::default());
+        let (emulator, server) = (Emulator::start().await.unwrap(), MockServer::start().await);
+        let provider = |address| target.provider(&format!("http://{address}"), &Limits::default());
         let (at_emulator, at_server) = (provider(emulator.address()), provider(server.address()));
         let unused = TcpSocket::new_v4().unwrap();
         unused.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Self { target, emulator, server, at_emulator, at_server, unused }
     }
 
-    async fn try_row(&self, row: Row, references: &References) -> Tried {
-        let mut tried = Tried {
+    async fn run_row(&self, row: Row, references: &References) -> RowResult {
+        let mut result = RowResult {
             row,
             plain: Cell::default(),
             streamed: Cell::default(),
@@ -89,42 +89,42 @@ impl<'t> Lane<'t> {
             findings: Vec::new(),
             left_out: None,
         };
-        if tried.row.not_offered.is_some() {
-            return tried;
+        if result.row.not_offered.is_some() {
+            return result;
         }
-        if timeout(PATIENCE, self.fill_in(&mut tried, references)).await.is_err() {
-            tried.findings.push("it hangs".to_owned());
+        if timeout(ROW_TIMEOUT, self.fill_in(&mut result, references)).await.is_err() {
+            result.findings.push("it hangs".to_owned());
         }
-        tried
+        result
     }
 
-    /// Tries a row in every way; says what is not as it must be.
-    async fn fill_in(&self, tried: &mut Tried, references: &References) {
-        let row = &tried.row;
+    /// Runs a row in every way; notes what is not as expected.
+    async fn fill_in(&self, result: &mut RowResult, references: &References) {
+        let row = &result.row;
         let full = if matches!(row.cause, Cause::QueueFull) { FullQueue::make().await } else { None };
         let Some(provider) = self.provider(row, full.as_ref()) else {
-            tried.left_out = Some("this machine's queue does not fill");
+            result.left_out = Some("this machine's queue does not fill");
             return;
         };
         for way in Way::ALL {
             let mut found = Vec::new();
-            let got = self.try_once(row, way, &provider, &mut found).await;
+            let observed = self.run_once(row, way, &provider, &mut found).await;
             let expected = if way == Way::Plain { &row.plain } else { &row.streamed };
-            let cell = judge(self.target, expected, &got, references.of_ask(row.ask), &mut found);
+            let cell = judge(self.target, expected, &observed, references.of_ask(row.ask), &mut found);
             match way {
-                Way::Plain => tried.plain = cell,
-                Way::Streamed => tried.streamed = cell,
+                Way::Plain => result.plain = cell,
+                Way::Streamed => result.streamed = cell,
                 Way::Collected => {}
             }
-            tried.as_expected += usize::from(found.is_empty());
-            tried.findings.extend(found.into_iter().map(|finding| format!("{way:?}: {finding}")));
+            result.as_expected += usize::from(found.is_empty());
+            result.findings.extend(found.into_iter().map(|finding| format!("{way:?}: {finding}")));
         }
     }
 
     /// The provider whose server makes the row's fault; `None` where this machine cannot.
     fn provider(&self, row: &Row, full: Option<&FullQueue>) -> Option<Arc<dyn VisionProvider>> {
         let (target, limits) = (self.target, &row.limits);
-        let at = |scheme, address| target.provider(&target.base_url(scheme, address), limits);
+        let at = |scheme, address| target.provider(&format!("{scheme}://{address}"), limits);
         let usual = *limits == Limits::default();
         Some(match &row.cause {
             Cause::Emulator(_) | Cause::Redirect if usual => Arc::clone(&self.at_emulator),
@@ -133,37 +133,35 @@ impl<'t> Lane<'t> {
             Cause::Server { .. } | Cause::SecondRequest { .. } => at("http", self.server.address()),
             Cause::Refused => at("http", self.unused.local_addr().unwrap()),
             Cause::QueueFull => at("http", full?.listener.local_addr().unwrap()),
-            Cause::NoSuchHost => {
-                target.provider(&format!("http://nonexistent.invalid{}", target.surface.prefix()), limits)
-            }
+            Cause::NoSuchHost => target.provider("http://nonexistent.invalid", limits),
             Cause::NoTls(_) => at("https", self.server.address()),
         })
     }
 
     /// Makes the fault happen and calls once.
-    async fn try_once(
+    async fn run_once(
         &self,
         row: &Row,
         way: Way,
         provider: &Arc<dyn VisionProvider>,
         findings: &mut Vec<String>,
-    ) -> Got {
+    ) -> Observed {
         match &row.cause {
             Cause::Emulator(faults) => self.with_faults(faults, row.ask, way, provider, findings).await,
             Cause::Redirect => {
-                let other = Server::start().await.unwrap();
-                let fault = Fault::RedirectTo(self.target.base_url("http", other.address()));
-                let got = self.with_faults(&[fault], row.ask, way, provider, findings).await;
+                let other = MockServer::start().await;
+                let fault = Fault::RedirectTo(self.target.base_url(other.address()));
+                let observed = self.with_faults(&[fault], row.ask, way, provider, findings).await;
                 if other.connections() != 0 {
                     findings.push("the redirect was followed".to_owned());
                 }
-                got
+                observed
             }
             Cause::Server { plain, streamed } => {
                 self.server.play(if way == Way::Plain { plain } else { streamed });
-                let got = call(provider, request(self.target, row.ask), way, findings).await;
+                let observed = call(provider, request(self.target, row.ask), way, findings).await;
                 self.count_requests(1, findings);
-                got
+                observed
             }
             Cause::SecondRequest { plain, streamed } => {
                 self.server.play(if way == Way::Plain { plain } else { streamed });
@@ -172,13 +170,13 @@ impl<'t> Lane<'t> {
                     findings.push(format!("the first request fails: {error:?}"));
                 }
                 time_to_hear_of_a_close().await;
-                let got = call(provider, request(self.target, row.ask), way, findings).await;
+                let observed = call(provider, request(self.target, row.ask), way, findings).await;
                 self.count_requests(2, findings);
                 time_to_hear_of_a_close().await;
-                got
+                observed
             }
-            Cause::NoTls(acts) => {
-                self.server.play(acts);
+            Cause::NoTls(steps) => {
+                self.server.play(steps);
                 call(provider, request(self.target, row.ask), way, findings).await
             }
             Cause::Refused | Cause::QueueFull | Cause::NoSuchHost => {
@@ -195,10 +193,10 @@ impl<'t> Lane<'t> {
         way: Way,
         provider: &Arc<dyn VisionProvider>,
         findings: &mut Vec<String>,
-    ) -> Got {
+    ) -> Observed {
         self.emulator.clear_requests();
         self.emulator.script_together(faults.iter().cloned());
-        let got = call(provider, request(self.target, ask), way, findings).await;
+        let observed = call(provider, request(self.target, ask), way, findings).await;
         let arrived = self.emulator.requests().len();
         if arrived != 1 {
             findings.push(format!("{arrived} requests arrived"));
@@ -209,7 +207,7 @@ impl<'t> Lane<'t> {
                 findings.push(format!("the next request fails too: {error:?}"));
             }
         }
-        got
+        observed
     }
 
     /// So many requests must have arrived, or none where the server does not read.

@@ -1,21 +1,16 @@
-//! Who is put to the test: a vendor's provider over one of its protocols, and what of a fault is that vendor's own.
+//! The providers of the table, and what of a fault is a vendor's own.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polysight::ernie::{Ernie, ErnieSettings};
-use polysight::qwen_vl::{Protocol, QwenVl, QwenVlSettings};
-use polysight::{ApiKey, Polysight, ProviderOptions, Transport, VisionProvider};
+use polysight::{Polysight, Transport, VisionProvider};
 use polysight_emulator::{Fault, Surface};
+use polysight_testkit::{Codes, Framing, Wire};
 use serde_json::{Value, json};
 
 use super::codes::{self, Coded};
 use super::row::{Limits, Outcome};
-use crate::tongues::{Framing, Tongue};
-
-/// A secret that no error may show.
-pub(super) const CANARY: &str = "canary";
 
 /// One provider: a part of the table.
 pub(super) struct Target {
@@ -23,116 +18,71 @@ pub(super) struct Target {
     /// The emulator's surface that speaks its wire.
     pub(super) surface: Surface,
     /// How bytes are put together that the emulator does not send.
-    pub(super) tongue: Tongue,
-    key: &'static str,
-    make: fn(&Self, &str, &Limits) -> Arc<dyn VisionProvider>,
+    pub(super) wire: Wire,
+    /// Where it is served, if not by the vendor.
+    deployment: Option<&'static str>,
     /// A model that answers at once, one that reasons before, and one that calls tools.
     pub(super) model: &'static str,
     pub(super) reasoning_model: Option<&'static str>,
     pub(super) tool_model: Option<&'static str>,
     /// What its codes stand for, held apart from the table in its crate.
-    pub(super) codes: &'static [&'static [Coded]],
-    pub(super) words: Words,
+    pub(super) code_table: &'static [&'static [Coded]],
+    /// The codes for what every vendor refuses; each stands in `code_table` too.
+    pub(super) codes: Codes,
     /// Whether the emulator opens its streams with a chunk that holds the role and no text.
     pub(super) opens_with_role: bool,
 }
 
-/// The vendor's codes for what every vendor says; each stands in [`Target::codes`] too.
-pub(super) struct Words {
-    pub(super) throttled: &'static str,
-    pub(super) no_money: &'static str,
-    pub(super) unfit: &'static str,
-    pub(super) failed: &'static str,
+impl Target {
+    /// At the vendor itself.
+    const fn vendor(wire: Wire, model: &'static str, code_table: &'static [&'static [Coded]]) -> Self {
+        Self {
+            name: wire.name(),
+            surface: wire.surface(),
+            wire,
+            deployment: None,
+            model,
+            reasoning_model: Some(model),
+            tool_model: Some(model),
+            code_table,
+            codes: wire.codes(),
+            opens_with_role: false,
+        }
+    }
 }
 
 pub(super) static TARGETS: [Target; 5] = [
     Target {
-        name: "zhipu",
-        surface: Surface::Zhipu,
-        tongue: Tongue::Zhipu,
-        key: "id.canary",
-        make: zhipu_by_config,
-        model: "glm-4v-plus",
         reasoning_model: Some("glm-4.6v"),
         tool_model: Some("glm-4.6v"),
-        codes: &[codes::ZHIPU],
-        words: Words { throttled: "1302", no_money: "1113", unfit: "1301", failed: "500" },
-        opens_with_role: false,
+        ..Target::vendor(Wire::Zhipu, "glm-4v-plus", &[codes::ZHIPU])
     },
     Target {
-        name: "qwen-vl",
-        surface: Surface::DashScopeCompatible,
-        tongue: Tongue::Compatible,
-        key: "sk-canary0123456789",
-        make: |target, base_url, limits| qwen_vl(target.options(base_url, limits), Protocol::Compatible),
-        model: "qwen3-vl-plus",
         reasoning_model: Some("qwen3.7-plus"),
-        tool_model: Some("qwen3-vl-plus"),
-        codes: &[codes::DASHSCOPE_COMPATIBLE, codes::DASHSCOPE],
-        words: Words {
-            throttled: "limit_requests",
-            no_money: "Arrearage",
-            unfit: "data_inspection_failed",
-            failed: "internal_error",
-        },
         opens_with_role: true,
+        ..Target::vendor(Wire::QwenVl, "qwen3-vl-plus", &[codes::DASHSCOPE_COMPATIBLE, codes::DASHSCOPE])
     },
+    Target::vendor(Wire::QwenVlNative, "qwen3-vl-plus", &[codes::DASHSCOPE_NATIVE, codes::DASHSCOPE]),
     Target {
-        name: "qwen-vl-native",
-        surface: Surface::DashScopeNative,
-        tongue: Tongue::Native,
-        key: "sk-canary0123456789",
-        make: |target, base_url, limits| qwen_vl(target.options(base_url, limits), Protocol::Native),
-        model: "qwen3-vl-plus",
-        reasoning_model: Some("qwen3-vl-plus"),
-        tool_model: Some("qwen3-vl-plus"),
-        codes: &[codes::DASHSCOPE_NATIVE, codes::DASHSCOPE],
-        words: Words {
-            throttled: "Throttling.RateQuota",
-            no_money: "Arrearage",
-            unfit: "DataInspectionFailed",
-            failed: "InternalError",
-        },
-        opens_with_role: false,
-    },
-    Target {
-        name: "ernie",
-        surface: Surface::Qianfan,
-        tongue: Tongue::Ernie,
-        key: "bce-v3/ALTAK-canary/0123456789",
-        make: |target, base_url, limits| {
-            Arc::new(Ernie::new(target.options(base_url, limits), &ErnieSettings::default()).unwrap())
-        },
-        model: "ernie-4.5-turbo-vl",
         reasoning_model: Some("ernie-5.0-thinking-preview"),
         tool_model: Some("ernie-5.0"),
-        codes: &[codes::QIANFAN, codes::QIANFAN_V1],
-        words: Words {
-            throttled: "rpm_rate_limit_exceeded",
-            no_money: "account_overdue",
-            unfit: "user_setting_unsafe",
-            failed: "internal_error",
-        },
-        opens_with_role: false,
+        ..Target::vendor(Wire::Ernie, "ernie-4.5-turbo-vl", &[codes::QIANFAN, codes::QIANFAN_V1])
     },
-    // It words what goes wrong as OpenAI does, whatever model is behind it.
+    // Its errors are OpenAI's, whatever model is behind it.
     Target {
         name: "gateway",
         surface: Surface::Gateway,
-        tongue: Tongue::Compatible,
-        key: "sk-canary0123456789",
-        make: |target, base_url, limits| {
-            let options = target.options(base_url, limits).with_deployment("gateway");
-            qwen_vl(options, Protocol::Compatible)
-        },
+        wire: Wire::QwenVl,
+        deployment: Some("gateway"),
         model: "Qwen2.5-VL-72B-Instruct",
         reasoning_model: None,
         tool_model: None,
-        codes: &[codes::GATEWAY],
-        words: Words {
-            throttled: "rate_limit_exceeded",
-            no_money: "insufficient_quota",
-            unfit: "content_filter",
+        code_table: &[codes::GATEWAY],
+        codes: Codes {
+            rate_limited: "rate_limit_exceeded",
+            overloaded: "overloaded_error",
+            no_balance: "insufficient_quota",
+            refused: "content_filter",
             failed: "server_error",
         },
         opens_with_role: false,
@@ -140,26 +90,41 @@ pub(super) static TARGETS: [Target; 5] = [
 ];
 
 impl Target {
-    /// A provider of this vendor that talks to `base_url` within `limits`.
-    pub(super) fn provider(&self, base_url: &str, limits: &Limits) -> Arc<dyn VisionProvider> {
-        (self.make)(self, base_url, limits)
+    /// A provider of this vendor that talks to the server `host` within `limits`.
+    pub(super) fn provider(&self, host: &str, limits: &Limits) -> Arc<dyn VisionProvider> {
+        if self.wire == Wire::Zhipu {
+            return self.provider_by_config(host, limits);
+        }
+        let mut options = self.wire.options(host, transport(limits)).with_model(self.model);
+        options.name = self.name.to_owned();
+        if let Some(deployment) = self.deployment {
+            let base_url = format!("{host}{}", self.surface.prefix());
+            options = options.with_deployment(deployment).with_base_url(base_url.parse().unwrap());
+        }
+        self.wire.provider(options)
     }
 
-    fn options(&self, base_url: &str, limits: &Limits) -> ProviderOptions {
-        ProviderOptions::new(self.name)
-            .with_model(self.model)
-            .with_api_key(ApiKey::new(self.key).unwrap())
-            .with_base_url(base_url.parse().unwrap())
-            .with_transport(transport(limits))
+    /// From a config, so that the limits of one are tested too.
+    fn provider_by_config(&self, host: &str, limits: &Limits) -> Arc<dyn VisionProvider> {
+        let Self { name, model, .. } = self;
+        let config = format!(
+            "[providers.{name}]\n{}base_url = \"{host}{}\"\napi_key = \"{}\"\nmodel = \"{model}\"\n{}\n",
+            self.wire.config(),
+            self.surface.prefix(),
+            self.wire.key(),
+            limits.to_toml()
+        );
+        let polysight = Polysight::from_toml(&config).unwrap();
+        polysight.provider(name).unwrap_or_else(|error| panic!("{error}: {config}"))
     }
 
     /// Where its paths begin on a server that is not the emulator.
-    pub(super) fn base_url(&self, scheme: &str, address: SocketAddr) -> String {
-        format!("{scheme}://{address}{}", self.surface.prefix())
+    pub(super) fn base_url(&self, address: SocketAddr) -> String {
+        format!("http://{address}{}", self.surface.prefix())
     }
 
     fn coded(&self, code: &str) -> &Coded {
-        let known = self.codes.iter().copied().flatten().find(|known| known.code == code);
+        let known = self.code_table.iter().copied().flatten().find(|known| known.code == code);
         known.unwrap_or_else(|| panic!("{}: no {code}", self.name))
     }
 
@@ -168,7 +133,7 @@ impl Target {
         self.coded(code).outcome()
     }
 
-    /// The fault that tells a code as the vendor does.
+    /// The fault that sends a code as the vendor does.
     pub(super) fn fault_of(&self, code: &str) -> Fault {
         self.coded(code).fault().unwrap()
     }
@@ -176,56 +141,40 @@ impl Target {
     /// DashScope's own protocol: every event has a name, no mark ends a stream, and what refuses a stream is an event of it
     /// under HTTP 200.
     pub(super) fn is_native(&self) -> bool {
-        self.tongue == Tongue::Native
+        self.wire == Wire::QwenVlNative
     }
 
     /// Events with these data.
     pub(super) fn frames(&self, frames: &[Value]) -> String {
-        Framing::of(self.tongue).write(self.tongue, frames)
+        Framing::of(self.wire).write(self.wire, frames)
     }
 
     /// A delta for each of these texts.
     pub(super) fn deltas(&self, texts: &[&str]) -> Vec<Value> {
-        texts.iter().map(|text| self.tongue.delta(text)).collect()
+        texts.iter().map(|text| self.wire.delta(text)).collect()
     }
 
     /// A stream of these texts, to its end.
     pub(super) fn stream(&self, texts: &[&str]) -> String {
-        let frames = [self.deltas(texts), self.tongue.ending()].concat();
+        let frames = [self.deltas(texts), self.wire.ending()].concat();
         self.frames(&frames) + &self.done()
     }
 
     pub(super) fn done(&self) -> String {
-        Framing::of(self.tongue).done(self.tongue)
+        Framing::of(self.wire).done(self.wire)
     }
 
     /// A plain reply.
     pub(super) fn reply(&self, text: &str) -> String {
         let content = if self.is_native() { json!([{"text": text}]) } else { text.into() };
-        self.tongue.reply(&content).to_string()
+        self.wire.reply(&content).to_string()
     }
 
     /// A stream of one text and an error in this vendor's own form.
     pub(super) fn stream_that_fails(&self, text: &str, code: &str) -> String {
-        let error = self.tongue.error(code, "no");
-        self.frames(&self.deltas(&[text])) + &Framing::of(self.tongue).event(self.tongue, 2, "error", &error)
+        let error = self.wire.error(code, "no");
+        self.frames(&self.deltas(&[text])) + &Framing::of(self.wire).event(self.wire, 2, "error", &error)
     }
-}
-
-/// From a config, so that the limits of one are tried too.
-fn zhipu_by_config(target: &Target, base_url: &str, limits: &Limits) -> Arc<dyn VisionProvider> {
-    let Target { name, key, model, .. } = target;
-    let limits = limits.to_toml();
-    let config = format!(
-        "[providers.{name}]\nbackend = \"zhipu\"\nbase_url = \"{base_url}\"\napi_key = \"{key}\"\n\
-         model = \"{model}\"\n{limits}\n"
-    );
-    let sight = Polysight::from_toml(&config).unwrap();
-    sight.provider(name).unwrap_or_else(|error| panic!("{error}: {config}"))
-}
-
-fn qwen_vl(options: ProviderOptions, protocol: Protocol) -> Arc<dyn VisionProvider> {
-    Arc::new(QwenVl::new(options, &QwenVlSettings::new().with_protocol(protocol)).unwrap())
 }
 
 /// The transport of these limits, made once: reading the system's certificates takes longer than a row.

@@ -1,100 +1,24 @@
-//! What the tests share: pictures made by code, and providers that point at an emulator.
+//! What the tests share: a scripted server, the vendors' wires with a provider for each, pictures made by code, and a vendor
+//! that does not exist.
 
-pub mod scripted;
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be made must stop the test, and indexing a JSON value gives null where there is nothing"
+)]
+
+pub mod acme;
+pub mod calls;
+mod emulated;
+mod media;
+mod reply;
 mod server;
-pub mod toy;
+mod wire;
 
-use std::io::Cursor;
-
-use image::{DynamicImage, ImageFormat, RgbImage};
-use polysight::{Polysight, RoleProvider};
-use polysight_emulator::{Emulator, Surface};
-pub use server::{Act, Arrived, Server};
-use sha2::{Digest, Sha256};
-
-/// A picture of a size, a gradient so that no two sizes have the same bytes.
-///
-/// # Panics
-/// When the encoder of the format fails, which is a defect of the test.
-#[must_use]
-#[expect(clippy::expect_used, reason = "a fixture that cannot be made must stop the test")]
-pub fn picture(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
-    let image = RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, ((x + y) % 256) as u8])
-    });
-    let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(image).write_to(&mut bytes, format).expect("the picture can be encoded");
-    bytes.into_inner()
-}
-
-/// A PNG of noise, which does not compress: about 3 bytes a pixel.
-///
-/// # Panics
-/// When the encoder fails, which is a defect of the test.
-#[must_use]
-#[expect(clippy::expect_used, reason = "a fixture that cannot be made must stop the test")]
-pub fn noise(width: u32, height: u32) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let image = RgbImage::from_fn(width, height, |_, _| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        image::Rgb([state as u8, (state >> 8) as u8, (state >> 16) as u8])
-    });
-    let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(image)
-        .write_to(&mut bytes, ImageFormat::Png)
-        .expect("the picture can be encoded");
-    bytes.into_inner()
-}
-
-/// Bytes that begin as a PNG of 512 x 512 pixels does and are noise from there: for what is sent and not decoded.
-#[must_use]
-pub fn bulky_png(bytes: usize) -> Vec<u8> {
-    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0\x08\x02\0\0\0".to_vec();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    while png.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        png.extend_from_slice(&state.to_le_bytes());
-    }
-    png.truncate(bytes);
-    png
-}
-
-/// SHA-256 in lower-case hex.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A config with one role of a model, answered by an emulator.
-#[must_use]
-pub fn zhipu_config(emulator: &Emulator, model: &str) -> String {
-    let base_url = emulator.base_url(Surface::Zhipu);
-    format!(
-        r#"
-        [providers.zhipu]
-        backend = "zhipu"
-        base_url = "{base_url}"
-        api_key = "test.key"
-
-        [roles.default]
-        provider = "zhipu"
-        model = "{model}"
-        "#
-    )
-}
-
-/// A running emulator and a role of a model that it answers.
-///
-/// # Panics
-/// When the emulator does not start, or the config is wrong, which are defects of the test.
-#[expect(clippy::expect_used, reason = "a fixture that cannot be made must stop the test")]
-pub async fn zhipu_role(model: &str) -> (Emulator, RoleProvider) {
-    let emulator = Emulator::start().await.expect("the emulator starts");
-    let sight = Polysight::from_toml(&zhipu_config(&emulator, model)).expect("the config is good");
-    let role = sight.role("default").expect("the role exists");
-    (emulator, role)
-}
+pub use calls::shown;
+pub use emulated::{zhipu_config, zhipu_role};
+pub use media::{base64, bulky_png, example_file, noise, picture, sha256};
+pub use reply::Reply;
+pub use server::{MockServer, ReceivedRequest, Step};
+pub use wire::{ANSWER, CANARY, Client, Codes, Framing, HALF, PIECES, Wire};

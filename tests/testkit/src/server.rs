@@ -1,75 +1,147 @@
-//! A server that does as it is told, for what the emulator is too well-behaved to do.
+//! A server that sends exactly what a test says, byte by byte, and records what arrives: for what the emulator is too
+//! well-behaved to do.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use crate::Reply;
+
 /// One thing that the server does with a connection.
 #[derive(Debug, Clone)]
-pub enum Act {
-    /// Reads a request to its end; its body is counted and thrown away.
-    Request,
-    /// Reads the head of a request and leaves its body.
-    RequestHead,
-    /// Writes these bytes.
-    Write(Vec<u8>),
-    /// Writes the same bytes again and again, with this pause between, until the client goes away.
-    Trickle(Vec<u8>, Duration),
-    /// Does nothing until the client goes away.
-    Hold,
-    /// Cuts the connection with a reset.
+pub enum Step {
+    /// Reads a request to its end and keeps it.
+    ReadRequest,
+    /// Reads a request to its end; of its body only the length is kept.
+    DiscardRequest,
+    /// Reads the head of a request and leaves its body unread.
+    ReadHead,
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Sends the same bytes again and again, with this pause between, until the client closes.
+    Repeat(Vec<u8>, Duration),
+    /// Sends nothing until the client closes.
+    Hang,
+    /// Resets the connection.
     Reset,
 }
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
-pub struct Arrived {
-    /// Request line and headers, as they came.
+pub struct ReceivedRequest {
+    /// Request line and headers, without the blank line at their end.
     pub head: String,
-    /// What `Content-Length` promised.
-    pub promised: Option<u64>,
-    /// Bytes of the body that came.
-    pub body: u64,
+    /// `Content-Length`.
+    pub content_length: Option<u64>,
+    /// The body, where it was kept.
+    pub body: Vec<u8>,
+    /// Bytes of the body that arrived.
+    pub body_length: u64,
 }
 
-#[derive(Debug, Default)]
+impl ReceivedRequest {
+    /// The request line, such as `POST /v1/chat/completions HTTP/1.1`.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or_default()
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.line().split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The value of a header, whatever the case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// The body; null if it is no JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+type Handler = Arc<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>;
+
+/// What every connection does.
+#[derive(Clone)]
+enum Script {
+    Steps(Arc<[Step]>),
+    /// One request, answered by this function.
+    Handler(Handler),
+}
+
 struct State {
-    acts: Arc<[Act]>,
+    script: Script,
     connections: usize,
-    requests: Vec<Arrived>,
+    open: usize,
+    requests: Vec<ReceivedRequest>,
 }
 
-/// A server on a free port of 127.0.0.1. Every connection plays the same acts, none at first, and is closed after
-/// them.
-#[derive(Debug)]
-pub struct Server {
+/// A server on a free port of 127.0.0.1. Every connection follows the same script, and is closed after it. The server stops
+/// when it is dropped.
+pub struct MockServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
 
-impl Server {
-    /// Starts to listen.
-    ///
-    /// # Errors
-    /// When no port can be had.
-    pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let state = Arc::<Mutex<State>>::default();
-        let task = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Ok(Self { address, state, task })
+impl fmt::Debug for MockServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MockServer({})", self.address)
+    }
+}
+
+impl MockServer {
+    /// A server that closes each connection at once; see [`play`](Self::play).
+    pub async fn start() -> Self {
+        Self::following(Script::Steps(Arc::new([]))).await
     }
 
-    /// Plays these acts on connections that are made from now on, and forgets what arrived.
-    pub fn play(&self, acts: &[Act]) {
-        *locked(&self.state) = State { acts: acts.into(), ..State::default() };
+    /// A server that answers every request with the same reply.
+    pub async fn with_reply(reply: Reply) -> Self {
+        Self::with_handler(move |_| reply.clone()).await
+    }
+
+    /// A server that answers each request with the next reply, and with nothing after the last one.
+    pub async fn with_replies(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let replies = Mutex::new(replies.into_iter().collect::<Vec<_>>().into_iter());
+        Self::with_handler(move |_| locked(&replies).next().unwrap_or_default()).await
+    }
+
+    /// A server that answers each request with what a function makes of it, one request a connection.
+    pub async fn with_handler(handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> Self {
+        Self::following(Script::Handler(Arc::new(handler))).await
+    }
+
+    async fn following(script: Script) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(Mutex::new(State { script, connections: 0, open: 0, requests: Vec::new() }));
+        let task = tokio::spawn(accept(listener, Arc::clone(&state)));
+        Self { address, state, task }
+    }
+
+    /// Follows these steps on connections that are made from now on, and forgets what arrived.
+    pub fn play(&self, steps: &[Step]) {
+        let mut state = locked(&self.state);
+        state.script = Script::Steps(steps.into());
+        (state.connections, state.requests) = (0, Vec::new());
     }
 
     /// Where it listens.
@@ -78,109 +150,163 @@ impl Server {
         self.address
     }
 
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// How many connections were made to it.
     #[must_use]
     pub fn connections(&self) -> usize {
         locked(&self.state).connections
     }
 
-    /// The requests that arrived.
+    /// How many connections are open now.
     #[must_use]
-    pub fn requests(&self) -> Vec<Arrived> {
+    pub fn open_connections(&self) -> usize {
+        locked(&self.state).open
+    }
+
+    /// The requests that arrived, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         locked(&self.state).requests.clone()
+    }
+
+    /// The requests that arrived; forgets them.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<ReceivedRequest> {
+        std::mem::take(&mut locked(&self.state).requests)
     }
 }
 
-impl Drop for Server {
+impl Drop for MockServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
-        locked(&state).connections += 1;
-        let (acts, state) = (Arc::clone(&locked(&state).acts), Arc::clone(&state));
-        connections.spawn(async move {
-            let mut socket = BufReader::new(socket);
-            for act in acts.iter() {
-                if play(&mut socket, act, &state).await.is_err() {
-                    return;
-                }
+        let connection = Connection::new(socket, Arc::clone(&state));
+        // A client that closes early is what some tests want.
+        connections.spawn(async move { connection.follow().await.unwrap_or_default() });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+struct Connection {
+    socket: BufReader<TcpStream>,
+    script: Script,
+    state: Arc<Mutex<State>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        locked(&self.state).open -= 1;
+    }
+}
+
+impl Connection {
+    fn new(socket: TcpStream, state: Arc<Mutex<State>>) -> Self {
+        // Each piece must leave at once.
+        let _ = socket.set_nodelay(true);
+        let script = {
+            let mut state = locked(&state);
+            state.connections += 1;
+            state.open += 1;
+            state.script.clone()
+        };
+        Self { socket: BufReader::new(socket), script, state }
+    }
+
+    async fn follow(mut self) -> io::Result<()> {
+        let steps = match self.script.clone() {
+            Script::Steps(steps) => steps.to_vec(),
+            Script::Handler(handler) => {
+                let request = self.read_request().await?;
+                locked(&self.state).requests.push(request.clone());
+                handler(&request).into_steps()
             }
-            close(&mut socket).await;
-        });
+        };
+        for step in steps {
+            self.perform(step).await?;
+        }
+        self.close().await;
+        Ok(())
     }
-}
 
-async fn play(socket: &mut BufReader<TcpStream>, act: &Act, state: &Mutex<State>) -> io::Result<()> {
-    match act {
-        Act::Request => {
-            let mut arrived = read_head(socket).await?;
-            arrived.body = discard(socket, arrived.promised.unwrap_or(0)).await?;
-            locked(state).requests.push(arrived);
-            Ok(())
-        }
-        Act::RequestHead => {
-            let arrived = read_head(socket).await?;
-            locked(state).requests.push(arrived);
-            Ok(())
-        }
-        Act::Write(bytes) => socket.get_mut().write_all(bytes).await,
-        Act::Trickle(bytes, pause) => loop {
-            socket.get_mut().write_all(bytes).await?;
-            sleep(*pause).await;
-        },
-        Act::Hold => discard(socket, u64::MAX).await.map(drop),
-        Act::Reset => {
-            // Time for bytes on their way, which a reset would overtake.
-            sleep(Duration::from_millis(20)).await;
-            socket.get_ref().set_zero_linger()?;
-            Err(io::ErrorKind::ConnectionReset.into())
-        }
+    async fn perform(&mut self, step: Step) -> io::Result<()> {
+        let request = match step {
+            Step::ReadRequest => self.read_request().await?,
+            Step::DiscardRequest => {
+                let mut request = self.read_head().await?;
+                request.body_length = self.discard(request.content_length.unwrap_or(0)).await?;
+                request
+            }
+            Step::ReadHead => self.read_head().await?,
+            Step::Send(bytes) => return self.socket.get_mut().write_all(&bytes).await,
+            Step::Repeat(bytes, pause) => loop {
+                self.socket.get_mut().write_all(&bytes).await?;
+                sleep(pause).await;
+            },
+            Step::Hang => return self.discard(u64::MAX).await.map(drop),
+            Step::Reset => {
+                // Time for bytes on their way, which a reset would overtake.
+                sleep(Duration::from_millis(30)).await;
+                self.socket.get_ref().set_zero_linger()?;
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+        };
+        locked(&self.state).requests.push(request);
+        Ok(())
     }
-}
 
-async fn read_head(socket: &mut BufReader<TcpStream>) -> io::Result<Arrived> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if socket.read_line(&mut head).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+    async fn read_request(&mut self) -> io::Result<ReceivedRequest> {
+        let mut request = self.read_head().await?;
+        let length = request.content_length.unwrap_or(0);
+        (&mut self.socket).take(length).read_to_end(&mut request.body).await?;
+        request.body_length = request.body.len() as u64;
+        if request.body_length < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(request) }
     }
-    let promised = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-    });
-    Ok(Arrived { head, promised, body: 0 })
-}
 
-/// Reads up to so many bytes and keeps none; says how many there were.
-async fn discard(socket: &mut BufReader<TcpStream>, bytes: u64) -> io::Result<u64> {
-    let mut left = bytes;
-    while left > 0 {
-        let read = socket.fill_buf().await?.len();
-        if read == 0 {
-            break;
+    async fn read_head(&mut self) -> io::Result<ReceivedRequest> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.socket.read_line(&mut head).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        let taken = read.min(usize::try_from(left).unwrap_or(read));
-        socket.consume(taken);
-        left -= taken as u64;
+        head.truncate(head.trim_end().len());
+        let mut request = ReceivedRequest { head, content_length: None, body: Vec::new(), body_length: 0 };
+        request.content_length = request.header("content-length").and_then(|value| value.parse().ok());
+        Ok(request)
     }
-    Ok(bytes - left)
-}
 
-/// Ends the connection in good order: a close with unread input would be a reset, and destroy the reply on its way.
-async fn close(socket: &mut BufReader<TcpStream>) {
-    let _ = socket.get_mut().shutdown().await;
-    let mut scratch = [0; 4096];
-    let _ = timeout(Duration::from_secs(1), async {
-        while socket.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
-    })
-    .await;
+    /// Reads up to so many bytes and keeps none; gives how many there were.
+    async fn discard(&mut self, bytes: u64) -> io::Result<u64> {
+        let mut left = bytes;
+        while left > 0 {
+            let read = self.socket.fill_buf().await?.len();
+            if read == 0 {
+                break;
+            }
+            let taken = read.min(usize::try_from(left).unwrap_or(read));
+            self.socket.consume(taken);
+            left -= taken as u64;
+        }
+        Ok(bytes - left)
+    }
+
+    /// Closes in good order: a close with unread input would be a reset, and destroy the reply on its way.
+    async fn close(&mut self) {
+        let _ = self.socket.get_mut().shutdown().await;
+        let _ = timeout(Duration::from_secs(1), self.discard(u64::MAX)).await;
+    }
 }

@@ -1,13 +1,5 @@
 //! Catalogues: what is refused, and what an override keeps.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
 use polysight_core::{Catalog, ErrorKind};
 
 const ACME: &str = r#"

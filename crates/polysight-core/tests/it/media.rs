@@ -1,15 +1,5 @@
 //! Opening pictures and videos, from everywhere they may come from.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
-mod samples;
-
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +8,7 @@ use polysight_core::{
     ChatRequest, Error, ErrorKind, Image, ImageFormat, Media, MediaSource, Message, Result, Video,
     VideoFormat,
 };
-use samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
+use super::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 
 fn encoded(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)

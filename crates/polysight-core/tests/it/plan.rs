@@ -1,15 +1,5 @@
 //! What the checks find, change and refuse, rule by rule, under each tolerance.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
-mod samples;
-
 use std::sync::Arc;
 
 use polysight_core::plan::PlanBuilder;
@@ -18,7 +8,7 @@ use polysight_core::{
     RandomSampling, ResponseFormat, Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
     ToolDefinition, ToolResult, Video,
 };
-use samples::{jpeg, mp4_of, png};
+use super::samples::{jpeg, mp4_of, png};
 
 const TOLERANCES: [Tolerance; 3] = [Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy];
 

@@ -1,15 +1,5 @@
 //! The contract, used as programs use it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
-)]
-
-mod samples;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;

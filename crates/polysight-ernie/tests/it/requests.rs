@@ -317,7 +317,7 @@ fn other_extras_go_out_as_they_are() {
 
 /// Recorded bodies of the vendor's own SDK, by case.
 fn recorded(case: &str) -> Value {
-    const RECORDED: &str = include_str!("../../../../tests/fixtures/vendor-sdk/qianfan.json");
+    const RECORDED: &str = include_str!("../../../../tests/fixtures/recorded-requests/qianfan.json");
     let cases: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
     let found = cases.iter().find(|recorded| recorded["case"] == case);
     normalised(found.unwrap_or_else(|| panic!("no case {case}"))["body"].clone())

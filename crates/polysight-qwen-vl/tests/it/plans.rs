@@ -1,16 +1,6 @@
 //! What is found before anything is sent.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "clippy takes helpers of tests for production code; here a failure is to end the test"
-)]
-
-mod common;
-
-use common::{deployment, image, options, png, vendor};
+use super::support::{deployment, image, options, png, vendor};
 use polysight_core::{
     ChatRequest, Effort, Error, ErrorKind, Image, Message, Plan, RandomSampling, ResponseFormat, Sampling,
     Thinking, Tolerance, ToolChoice, ToolDefinition, Video, VisionProvider,

@@ -1,16 +1,6 @@
 //! What comes back, in both protocols.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "clippy takes helpers of tests for production code; here a failure is to end the test"
-)]
-
-mod common;
-
-use common::{head, plan, read, read_however_cut, vendor};
+use super::support::{head, plan, read, read_however_cut, vendor};
 use polysight_core::{ChatRequest, ChatResponse, Error, ErrorKind, FinishKind, Image, Result, StreamEvent};
 use polysight_qwen_vl::{Protocol, QwenVl, image_sizes, ocr_result};
 use polysight_wire::Dialect;

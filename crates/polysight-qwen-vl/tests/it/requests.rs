@@ -1,16 +1,6 @@
 //! What goes out, in both protocols.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "clippy takes helpers of tests for production code; here a failure is to end the test"
-)]
-
-mod common;
-
-use common::{body, deployment, encoded, image, normalised, options, png, vendor};
+use super::support::{body, deployment, encoded, image, normalised, options, png, vendor};
 use polysight_core::catalog::ModelRow;
 use polysight_core::{
     ChatRequest, Effort, Image, Message, Part, RandomSampling, ResponseFormat, Sampling, Thinking, ToolCall,
@@ -282,8 +272,8 @@ fn sdk(file: &str, case: &str) -> Value {
     normalised(found["body"].clone())
 }
 
-const COMPATIBLE: &str = include_str!("../../../tests/fixtures/vendor-sdk/dashscope-compatible.json");
-const NATIVE: &str = include_str!("../../../tests/fixtures/vendor-sdk/dashscope-native.json");
+const COMPATIBLE: &str = include_str!("../../../../tests/fixtures/recorded-requests/dashscope-compatible.json");
+const NATIVE: &str = include_str!("../../../../tests/fixtures/recorded-requests/dashscope-native.json");
 
 fn sdk_cases() -> Vec<(&'static str, ChatRequest, Mode)> {
     let uri = format!("data:image/png;base64,{}", common::PNG_BASE64);

@@ -1,15 +1,4 @@
-//! What the tests share.
-
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "clippy takes helpers of tests for production code; here a failure is to end the test"
-)]
-
-use std::collections::HashMap;
+//! Providers without a server, and replies read in pieces.
 
 use http::HeaderMap;
 use polysight_core::{ApiKey, ChatRequest, Image, Plan, Result, StreamEnd, StreamEvent, VisionProvider};
@@ -17,8 +6,6 @@ use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Mode, Progress, ProviderOptions, ReplyHead, WireRequest};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 /// A PNG of 16 x 16 pixels.
 pub(crate) const PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mM4ISdHEmIY1TCqYfhqAADkYgQQ6ZuA8QAAAABJRU5ErkJggg==";
@@ -150,66 +137,4 @@ pub(crate) fn read_however_cut(provider: &QwenVl, plan: &Plan, stream: &str) -> 
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     assert_eq!(shown(&read(provider, plan, &single)), shown(&whole), "byte by byte");
     whole
-}
-
-pub(crate) const JSON: &str = "application/json";
-pub(crate) const EVENTS: &str = "text/event-stream;charset=UTF-8";
-
-/// One request as it arrived.
-pub(crate) struct Arrived {
-    pub(crate) start: String,
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Answers each connection with the next reply (status, type, body), and gives what arrived. `{host}` in a reply is the server's address.
-pub(crate) async fn serve(
-    replies: Vec<(u16, &'static str, &'static str)>,
-) -> (String, tokio::task::JoinHandle<Vec<Arrived>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = format!("http://{}", listener.local_addr().unwrap());
-    let named = host.clone();
-    let served = tokio::spawn(async move {
-        let mut arrived = Vec::new();
-        for (status, kind, reply) in replies {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            arrived.push(receive(&mut socket).await);
-            let body = reply.replace("{host}", &named);
-            let head = format!(
-                "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            socket.write_all((head + &body).as_bytes()).await.unwrap();
-        }
-        arrived
-    });
-    (host, served)
-}
-
-async fn receive(socket: &mut tokio::net::TcpStream) -> Arrived {
-    let mut bytes = Vec::new();
-    let mut block = [0; 4_096];
-    let split = loop {
-        let count = socket.read(&mut block).await.unwrap();
-        bytes.extend_from_slice(&block[..count]);
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at;
-        }
-        assert!(count > 0, "the head broke off");
-    };
-    let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
-    let mut lines = head.lines();
-    let start = lines.next().unwrap().to_owned();
-    let headers: HashMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = bytes[split + 4..].to_vec();
-    while body.len() < length {
-        let count = socket.read(&mut block).await.unwrap();
-        assert!(count > 0, "the body broke off");
-        body.extend_from_slice(&block[..count]);
-    }
-    Arrived { start, headers, body }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use ErrorKind::{Interrupted, Network, Protocol, RateLimited};
 use polysight::ErrorKind;
 use polysight_emulator::Fault;
-use polysight_tests::Act;
+use polysight_testkit::Step;
 
 use super::{EVENTS, FAIR, FIRST_BYTE, JSON, SHORT, TOTAL, UNTYPED, document, write};
-use crate::faults::row::{
+use crate::table::row::{
     Advice, Cause, Outcome, Row, Text, answer, broken_off, fault, faults, lost, refused, row,
 };
-use crate::faults::target::Target;
+use crate::table::target::Target;
 
 const GZIP_JSON: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\nconnection: close\r\n";
@@ -71,9 +71,9 @@ pub(super) fn broken(target: &Target) -> Vec<Row> {
 fn cut(target: &Target) -> Vec<Row> {
     let broken = || broken_off(Network, Advice::Later);
     let cut = Cut::of(target);
-    let ended = [target.deltas(&["one", "two"]), vec![target.tongue.finish_alone()]].concat();
+    let ended = [target.deltas(&["one", "two"]), vec![target.wire.finish_alone()]].concat();
     let behind_the_end = [target.frames(&ended).as_bytes(), &cut.stream.as_bytes()[..40]].concat();
-    let reset = |head: String, body: &[u8]| vec![Act::Request, write(&head, body), Act::Reset];
+    let reset = |head: String, body: &[u8]| vec![Step::ReadRequest, write(&head, body), Step::Reset];
     let reset_in_body = Cause::Server {
         plain: reset(promising(cut.reply.len(), "application/json"), &cut.reply.as_bytes()[..cut.in_reply]),
         streamed: reset(EVENTS.to_owned(), cut.stream(cut.begun)),
@@ -135,8 +135,9 @@ pub(super) fn large(target: &Target) -> Vec<Row> {
     let too_large = || broken_off(Protocol, Advice::Never);
     let flood = [EVENTS.as_bytes(), b"\r\n"].concat();
     let comment = [&[b':'; 16_000][..], b"\n"].concat();
-    let endless = vec![Act::Request, Act::Write(flood), Act::Trickle(comment.repeat(16), Duration::ZERO)];
-    let refusal = target.fault_of(target.words.throttled);
+    let endless =
+        vec![Step::ReadRequest, Step::Send(flood), Step::Repeat(comment.repeat(16), Duration::ZERO)];
+    let refusal = target.fault_of(target.codes.rate_limited);
     let unread_refusal = refused(RateLimited, Advice::Later);
     vec![
         faults("a gigabyte", [Fault::HugeBody(1 << 30)])

@@ -5,15 +5,15 @@ use std::time::Duration;
 use ErrorKind::{Network, Protocol};
 use polysight::ErrorKind;
 use polysight_emulator::Fault;
-use polysight_tests::Act;
+use polysight_testkit::Step;
 
 use super::{
     CONNECT, EVENTS, FAIR, FIRST_BYTE, IDLE, JSON, SHORT, TOTAL, kept_plain, kept_stream, server, write,
 };
-use crate::faults::row::{
+use crate::table::row::{
     Advice, Ask, Cause, Row, Text, answer, broken_off, fault, faults, lost, refused, row, unsent,
 };
-use crate::faults::target::Target;
+use crate::table::target::Target;
 
 const TICK: Duration = Duration::from_millis(20);
 
@@ -23,38 +23,40 @@ const TLS_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
 pub(super) fn broken(target: &Target) -> Vec<Row> {
     let not_reached = || unsent(Network, Advice::Later);
     let lost = || lost(Network, Advice::Later);
-    let second = |name, acts: [Act; 1]| {
-        let after = |first: Vec<u8>| [&[Act::Request, Act::Write(first), Act::Request], &acts[..]].concat();
+    let second = |name, steps: [Step; 1]| {
+        let after = |first: Vec<u8>| {
+            [&[Step::ReadRequest, Step::Send(first), Step::ReadRequest], &steps[..]].concat()
+        };
         let (plain, streamed) = (after(kept_plain(target)), after(kept_stream(target)));
         row(name, Cause::SecondRequest { plain, streamed }).both(lost())
     };
-    let kept = |first: Vec<u8>| vec![Act::Request, Act::Write(first)];
+    let kept = |first: Vec<u8>| vec![Step::ReadRequest, Step::Send(first)];
     let (plain, streamed) = (kept(kept_plain(target)), kept(kept_stream(target)));
     vec![
         row("refused connection", Cause::Refused).both(not_reached()),
-        // Where nobody answers for names, looking one up takes until the limit.
+        // Without a name server, a lookup takes until the limit.
         row("no such host", Cause::NoSuchHost)
             .within(|limits| limits.connect = SHORT)
             .both(not_reached().or(CONNECT)),
-        row("no TLS on the other side", Cause::NoTls(vec![Act::Write(b"HTTP/1.1 400 Bad\r\n\r\n".to_vec())]))
+        row("no TLS on the other side", Cause::NoTls(vec![Step::Send(b"HTTP/1.1 400 Bad\r\n\r\n".to_vec())]))
             .both(not_reached()),
-        row("TLS refused by an alert", Cause::NoTls(vec![Act::Write(TLS_ALERT.to_vec())]))
+        row("TLS refused by an alert", Cause::NoTls(vec![Step::Send(TLS_ALERT.to_vec())]))
             .both(not_reached()),
         row("closed in the TLS handshake", Cause::NoTls(Vec::new())).both(not_reached()),
-        row("silent in the TLS handshake", Cause::NoTls(vec![Act::Hold]))
+        row("silent in the TLS handshake", Cause::NoTls(vec![Step::Hang]))
             .within(|limits| limits.connect = SHORT)
             .both(unsent(CONNECT, Advice::Later)),
         row("no connection within the limit", Cause::QueueFull)
             .within(|limits| limits.connect = SHORT)
             .both(unsent(CONNECT, Advice::Later)),
-        server("reset before the request is read", [Act::Reset]).both(lost()),
+        server("reset before the request is read", [Step::Reset]).both(lost()),
         fault(Fault::CloseBeforeHead).both(lost()),
         fault(Fault::ResetBeforeHead).both(lost()),
         fault(Fault::ResetInHead).both(lost()),
         fault(Fault::ResetAfterHead).both(broken_off(Network, Advice::Later)),
         fault(Fault::ResetDuringUpload(20_000)).asking(Ask::Picture).both(lost()),
-        second("kept connection closed under a request", [Act::Write(Vec::new())]),
-        second("kept connection reset under a request", [Act::Reset]),
+        second("kept connection closed under a request", [Step::Send(Vec::new())]),
+        second("kept connection reset under a request", [Step::Reset]),
         row("kept connection closed between requests", Cause::SecondRequest { plain, streamed })
             .both(answer(Text::Exactly("onetwo"))),
         row("redirect", Cause::Redirect).both(refused(Protocol, Advice::Never)),
@@ -64,7 +66,7 @@ pub(super) fn broken(target: &Target) -> Vec<Row> {
 pub(super) fn silent(target: &Target) -> Vec<Row> {
     let too_late = |kind| broken_off(kind, Advice::Never);
     let trickle = |head: &str, before: &str, line: &str| {
-        vec![Act::Request, write(head, before.as_bytes()), Act::Trickle(line.into(), TICK)]
+        vec![Step::ReadRequest, write(head, before.as_bytes()), Step::Repeat(line.into(), TICK)]
     };
     let comments = |name, before: &str| {
         let (plain, streamed) = (trickle(JSON, "", "\n"), trickle(EVENTS, before, ": keep-alive\n\n"));
@@ -73,9 +75,9 @@ pub(super) fn silent(target: &Target) -> Vec<Row> {
             .plain(too_late(FIRST_BYTE))
     };
     let one = target.deltas(&["one"]);
-    let done = [one.clone(), vec![target.tongue.finish_alone()]].concat();
+    let done = [one.clone(), vec![target.wire.finish_alone()]].concat();
     vec![
-        server("accepted and silent", [Act::Hold])
+        server("accepted and silent", [Step::Hang])
             .within(|limits| limits.first_byte = SHORT)
             .both(too_late(FIRST_BYTE)),
         fault(Fault::StallBeforeHead).within(|limits| limits.first_byte = SHORT).both(too_late(FIRST_BYTE)),

@@ -6,7 +6,7 @@ mod refusals;
 mod streams;
 
 use polysight::{ErrorKind, TimeoutPhase};
-use polysight_tests::Act;
+use polysight_testkit::Step;
 
 use super::row::{Cause, Row, row};
 use super::target::Target;
@@ -44,8 +44,8 @@ pub(super) fn own(target: &Target) -> Vec<Row> {
 }
 
 /// A server that does the same whether it is asked for a stream or not.
-fn server<const N: usize>(name: &str, acts: [Act; N]) -> Row {
-    row(name, Cause::Server { plain: acts.clone().into(), streamed: acts.into() })
+fn server<const N: usize>(name: &str, steps: [Step; N]) -> Row {
+    row(name, Cause::Server { plain: steps.clone().into(), streamed: steps.into() })
 }
 
 /// A server that sends these bodies under these heads, and closes.
@@ -56,13 +56,13 @@ fn document(
     streamed_head: &str,
     streamed: impl Into<Vec<u8>>,
 ) -> Row {
-    let acts = |head: &str, body: Vec<u8>| vec![Act::Request, write(head, &body)];
-    let (plain, streamed) = (acts(plain_head, plain.into()), acts(streamed_head, streamed.into()));
+    let steps = |head: &str, body: Vec<u8>| vec![Step::ReadRequest, write(head, &body)];
+    let (plain, streamed) = (steps(plain_head, plain.into()), steps(streamed_head, streamed.into()));
     row(name, Cause::Server { plain, streamed })
 }
 
-fn write(head: &str, body: &[u8]) -> Act {
-    Act::Write([head.as_bytes(), b"\r\n", body].concat())
+fn write(head: &str, body: &[u8]) -> Step {
+    Step::Send([head.as_bytes(), b"\r\n", body].concat())
 }
 
 const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";

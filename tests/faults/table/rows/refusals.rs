@@ -7,13 +7,13 @@ use ErrorKind::{
 };
 use polysight::ErrorKind;
 use polysight_emulator::{ErrorForm, Fault};
-use polysight_tests::Act;
+use polysight_testkit::Step;
 use serde_json::json;
 
 use super::{EVENTS, FAIR, FIRST_BYTE, JSON, document, server};
-use crate::faults::codes::{Coded, Told};
-use crate::faults::row::{Advice, Ask, Outcome, Row, Text, broken_off, fault, faults, refused};
-use crate::faults::target::Target;
+use crate::table::codes::{Coded, Form};
+use crate::table::row::{Advice, Ask, Outcome, Row, Text, broken_off, fault, faults, refused};
+use crate::table::target::Target;
 
 pub(super) fn statuses(target: &Target) -> Vec<Row> {
     let page = |status: &str, outcome: Outcome| {
@@ -35,7 +35,7 @@ pub(super) fn statuses(target: &Target) -> Vec<Row> {
         page("504 Gateway Timeout", refused(Server, Advice::Later)),
         page("529 Overloaded", refused(Overloaded, Advice::Later)),
         page("302 Found", refused(Protocol, Advice::Never)),
-        server("refused while the picture is on its way", [Act::RequestHead, Act::Write(too_large)])
+        server("refused while the picture is on its way", [Step::ReadHead, Step::Send(too_large)])
             .asking(Ask::LargePicture)
             .both(refused(InvalidRequest, Advice::Never)),
         fault(Fault::status(418, "4711")).both(refused(InvalidRequest, Advice::Never)),
@@ -46,12 +46,12 @@ pub(super) fn statuses(target: &Target) -> Vec<Row> {
 
 /// Refusals that do not arrive whole. Where a stream is refused in the stream, they are streams that do not.
 fn unfinished(target: &Target) -> Vec<Row> {
-    let throttled = || target.fault_of(target.words.throttled);
+    let throttled = || target.fault_of(target.codes.rate_limited);
     let by_status = || refused(RateLimited, Advice::Later);
     let streamed = |outcome: Outcome, in_stream: Outcome| {
         if target.is_native() { in_stream } else { outcome }
     };
-    let no_money = target.of_code(target.words.no_money);
+    let no_money = target.of_code(target.codes.no_balance);
     vec![
         faults("an error that is cut", [throttled(), Fault::TruncateAfter(20)])
             .plain(by_status())
@@ -60,22 +60,22 @@ fn unfinished(target: &Target) -> Vec<Row> {
             .within(|limits| (limits.first_byte, limits.idle) = (FAIR, FAIR))
             .plain(by_status())
             .streamed(streamed(by_status(), broken_off(FIRST_BYTE, Advice::Never))),
-        faults("an error promised as gzip", [target.fault_of(target.words.no_money), Fault::GzipPromised])
+        faults("an error promised as gzip", [target.fault_of(target.codes.no_balance), Fault::GzipPromised])
             .plain(no_money.clone())
             .streamed(streamed(no_money, broken_off(Protocol, Advice::Never))),
     ]
 }
 
 pub(super) fn under_200(target: &Target) -> Vec<Row> {
-    let words = &target.words;
-    let said = [
-        ("throttled", words.throttled),
-        ("no money", words.no_money),
-        ("unfit", words.unfit),
-        ("failed", words.failed),
+    let codes = &target.codes;
+    let refusals = [
+        ("rate limited", codes.rate_limited),
+        ("no balance", codes.no_balance),
+        ("refused", codes.refused),
+        ("failed", codes.failed),
     ];
     let mut rows: Vec<Row> =
-        said.into_iter().flat_map(|(what, code)| one_under_200(target, what, code)).collect();
+        refusals.into_iter().flat_map(|(what, code)| one_under_200(target, what, code)).collect();
     rows.push(fault(Fault::Html200).both(broken_off(Protocol, Advice::Never)));
     for form in [ErrorForm::Data, ErrorForm::Event, ErrorForm::BareLine] {
         for after in [0, 2] {
@@ -110,7 +110,7 @@ fn one_under_200(target: &Target, what: &str, code: &str) -> Vec<Row> {
         let stream = format!("{}data: {error}\n\n", target.frames(&target.deltas(&["one"])));
         document(format!("{form} error in a frame: {what}"), JSON, error.to_string(), EVENTS, stream)
     };
-    let own = target.tongue.error(code, "no").to_string();
+    let own = target.wire.error(code, "no").to_string();
     let own = document(
         format!("the vendor's own error in a stream: {what}"),
         JSON,
@@ -129,13 +129,13 @@ fn one_under_200(target: &Target, what: &str, code: &str) -> Vec<Row> {
 }
 
 pub(super) fn codes(target: &Target) -> Vec<Row> {
-    target.codes.iter().copied().flatten().map(|coded| of_code(coded).both(coded.outcome())).collect()
+    target.code_table.iter().copied().flatten().map(|coded| of_code(coded).both(coded.outcome())).collect()
 }
 
 fn of_code(coded: &Coded) -> Row {
     let code = coded.code;
-    match (coded.fault(), coded.told) {
-        (Some(each), Told::Under(status, words)) => {
+    match (coded.fault(), coded.form) {
+        (Some(each), Form::With(status, words)) => {
             let last = words.rsplit(": ").next().unwrap_or_default();
             let words: String = last.chars().take(22).collect();
             faults(format!("{status} {code}: {words}.."), [each])
@@ -152,34 +152,34 @@ fn of_code(coded: &Coded) -> Row {
 pub(super) fn retry_after(target: &Target) -> Vec<Row> {
     let in_seconds = |seconds| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
     let past = httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(60));
-    let words = &target.words;
-    let throttled = |row: Row, advice| row.both(target.of_code(words.throttled).advising(advice));
+    let codes = &target.codes;
+    let throttled = |row: Row, advice| row.both(target.of_code(codes.rate_limited).advising(advice));
     let later = |what: &str, name: &str, value: &str, advice: Advice| {
-        let fault = Fault::status(429, words.throttled).with_header(name, value);
+        let fault = Fault::status(429, codes.rate_limited).with_header(name, value);
         throttled(faults(what, [fault]), advice)
     };
-    let told = |name: &str, value: &str, advice| later(&format!("{name}: {value}"), name, value, advice);
+    let header = |name: &str, value: &str, advice| later(&format!("{name}: {value}"), name, value, advice);
     let mut rows = vec![
-        told("Retry-After", "2", Advice::Wait(2_000, 2_000)),
-        told("Retry-After", "0", Advice::Wait(0, 0)),
-        told("Retry-After", "1.5", Advice::Wait(1_500, 1_500)),
-        told("retry-after-ms", "300", Advice::Wait(300, 300)),
+        header("Retry-After", "2", Advice::Wait(2_000, 2_000)),
+        header("Retry-After", "0", Advice::Wait(0, 0)),
+        header("Retry-After", "1.5", Advice::Wait(1_500, 1_500)),
+        header("retry-after-ms", "300", Advice::Wait(300, 300)),
         later("Retry-After: a date", "Retry-After", &in_seconds(600), Advice::Wait(500_000, 600_000)),
         later("Retry-After: a date in the past", "Retry-After", &past, Advice::Wait(0, 0)),
-        told("llm_provider-retry-after", "3", Advice::Wait(3_000, 3_000)),
-        told("x-should-retry", "false", Advice::Never),
+        header("llm_provider-retry-after", "3", Advice::Wait(3_000, 3_000)),
+        header("x-should-retry", "false", Advice::Never),
     ];
     for absurd in ["-1", "soon", "1e300", "NaN", "99999999999999999999", "Sat, 21 Nov 2099 09:00:00 GMT", ""]
     {
-        rows.push(told("Retry-After", absurd, Advice::Later));
+        rows.push(header("Retry-After", absurd, Advice::Later));
     }
-    let no_money = Fault::status(429, words.no_money).with_header("Retry-After", "1");
-    let left = Fault::status(429, words.throttled).with_header("x-ratelimit-remaining-requests", "0");
+    let no_money = Fault::status(429, codes.no_balance).with_header("Retry-After", "1");
+    let left = Fault::status(429, codes.rate_limited).with_header("x-ratelimit-remaining-requests", "0");
     let busy = "HTTP/1.1 503 Busy\r\nretry-after: 7\r\nconnection: close\r\n";
     let ok = format!("{JSON}retry-after: 4\r\n");
-    let error = target.tongue.error(words.throttled, "no").to_string();
+    let error = target.wire.error(codes.rate_limited, "no").to_string();
     rows.extend([
-        faults("Retry-After, but no money", [no_money]).both(target.of_code(words.no_money)),
+        faults("Retry-After, but no balance", [no_money]).both(target.of_code(codes.no_balance)),
         document("Retry-After under 503", busy, "", busy, "")
             .both(refused(Overloaded, Advice::Wait(7_000, 7_000))),
         throttled(
@@ -187,7 +187,7 @@ pub(super) fn retry_after(target: &Target) -> Vec<Row> {
             Advice::Wait(4_000, 4_000),
         ),
         faults("the account's limits in the headers", [left])
-            .both(target.of_code(words.throttled).with_requests_left(0)),
+            .both(target.of_code(codes.rate_limited).with_requests_left(0)),
     ]);
     rows
 }

@@ -5,8 +5,8 @@ use polysight::ErrorKind;
 use polysight_emulator::{Fault, Surface};
 
 use super::{EVENTS, JSON, UNTYPED, document};
-use crate::faults::row::{Advice, Ask, Outcome, Row, Text, answer, broken_off, fault, faults, refused};
-use crate::faults::target::Target;
+use crate::table::row::{Advice, Ask, Outcome, Row, Text, answer, broken_off, fault, faults, refused};
+use crate::table::target::Target;
 
 const OLD_JSON: &str = "HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n";
 const OLD_EVENTS: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n";
@@ -106,10 +106,10 @@ fn documents(target: &Target) -> Vec<Row> {
 
 /// Nothing in a chunk tells its place, and so they are taken as they come.
 pub(super) fn odd_order(target: &Target) -> Vec<Row> {
-    let tongue = target.tongue;
+    let wire = target.wire;
     let reply = target.reply("onetwo");
-    let [one, two] = ["one", "two"].map(|text| tongue.delta(text));
-    let (finish, usage) = (tongue.finish_alone(), tongue.usage_alone());
+    let [one, two] = ["one", "two"].map(|text| wire.delta(text));
+    let (finish, usage) = (wire.finish_alone(), wire.usage_alone());
     let stream = |name, frames: &[serde_json::Value], text| {
         let stream = target.frames(frames) + &target.done();
         document(name, JSON, reply.as_str(), EVENTS, stream)

@@ -4,7 +4,7 @@
 //! tenths for the temperature. Outside this module a program says three things to have it, counted by a test:
 //!
 //! ```
-//! use polysight_tests::toy::{Acme, AcmeSettings};
+//! use polysight_testkit::acme::{Acme, AcmeSettings};
 //! use std::sync::Arc;
 //!
 //! let registry = polysight::Registry::new().with_backend("acme", |options, settings: AcmeSettings| {
@@ -13,25 +13,27 @@
 //! assert!(registry.ids().any(|id| id == "acme"));
 //! ```
 
-mod catalog;
 mod decoder;
 mod dialect;
 mod errors;
-#[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null where there is nothing")]
 mod facts;
 mod reply;
-#[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null where there is nothing")]
 mod server;
 mod settings;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-pub use catalog::catalog;
 pub use dialect::AcmeDialect;
-use polysight_core::{ProviderId, Result};
+use polysight_core::{Catalog, ProviderId, Result};
 use polysight_wire::{DialectProvider, ProviderOptions, forward_provider};
-pub use server::{KEY, ToyFault, ToyRequest, ToyServer};
+pub use server::{AcmeFault, AcmeRequest, AcmeServer, KEY};
 pub use settings::AcmeSettings;
+
+/// The models.
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| Catalog::from_toml(include_str!("catalog.toml")).expect("a good catalogue"))
+}
 
 /// The vendor's id.
 pub const VENDOR: &str = "acme";
@@ -55,7 +57,7 @@ impl Acme {
         let key = settings::AcmeKey::new(options.require_key("ACME_KEY")?)?;
         let transport = options.transport()?;
         let dialect = AcmeDialect {
-            catalog: options.catalog(catalog()?)?,
+            catalog: options.catalog(catalog())?,
             model: options.model.clone().unwrap_or_else(|| "acme-eye".to_owned()),
             url: base_url.join("look")?,
             patience: settings.patience,

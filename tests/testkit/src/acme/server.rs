@@ -1,23 +1,18 @@
-//! Acme's side of the wire: a small server on loopback that decodes what arrived and answers with the facts of it.
+//! Acme's side of the wire: a server that decodes what arrived and answers with the facts of it.
 //!
 //! It shares no type and no number with the client's half: a mistake in one must show.
 
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 use super::facts::{Facts, bytes_of};
-use crate::sha256;
+use crate::{MockServer, ReceivedRequest, Reply, Step, sha256};
 
 /// What goes wrong with the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToyFault {
+pub enum AcmeFault {
     /// It is refused with this number.
     Refuse(u32),
     /// Nothing is sent, and the connection stays open.
@@ -34,7 +29,7 @@ pub enum ToyFault {
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
-pub struct ToyRequest {
+pub struct AcmeRequest {
     /// The body, media included.
     pub body: Value,
     /// SHA-256 of the media, in order of arrival.
@@ -43,156 +38,98 @@ pub struct ToyRequest {
 
 #[derive(Debug, Default)]
 struct State {
-    faults: VecDeque<ToyFault>,
-    requests: Vec<ToyRequest>,
+    faults: VecDeque<AcmeFault>,
+    requests: Vec<AcmeRequest>,
 }
 
 /// A running server; it stops when it is dropped.
 #[derive(Debug)]
-pub struct ToyServer {
-    address: SocketAddr,
+pub struct AcmeServer {
+    server: MockServer,
     state: Arc<Mutex<State>>,
-    task: JoinHandle<()>,
 }
 
 /// The key that it takes.
 pub const KEY: &str = "acme-123";
 
-impl ToyServer {
+impl AcmeServer {
     /// Starts on a free port.
-    ///
-    /// # Errors
-    /// When no port can be had.
-    pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State::default()));
+    pub async fn start() -> Self {
+        let state = Arc::<Mutex<State>>::default();
         let shared = Arc::clone(&state);
-        let task = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, Arc::clone(&shared)));
-            }
-        });
-        Ok(Self { address, state, task })
+        let server = MockServer::with_handler(move |request| reply(request, &shared)).await;
+        Self { server, state }
     }
 
     /// The address to configure.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/v9", self.address)
+        self.server.url("/v9")
     }
 
     /// Puts a fault at the end of the queue; each request takes one.
-    pub fn script(&self, fault: ToyFault) {
-        self.lock().faults.push_back(fault);
+    pub fn script(&self, fault: AcmeFault) {
+        locked(&self.state).faults.push_back(fault);
     }
 
     /// The requests that arrived, oldest first.
     #[must_use]
-    pub fn requests(&self) -> Vec<ToyRequest> {
-        self.lock().requests.clone()
+    pub fn requests(&self) -> Vec<AcmeRequest> {
+        locked(&self.state).requests.clone()
     }
 
     /// Forgets the requests that arrived.
     pub fn clear_requests(&self) {
-        self.lock().requests.clear();
+        locked(&self.state).requests.clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for ToyServer {
-    fn drop(&mut self) {
-        self.task.abort();
+    /// How many connections are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.server.open_connections()
     }
 }
 
-/// Answers one request and closes. Whatever breaks on the way is the client's to notice.
-async fn serve(socket: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
-    let mut socket = BufReader::new(socket);
-    let (key, body) = read_request(&mut socket).await?;
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reply(request: &ReceivedRequest, state: &Mutex<State>) -> Reply {
+    let body = request.json();
     let media = media_of(&body).iter().map(|bytes| sha256(bytes)).collect();
     let fault = {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.requests.push(ToyRequest { body: body.clone(), media });
+        let mut state = locked(state);
+        state.requests.push(AcmeRequest { body: body.clone(), media });
         state.faults.pop_front()
     };
-    if fault == Some(ToyFault::Silence) {
-        return wait_for_end(&mut socket).await;
-    }
     let refusal = match fault {
-        Some(ToyFault::Refuse(no)) => Some((no, "as scripted")),
-        _ if key != KEY => Some((1, "who are you?")),
+        Some(AcmeFault::Silence) => return Reply::nothing().then(Step::Hang),
+        Some(AcmeFault::Refuse(no)) => Some((no, "as scripted")),
+        _ if request.header("x-acme-key") != Some(KEY) => Some((1, "the key is unknown")),
         _ => refusal(&body),
     };
     if let Some((no, why)) = refusal {
-        let text = json!({"fault": {"no": no, "why": why}}).to_string();
-        return write(&mut socket, "400 Bad Request", "application/json", &text).await;
+        return Reply::json(400, json!({"fault": {"no": no, "why": why}}).to_string());
     }
     let answer = answer(&body, fault);
-    if body["drip"] == true {
-        return drip(&mut socket, &answer, fault).await;
-    }
-    write(&mut socket, "200 OK", "application/json", &answer.to_string()).await
-}
-
-/// The key and the body.
-async fn read_request(socket: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
-    let (mut key, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        socket.read_line(&mut line).await.ok()?;
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("x-acme-key") => value.clone_into(&mut key),
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().ok()?
-            }
-            None if line.trim_end().is_empty() => break,
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    socket.read_exact(&mut body).await.ok()?;
-    Some((key, body))
-}
-
-async fn wait_for_end(socket: &mut BufReader<TcpStream>) -> Option<()> {
-    let mut rest = Vec::new();
-    socket.read_to_end(&mut rest).await.ok().map(|_| ())
-}
-
-async fn write(socket: &mut BufReader<TcpStream>, status: &str, kind: &str, text: &str) -> Option<()> {
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        text.len()
-    );
-    socket.write_all(head.as_bytes()).await.ok()?;
-    socket.write_all(text.as_bytes()).await.ok()?;
-    socket.shutdown().await.ok()
+    if body["drip"] == true { drip(&answer, fault) } else { Reply::json(200, answer.to_string()) }
 }
 
 /// The answer drop by drop: each with a few characters, calls one by one, the end last.
-async fn drip(socket: &mut BufReader<TcpStream>, answer: &Value, fault: Option<ToyFault>) -> Option<()> {
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
-    socket.write_all(head.as_bytes()).await.ok()?;
+fn drip(answer: &Value, fault: Option<AcmeFault>) -> Reply {
     let mut drops = Vec::new();
     for part in ["pondered", "said"] {
         let text: Vec<char> = answer[part].as_str().unwrap_or_default().chars().collect();
         drops.extend(text.chunks(7).map(|piece| json!({part: String::from_iter(piece)})));
     }
     drops.extend(answer["asks"].as_array().into_iter().flatten().map(|call| json!({"asks": [call]})));
-    for (index, piece) in drops.iter().enumerate() {
-        if fault == Some(ToyFault::Stall) && index == 2 {
-            return wait_for_end(socket).await;
-        }
-        socket.write_all(format!("event: drop\ndata: {piece}\n\n").as_bytes()).await.ok()?;
+    let event = |drop: &Value| format!("event: drop\ndata: {drop}\n\n");
+    if fault == Some(AcmeFault::Stall) {
+        return Reply::events().pieces(drops.iter().take(2).map(event)).then(Step::Hang);
     }
     let close = json!({"ended": answer["ended"], "spent": answer["spent"], "ticket": answer["ticket"]});
-    socket.write_all(format!("event: close\ndata: {close}\n\n").as_bytes()).await.ok()?;
-    socket.shutdown().await.ok()
+    let events = Reply::events().pieces(drops.iter().map(event));
+    events.piece(format!("event: close\ndata: {close}\n\n")).end()
 }
 
 /// What the vendor refuses.
@@ -228,7 +165,7 @@ fn media_of(body: &Value) -> Vec<Vec<u8>> {
     media.filter_map(bytes_of).collect()
 }
 
-fn answer(body: &Value, fault: Option<ToyFault>) -> Value {
+fn answer(body: &Value, fault: Option<AcmeFault>) -> Value {
     let facts = Facts::of(body);
     let asks = facts.calls(body);
     let mut said = match (asks.is_empty(), body["form"] == "json") {
@@ -249,12 +186,12 @@ fn answer(body: &Value, fault: Option<ToyFault>) -> Value {
     let spent = words.len().min(allowed);
     let mut said: String = words.into_iter().take(allowed).collect();
     match fault {
-        Some(ToyFault::SayNothing) => said.clear(),
-        Some(ToyFault::Hide) => {
+        Some(AcmeFault::SayNothing) => said.clear(),
+        Some(AcmeFault::Hide) => {
             said = said.chars().take(said.chars().count() / 2).collect();
             ended = "hidden";
         }
-        Some(ToyFault::Cut) => ended = "cut",
+        Some(AcmeFault::Cut) => ended = "cut",
         _ => {}
     }
     let pondered = if body["ponder"] == true { facts.reasoning() } else { String::new() };

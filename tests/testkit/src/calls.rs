@@ -1,0 +1,54 @@
+//! Calls that many tests make, and what is shown of their failures.
+
+use std::fmt::Write as _;
+
+use polysight::{ChatRequest, ChatResponse, Error, Result, VisionProvider, VisionProviderExt as _};
+
+/// Calls plain.
+///
+/// # Errors
+/// The provider's.
+pub async fn plain(provider: &dyn VisionProvider, request: ChatRequest) -> Result<ChatResponse> {
+    provider.chat(request).await
+}
+
+/// Calls for a stream and collects it.
+///
+/// # Errors
+/// The provider's, or the stream's.
+pub async fn streamed(provider: &dyn VisionProvider, request: ChatRequest) -> Result<ChatResponse> {
+    provider.stream_collected(request).await
+}
+
+/// Calls plain, then for a stream.
+pub async fn both(provider: &dyn VisionProvider, request: ChatRequest) -> [Result<ChatResponse>; 2] {
+    [plain(provider, request.clone()).await, streamed(provider, request).await]
+}
+
+/// The answers plain and streamed.
+pub async fn answers(provider: &dyn VisionProvider, request: ChatRequest) -> [ChatResponse; 2] {
+    both(provider, request).await.map(|answer| answer.unwrap_or_else(|error| panic!("{error:?}")))
+}
+
+/// The failures plain and streamed.
+pub async fn failures(provider: &dyn VisionProvider, request: ChatRequest) -> [Error; 2] {
+    both(provider, request).await.map(|answer| answer.expect_err("a failure"))
+}
+
+/// Everything that a program could print of an error: itself, its `Debug`, its parts, its causes.
+#[must_use]
+pub fn shown(error: &Error) -> String {
+    let mut shown = format!(
+        "{error}\n{error:?}\n{}\n{:?} {:?} {:?}",
+        error.message(),
+        error.vendor_message(),
+        error.code(),
+        error.request_id()
+    );
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let _ = write!(shown, "\n{cause}\n{cause:?}");
+        source = cause.source();
+    }
+    shown
+}

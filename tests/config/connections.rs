@@ -1,9 +1,9 @@
 //! Providers of one config file share connections where their settings allow it, and nothing else.
 
 use polysight::{ChatRequest, Message, Polysight, VisionProvider as _, VisionProviderExt as _};
-use polysight_tests::{Act, Server};
+use polysight_testkit::{MockServer, Reply, Step};
 
-fn config(server: &Server, other: &str) -> String {
+fn config(server: &MockServer, other: &str) -> String {
     let address = server.address();
     format!(
         "[providers.one]\nbackend = \"zhipu\"\nbase_url = \"http://{address}/v4\"\napi_key = \"key.one\"\n\
@@ -13,26 +13,26 @@ fn config(server: &Server, other: &str) -> String {
 }
 
 /// Asks one provider, then the other: the number of connections, and the heads of the requests.
-async fn asked(other: &str) -> (usize, Vec<String>) {
+async fn call_both(other: &str) -> (usize, Vec<String>) {
     let answer = r#"{"choices":[{"message":{"content":"ha"},"finish_reason":"stop"}]}"#;
+    let length = answer.len();
     let reply = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{answer}",
-        answer.len()
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{answer}"
     );
-    let server = Server::start().await.unwrap();
-    let write = || Act::Write(reply.clone().into_bytes());
-    server.play(&[Act::Request, write(), Act::Request, write()]);
-    let sight = Polysight::from_toml(&config(&server, other)).unwrap();
+    let server = MockServer::start().await;
+    let send = || Step::Send(reply.clone().into_bytes());
+    server.play(&[Step::ReadRequest, send(), Step::ReadRequest, send()]);
+    let polysight = Polysight::from_toml(&config(&server, other)).unwrap();
     for name in ["one", "two"] {
         let request = ChatRequest::new([Message::user("?")]);
-        assert_eq!(sight.provider(name).unwrap().chat(request).await.unwrap().text, "ha");
+        assert_eq!(polysight.provider(name).unwrap().chat(request).await.unwrap().text, "ha");
     }
     (server.connections(), server.requests().into_iter().map(|request| request.head.to_lowercase()).collect())
 }
 
 #[tokio::test]
 async fn equal_providers_share_connections_and_neither_keys_nor_headers() {
-    let (connections, heads) = asked("timeouts = { idle = 7 }").await;
+    let (connections, heads) = call_both("timeouts = { idle = 7 }").await;
     assert_eq!(connections, 1);
     assert!(heads[0].contains("key.one") && heads[0].contains("x-team: first"), "{}", heads[0]);
     assert!(heads[1].contains("key.two") && !heads[1].contains("x-team"), "{}", heads[1]);
@@ -40,19 +40,14 @@ async fn equal_providers_share_connections_and_neither_keys_nor_headers() {
 
 #[tokio::test]
 async fn another_connect_limit_is_another_client() {
-    assert_eq!(asked("timeouts = { connect = 7 }").await.0, 2);
+    assert_eq!(call_both("timeouts = { connect = 7 }").await.0, 2);
 }
 
 #[tokio::test]
 async fn a_provider_keeps_its_own_limits() {
-    let server = Server::start().await.unwrap();
-    server.play(&[Act::Request, Act::Hold]);
-    let sight = Polysight::from_toml(&config(&server, "timeouts = { first_byte = 0.05 }")).unwrap();
-    sight.provider("one").unwrap();
-    let error = sight.provider("two").unwrap().ask("?", polysight_no_media()).await.unwrap_err();
+    let server = MockServer::with_reply(Reply::nothing().then(Step::Hang)).await;
+    let polysight = Polysight::from_toml(&config(&server, "timeouts = { first_byte = 0.05 }")).unwrap();
+    polysight.provider("one").unwrap();
+    let error = polysight.provider("two").unwrap().ask("?", [] as [polysight::Image; 0]).await.unwrap_err();
     assert!(matches!(error.kind(), polysight::ErrorKind::Timeout(_)), "{error}");
-}
-
-fn polysight_no_media() -> [polysight::Image; 0] {
-    []
 }

@@ -40,16 +40,16 @@ fn read(text: &str) -> Polysight {
 
 #[test]
 fn a_good_config_gives_roles_with_their_defaults() {
-    let sight = read(GOOD);
-    assert_eq!(sight.role_names().collect::<Vec<_>>(), ["careful", "default"]);
-    let careful = sight.role("careful").unwrap();
+    let polysight = read(GOOD);
+    assert_eq!(polysight.role_names().collect::<Vec<_>>(), ["careful", "default"]);
+    let careful = polysight.role("careful").unwrap();
     let request = careful.complete(polysight::ChatRequest::default());
     assert_eq!(request.model.as_deref(), Some("glm-5v-turbo"));
     assert_eq!(request.sampling, polysight::Sampling::Greedy);
     assert_eq!(request.max_tokens, Some(2_000));
     assert_eq!(request.extras["zhipu"]["tool_stream"], true);
     let default =
-        sight.role("default").unwrap().complete(polysight::ChatRequest::default().with_temperature(0.9));
+        polysight.role("default").unwrap().complete(polysight::ChatRequest::default().with_temperature(0.9));
     assert_eq!(default.max_tokens, Some(100), "from [defaults]");
     let polysight::Sampling::Random(random) = default.sampling else { panic!("random") };
     assert_eq!(random.temperature, Some(0.9), "the request wins");
@@ -68,7 +68,7 @@ fn unknown_keys_are_named_with_the_nearest_known_one_all_at_once() {
 }
 
 #[test]
-fn a_vendor_whose_feature_is_off_and_an_unknown_one_are_told_apart() {
+fn an_unknown_backend_is_refused_with_the_nearest_known_one() {
     let text = problem("[providers.a]\nbackend = \"zipu\"");
     assert!(text.contains("did you mean `zhipu`?"), "{text}");
     let text = Polysight::from_toml_with("[providers.a]\nbackend = \"acme\"", Registry::new())
@@ -87,8 +87,8 @@ fn roles_must_name_a_provider_that_exists() {
 
 #[test]
 fn a_missing_variable_is_named_when_its_provider_is_used() {
-    let sight = Polysight::from_toml(GOOD).unwrap().with_variables(|_| None);
-    let error = sight.role("default").unwrap_err();
+    let polysight = Polysight::from_toml(GOOD).unwrap().with_variables(|_| None);
+    let error = polysight.role("default").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(
         error.to_string().contains("providers.zhipu.api_key: the environment variable POLYSIGHT_TEST_KEY"),
@@ -99,8 +99,9 @@ fn a_missing_variable_is_named_when_its_provider_is_used() {
 #[test]
 fn keys_with_line_breaks_inside_are_refused_and_those_at_the_end_trimmed() {
     assert!(read(GOOD).role("default").is_ok());
-    let sight = Polysight::from_toml(GOOD).unwrap().with_variables(|_| Some("canary.one\ntwo".to_owned()));
-    let error = sight.role("default").unwrap_err().to_string();
+    let polysight =
+        Polysight::from_toml(GOOD).unwrap().with_variables(|_| Some("canary.one\ntwo".to_owned()));
+    let error = polysight.role("default").unwrap_err().to_string();
     assert!(error.contains("line break") && !error.contains("canary"), "{error}");
 }
 
@@ -167,8 +168,8 @@ fn a_key_file_is_read_beside_the_config() {
 fn own_models_override_the_catalogue() {
     let own =
         "models = [{ id = \"glm-4v-flash\", image = { base64 = true } }, { id = \"mine\", max_output = 7 }]";
-    let sight = read(&GOOD.replace("timeouts", &format!("{own}\ntimeouts")));
-    let provider = sight.provider("zhipu").unwrap();
+    let polysight = read(&GOOD.replace("timeouts", &format!("{own}\ntimeouts")));
+    let provider = polysight.provider("zhipu").unwrap();
     let card = provider.catalog().card("glm-4v-flash");
     assert_eq!(card.image.limits().unwrap().base64, Some(true));
     assert_eq!(card.image.limits().unwrap().count, Some(1), "other fields stay");

@@ -1,4 +1,4 @@
-//! Layers from a config file, over real sockets: what comes out, who is said to have given it, what was tried before.
+//! Layers from a config file, over real sockets: the answer, the provider that it names, the attempts before it.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use polysight::{
     ChatRequest, ErrorKind, Image, Message, Polysight, TimeoutPhase, VisionProvider, VisionProviderExt,
 };
 use polysight_emulator::{Emulator, Fault, Surface};
-use polysight_tests::picture;
+use polysight_testkit::picture;
 
 const QWEN_KEY: &str = "sk-0123456789abcdef0123456789abcdef";
 
 /// Two vendors at two emulators, and roles with layers.
-struct House {
+struct Vendors {
     zhipu: Emulator,
     qwen: Emulator,
 }
 
-impl House {
+impl Vendors {
     async fn new() -> Self {
         Self { zhipu: Emulator::start().await.unwrap(), qwen: Emulator::start().await.unwrap() }
     }
 
-    fn sight(&self, more: &str) -> Polysight {
-        self.try_sight(more).unwrap()
+    fn polysight(&self, more: &str) -> Polysight {
+        self.try_polysight(more).unwrap()
     }
 
-    fn try_sight(&self, more: &str) -> polysight::Result<Polysight> {
+    fn try_polysight(&self, more: &str) -> polysight::Result<Polysight> {
         let (zhipu, qwen) =
             (self.zhipu.base_url(Surface::Zhipu), self.qwen.base_url(Surface::DashScopeCompatible));
         let config = format!(
@@ -64,9 +64,9 @@ fn throttled() -> Fault {
 }
 
 #[tokio::test]
-async fn a_role_tries_again_and_tells_what_it_tried() {
-    let house = House::new().await;
-    let sight = house.sight(
+async fn a_role_retries_and_lists_its_attempts() {
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight(
         r#"
         [roles.steady]
         provider = "zhipu"
@@ -74,66 +74,66 @@ async fn a_role_tries_again_and_tells_what_it_tried() {
         retry = { attempts = 3, first_pause = 0.001 }
         "#,
     );
-    let role = sight.role("steady").unwrap();
-    house.zhipu.script(throttled());
-    house.zhipu.script(Fault::Html502);
+    let role = polysight.role("steady").unwrap();
+    vendors.zhipu.script(throttled());
+    vendors.zhipu.script(Fault::Html502);
     let answer = role.chat(question()).await.unwrap();
     let kinds: Vec<ErrorKind> = answer.attempts.iter().map(|attempt| attempt.kind).collect();
     assert_eq!(kinds, [ErrorKind::RateLimited, ErrorKind::Server]);
     assert_eq!(answer.attempts[0].code.as_deref(), Some("1303"));
 
     for _ in 0..3 {
-        house.zhipu.script(Fault::Empty500);
+        vendors.zhipu.script(Fault::Empty500);
     }
     let error = role.stream(question()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Server, 2));
     assert!(error.to_string().ends_with("[2 tries before it failed too]"), "{error}");
-    assert_eq!(house.zhipu.load().requests, 6);
+    assert_eq!(vendors.zhipu.load().requests, 6);
 }
 
 #[tokio::test]
 async fn the_roles_of_a_provider_pay_their_retries_from_one_budget() {
-    let house = House::new().await;
-    let sight = house.sight(
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight(
         "[defaults]\nretry = { attempts = 2, first_pause = 0 }\n[roles.third]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\n",
     );
-    house.zhipu.script(Fault::Empty500);
-    house.zhipu.script(Fault::Empty500);
-    sight.role("first").unwrap().chat(question()).await.unwrap_err();
-    let left = |role: &str| format!("{:?}", sight.role(role).unwrap()).contains("tokens: 495");
+    vendors.zhipu.script(Fault::Empty500);
+    vendors.zhipu.script(Fault::Empty500);
+    polysight.role("first").unwrap().chat(question()).await.unwrap_err();
+    let left = |role: &str| format!("{:?}", polysight.role(role).unwrap()).contains("tokens: 495");
     assert_eq!([left("first"), left("third"), left("second")], [true, true, false]);
 }
 
 #[tokio::test]
 async fn a_fallback_says_who_answered_and_who_failed_before() {
-    let house = House::new().await;
-    let sight = house.sight("[roles.either]\nfallback = [\"first\", \"second\"]");
-    let role = sight.role("either").unwrap();
-    house.zhipu.script(throttled());
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight("[roles.either]\nfallback = [\"first\", \"second\"]");
+    let role = polysight.role("either").unwrap();
+    vendors.zhipu.script(throttled());
     let answer = role.chat(question()).await.unwrap();
     assert_eq!((answer.provider.as_str(), answer.model.as_str()), ("alibaba", "qwen3-vl-plus"));
     let [failed] = answer.attempts.as_slice() else { panic!("{:?}", answer.attempts) };
     assert_eq!((failed.provider.as_deref(), failed.kind), (Some("zhipu"), ErrorKind::RateLimited));
 
     // What the vendor's audit refuses is not shown to the next vendor.
-    house.zhipu.script(Fault::Code("1301".to_owned()));
+    vendors.zhipu.script(Fault::Code("1301".to_owned()));
     let error = role.chat(question()).await.unwrap_err();
     assert_eq!((error.kind(), error.provider()), (ErrorKind::ContentRefused, Some("zhipu")));
-    assert_eq!(house.qwen.load().requests, 1);
+    assert_eq!(vendors.qwen.load().requests, 1);
 }
 
 #[tokio::test]
 async fn a_fallback_goes_where_the_request_can_be_taken() {
-    let house = House::new().await;
-    let sight = house.sight(
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight(
         "[roles.blind]\nprovider = \"zhipu\"\nmodel = \"glm-4-plus\"\n[roles.any]\nfallback = [\"blind\", \"second\"]\n",
     );
     let frames = (0..4).map(|_| Image::from_bytes(picture(ImageFormat::Png, 32, 24)).unwrap());
     let video = polysight::Video::from_frames(frames).unwrap();
     let request = ChatRequest::new([Message::user_parts([video.into(), "What moves?".into()])]);
-    let answer = sight.role("any").unwrap().chat(request).await.unwrap();
+    let answer = polysight.role("any").unwrap().chat(request).await.unwrap();
     assert_eq!(answer.provider, "alibaba");
-    assert_eq!(house.zhipu.load().requests, 0, "what a model cannot see is not sent to it");
+    assert_eq!(vendors.zhipu.load().requests, 0, "what a model cannot see is not sent to it");
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn calls_are_spread_over_keys_and_a_refused_key_rests() {
 
 #[tokio::test]
 async fn a_quota_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
-    let house = House::new().await;
+    let vendors = Vendors::new().await;
     let config = r#"
         [providers.narrow]
         backend = "zhipu"
@@ -167,26 +167,26 @@ async fn a_quota_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
         provider = "narrow"
         model = "glm-4v-plus"
         "#
-    .replace("BASE", &house.zhipu.base_url(Surface::Zhipu));
-    let sight = house.sight(&config);
-    let roles = [sight.role("a").unwrap(), sight.role("b").unwrap()];
+    .replace("BASE", &vendors.zhipu.base_url(Surface::Zhipu));
+    let polysight = vendors.polysight(&config);
+    let roles = [polysight.role("a").unwrap(), polysight.role("b").unwrap()];
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..12 {
         let role = roles[number % 2].clone();
-        house.zhipu.script(Fault::Delay(Duration::from_millis(10)));
+        vendors.zhipu.script(Fault::Delay(Duration::from_millis(10)));
         calls.spawn(async move { role.chat(question()).await.map(|answer| answer.text) });
     }
     for answer in calls.join_all().await {
         answer.unwrap();
     }
-    let load = house.zhipu.load();
+    let load = vendors.zhipu.load();
     assert_eq!((load.requests, load.most_in_flight), (12, 2));
 }
 
 #[tokio::test]
 async fn a_deadline_bounds_the_whole_call_and_keeps_what_was_tried() {
-    let house = House::new().await;
-    let sight = house.sight(
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight(
         r#"
         [roles.quick]
         provider = "zhipu"
@@ -195,29 +195,29 @@ async fn a_deadline_bounds_the_whole_call_and_keeps_what_was_tried() {
         deadline = 0.2
         "#,
     );
-    house.zhipu.script(Fault::Empty500);
-    house.zhipu.script(Fault::StallBeforeHead);
-    let error = sight.role("quick").unwrap().chat(question()).await.unwrap_err();
+    vendors.zhipu.script(Fault::Empty500);
+    vendors.zhipu.script(Fault::StallBeforeHead);
+    let error = polysight.role("quick").unwrap().chat(question()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
     assert_eq!(error.attempts().len(), 1, "{error}");
 }
 
 #[tokio::test]
 async fn an_equal_question_is_answered_from_the_cache() {
-    let house = House::new().await;
-    let sight = house.sight(
+    let vendors = Vendors::new().await;
+    let polysight = vendors.polysight(
         "[roles.kept]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\ngreedy = true\ncache = { time_to_live = 60 }\n",
     );
-    let first = sight.role("kept").unwrap().chat(question()).await.unwrap();
-    let again = sight.role("kept").unwrap().stream_collected(question()).await.unwrap();
+    let first = polysight.role("kept").unwrap().chat(question()).await.unwrap();
+    let again = polysight.role("kept").unwrap().stream_collected(question()).await.unwrap();
     assert_eq!((again.text, first.cached, again.cached), (first.text, false, true));
-    assert_eq!(house.zhipu.load().requests, 1);
+    assert_eq!(vendors.zhipu.load().requests, 1);
 }
 
 #[tokio::test]
-async fn what_a_config_says_wrong_about_layers_is_told_with_its_place() {
-    let house = House::new().await;
-    let wrong = |more: &str| house.try_sight(more).unwrap_err().to_string();
+async fn errors_in_the_settings_of_layers_name_their_place() {
+    let vendors = Vendors::new().await;
+    let wrong = |more: &str| vendors.try_polysight(more).unwrap_err().to_string();
     for (more, words) in [
         (
             "[roles.a]\nfallback = [\"b\"]\n[roles.b]\nfallback = [\"a\"]",
@@ -260,8 +260,8 @@ async fn what_a_config_says_wrong_about_layers_is_told_with_its_place() {
 
 #[tokio::test]
 async fn every_setting_of_a_layer_can_stand_in_a_config() {
-    let house = House::new().await;
-    house.sight(
+    let vendors = Vendors::new().await;
+    vendors.polysight(
         r#"
         [defaults]
         retry = true

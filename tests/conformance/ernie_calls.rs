@@ -1,33 +1,44 @@
-//! Whole calls over a real socket.
+//! Baidu's provider over a socket, with a plain key and with short-lived ones of the IAM.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{KEY, PNG, Received, Reply, Server, options, picture};
-use polysight_core::{ApiKey, ChatRequest, ErrorKind, Message, VisionProvider as _};
-use polysight_ernie::{Ernie, ErnieSettings};
-use polysight_wire::{ProviderOptions, Transport};
+use image::ImageFormat;
+use polysight::ernie::{Ernie, ErnieSettings};
+use polysight::{ApiKey, ChatRequest, ErrorKind, Image, Message, ProviderOptions, Transport};
+use polysight_testkit::calls::{plain, streamed};
+use polysight_testkit::{MockServer, ReceivedRequest, Reply, Wire, base64, picture};
 
 const ANSWER: &str = r#"{"id":"as-1","model":"ernie-4.5-turbo-vl","choices":[{"message":{"content":"猫"},"finish_reason":"normal","flag":0}]}"#;
 const STALE: &str = r#"{"error":{"code":"invalid_iam_token","message":"IAM Certification failed","type":"invalid_request_error"},"id":"as-0"}"#;
 
-fn json(status: u16, body: impl Into<String>) -> Reply {
-    (status, "application/json", body.into())
+/// The vendor names the request in a header.
+fn json(status: u16, body: &str) -> Reply {
+    Reply::document(status, &["Content-Type: application/json", "x-baidu-request-id: rid-1"], body)
 }
 
-fn with_iam(server: &Server) -> Ernie {
+fn ernie(server: &MockServer, settings: &ErnieSettings) -> Ernie {
+    let options = Wire::Ernie.options(&server.url(""), Transport::builder().build().unwrap());
+    Ernie::new(options, settings).unwrap()
+}
+
+fn is_for_the_iam(request: &ReceivedRequest) -> bool {
+    request.line().starts_with("GET ")
+}
+
+fn with_iam(server: &MockServer) -> Ernie {
     let key = |text| ApiKey::new(text).unwrap();
     let settings =
-        ErnieSettings::new().with_iam(key("ALTAK-access"), key("secret-canary")).with_iam_url(&server.url);
+        ErnieSettings::new().with_iam(key("ALTAK-access"), key("secret-canary")).with_iam_url(server.url(""));
     let transport = Transport::builder().header("x-proxy-secret", "canary").build().unwrap();
     let options = ProviderOptions::new("ernie")
-        .with_base_url(format!("{}/v2", server.url).parse().unwrap())
+        .with_base_url(server.url("/v2").parse().unwrap())
         .with_transport(transport);
     Ernie::new(options, &settings).unwrap()
 }
 
 fn token_of(calls: &AtomicUsize) -> Reply {
     let call = calls.fetch_add(1, Ordering::Relaxed);
-    json(200, format!(r#"{{"token":"bce-v3/short-{call}","status":"enable"}}"#))
+    json(200, &format!(r#"{{"token":"bce-v3/short-{call}","status":"enable"}}"#))
 }
 
 fn ask() -> ChatRequest {
@@ -36,37 +47,38 @@ fn ask() -> ChatRequest {
 
 #[tokio::test]
 async fn a_call_carries_its_ids_and_its_picture() {
-    let server = Server::start(|_| json(200, ANSWER)).await;
-    let options = options().with_base_url(format!("{}/v2", server.url).parse().unwrap());
-    let ernie = Ernie::new(options, &ErnieSettings::new().with_appid("app-1")).unwrap();
-    let response = ernie.chat(ChatRequest::ask("图里有什么?", [picture()])).await.unwrap();
+    let server = MockServer::with_reply(json(200, ANSWER)).await;
+    let ernie = ernie(&server, &ErnieSettings::new().with_appid("app-1"));
+    let png = picture(ImageFormat::Png, 16, 16);
+    let request = ChatRequest::ask("图里有什么?", [Image::from_bytes(png.clone()).unwrap()]);
+    let response = plain(&ernie, request).await.unwrap();
     assert_eq!((response.text.as_str(), response.request_id.as_deref()), ("猫", Some("rid-1")));
-    let received: Received = server.received().remove(0);
-    assert_eq!(received.line, "POST /v2/chat/completions HTTP/1.1");
-    assert_eq!(received.header("authorization"), Some(format!("Bearer {}", KEY).as_str()));
+    let received = server.requests().remove(0);
+    assert_eq!(received.line(), "POST /v2/chat/completions HTTP/1.1");
+    assert_eq!(received.header("authorization"), Some(format!("Bearer {}", Wire::Ernie.key()).as_str()));
     assert_eq!(received.header("appid"), Some("app-1"));
     assert!(received.header("request_id").unwrap().starts_with("polysight-"));
-    let body: serde_json::Value = serde_json::from_slice(&received.body).unwrap();
+    let body = received.json();
     let url = body["messages"][0]["content"][0]["image_url"]["url"].as_str().unwrap();
-    assert_eq!(url, format!("data:image/png;base64,{}", PNG));
+    assert_eq!(url, format!("data:image/png;base64,{}", base64(&png)));
 }
 
 #[tokio::test]
 async fn a_stale_key_is_made_anew_once() {
     let calls = AtomicUsize::new(0);
-    let server = Server::start(move |request| match request.header("authorization") {
-        _ if request.line.starts_with("GET ") => token_of(&calls),
+    let server = MockServer::with_handler(move |request| match request.header("authorization") {
+        _ if is_for_the_iam(request) => token_of(&calls),
         Some("Bearer bce-v3/short-0") => json(401, STALE),
         _ => json(200, ANSWER),
     })
     .await;
     let ernie = with_iam(&server);
-    assert_eq!(ernie.chat(ask()).await.unwrap().text, "猫");
-    assert_eq!(ernie.chat(ask()).await.unwrap().text, "猫");
+    assert_eq!(plain(&ernie, ask()).await.unwrap().text, "猫");
+    assert_eq!(plain(&ernie, ask()).await.unwrap().text, "猫");
     let lines: Vec<String> = server
-        .received()
+        .requests()
         .iter()
-        .map(|request| request.line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .map(|request| request.line().split(' ').take(2).collect::<Vec<_>>().join(" "))
         .collect();
     let token = "GET /v1/BCE-BEARER/token?expireInSeconds=1800";
     let chat = "POST /v2/chat/completions";
@@ -77,14 +89,14 @@ async fn a_stale_key_is_made_anew_once() {
 async fn headers_for_the_provider_do_not_reach_the_iam() {
     let calls = AtomicUsize::new(0);
     let server =
-        Server::start(
+        MockServer::with_handler(
             move |request| {
-                if request.line.starts_with("GET ") { token_of(&calls) } else { json(200, ANSWER) }
+                if is_for_the_iam(request) { token_of(&calls) } else { json(200, ANSWER) }
             },
         )
         .await;
-    with_iam(&server).chat(ask()).await.unwrap();
-    let received = server.received();
+    plain(&with_iam(&server), ask()).await.unwrap();
+    let received = server.requests();
     assert_eq!(received[0].header("x-proxy-secret"), None);
     assert_eq!(received[1].header("x-proxy-secret"), Some("canary"));
     assert_eq!(received[1].header("authorization"), Some("Bearer bce-v3/short-0"));
@@ -94,15 +106,15 @@ async fn headers_for_the_provider_do_not_reach_the_iam() {
 async fn a_key_that_stays_refused_is_an_error_without_secrets() {
     let calls = AtomicUsize::new(0);
     let server =
-        Server::start(
+        MockServer::with_handler(
             move |request| {
-                if request.line.starts_with("GET ") { token_of(&calls) } else { json(401, STALE) }
+                if is_for_the_iam(request) { token_of(&calls) } else { json(401, STALE) }
             },
         )
         .await;
-    let error = with_iam(&server).chat(ask()).await.unwrap_err();
+    let error = plain(&with_iam(&server), ask()).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Authentication, false));
-    assert_eq!(server.received().len(), 4);
+    assert_eq!(server.requests().len(), 4);
     let text = format!("{error} {error:?}");
     assert!(!text.contains("canary") && !text.contains("short-"), "{text}");
 }
@@ -113,10 +125,8 @@ async fn a_stream_that_is_taken_back_is_an_error_with_what_was_shown() {
         "data: {\"id\":\"as-1\",\"choices\":[{\"delta\":{\"content\":\"shown\"},\"flag\":0}]}\n\n",
         "data: {\"id\":\"as-1\",\"choices\":[{\"delta\":{\"content\":\"\"},\"flag\":4,\"ban_round\":-1}]}\n\n",
     );
-    let server = Server::start(move |_| (200, "text/event-stream", stream.to_owned())).await;
-    let options = options().with_base_url(format!("{}/v2", server.url).parse().unwrap());
-    let ernie = Ernie::new(options, &ErnieSettings::new()).unwrap();
-    let error = ernie.stream(ask()).await.unwrap().collect_response().await.unwrap_err();
+    let server = MockServer::with_reply(Reply::events().piece(stream).end()).await;
+    let error = streamed(&ernie(&server, &ErnieSettings::new()), ask()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ContentRefused);
     assert_eq!(error.partial().unwrap().text, "shown");
 }

@@ -1,11 +1,11 @@
-//! Bad input: a clear error, and nothing sent.
+//! Requests and media that are refused: a clear error, and nothing sent.
 
 use image::ImageFormat;
 use polysight::{
     ChatRequest, Error, ErrorKind, Image, Media, Message, ModelCard, Part, Tolerance, Video, VisionProvider,
 };
 use polysight_emulator::Emulator;
-use polysight_tests::{noise, picture, zhipu_config, zhipu_role};
+use polysight_testkit::{example_file, noise, picture, zhipu_config, zhipu_role};
 
 /// Sends a request that must be refused before a byte leaves.
 async fn refused(model: &str, request: ChatRequest) -> Error {
@@ -37,8 +37,7 @@ fn small() -> Image {
 }
 
 fn clip() -> Video {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mp4");
-    Video::from_file(path).unwrap()
+    Video::from_file(example_file("pan.mp4")).unwrap()
 }
 
 fn hello() -> ChatRequest {
@@ -185,10 +184,10 @@ async fn five_faults_are_named_in_one_go() {
 }
 
 #[tokio::test]
-async fn an_unknown_model_passes_without_limits_and_the_plan_says_so() {
+async fn an_unknown_model_passes_without_limits_and_the_plan_notes_it() {
     let emulator = Emulator::start().await.unwrap();
-    let sight = polysight::Polysight::from_toml(&zhipu_config(&emulator, "glm-9v")).unwrap();
-    let role = sight.role("default").unwrap();
+    let polysight = polysight::Polysight::from_toml(&zhipu_config(&emulator, "glm-9v")).unwrap();
+    let role = polysight.role("default").unwrap();
     let plan = role.plan(ChatRequest::ask("?", (0..200).map(|_| small()))).unwrap();
     assert!(!plan.card.known);
     assert!(plan.notes.iter().any(|note| note.contains("not in the catalogue")), "{:?}", plan.notes);
@@ -200,15 +199,15 @@ async fn an_unknown_model_passes_without_limits_and_the_plan_says_so() {
 #[tokio::test]
 async fn nothing_shows_keys_pictures_or_signed_links() {
     let emulator = Emulator::builder().key("canary1.canary2").start().await.unwrap();
-    let sight = polysight::Polysight::from_toml(&zhipu_config(&emulator, "glm-4.6v")).unwrap();
-    let role = sight.role("default").unwrap();
+    let polysight = polysight::Polysight::from_toml(&zhipu_config(&emulator, "glm-4.6v")).unwrap();
+    let role = polysight.role("default").unwrap();
     let link = Image::from_url("https://cdn.example/a.jpg?signature=canary3").unwrap();
     let bytes = Image::from_bytes(picture(ImageFormat::Png, 10, 10)).unwrap();
     let request = ChatRequest::ask("?", [link, bytes]);
     let error = role.chat(request.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "the key of the config is not the emulator's");
     for shown in
-        [format!("{error}"), format!("{error:?}"), format!("{request:?}"), format!("{sight:?}{role:?}")]
+        [format!("{error}"), format!("{error:?}"), format!("{request:?}"), format!("{polysight:?}{role:?}")]
     {
         assert!(
             !shown.contains("canary") && !shown.contains("test.key") && !shown.contains("iVBOR"),

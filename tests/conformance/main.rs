@@ -1,4 +1,4 @@
-//! What crosses crates, in one test program so that it links once.
+//! What a provider must do: one suite for every provider, what is refused before it is sent, and what is one vendor's own.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,20 +8,12 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
-mod arrows;
-mod bad_input;
-mod config;
-mod contract;
-mod echoes;
-mod faults;
-mod first_light;
-mod jwt;
-mod layers;
-mod odd;
-mod programs;
-mod sharing;
-mod strays;
+mod ernie_calls;
+mod invalid_requests;
+mod qwen_vl_calls;
+mod qwen_vl_uploads;
+mod smoke;
+mod suite;
 mod swap;
-mod tables;
-mod tongues;
-mod tools;
+mod zhipu_tokens;
+mod zhipu_tools;

@@ -1,9 +1,10 @@
-//! Tokens made from the key, end to end.
+//! Zhipu's tokens, signed with the key, end to end.
 
 use std::sync::Arc;
 
-use polysight::{ChatRequest, ErrorKind, Message, Polysight, RetryAdvice, VisionProvider, VisionProviderExt};
+use polysight::{ChatRequest, ErrorKind, Message, Polysight, RetryAdvice, VisionProvider};
 use polysight_emulator::{Emulator, Fault, Surface};
+use polysight_testkit::calls::{answers, plain, streamed};
 
 const KEY: &str = "0123456789abcdef.testsecret1234567";
 
@@ -33,8 +34,7 @@ fn expired() -> Fault {
 #[tokio::test]
 async fn a_signed_token_is_accepted_and_used_again() {
     let (emulator, provider) = start().await;
-    provider.chat(hello()).await.unwrap();
-    provider.stream_collected(hello()).await.unwrap();
+    answers(&*provider, hello()).await;
     let requests = emulator.requests();
     let shown: Vec<_> = requests.iter().map(|request| request.header("authorization").unwrap()).collect();
     assert_eq!(shown.len(), 2);
@@ -44,7 +44,8 @@ async fn a_signed_token_is_accepted_and_used_again() {
 #[tokio::test]
 async fn a_token_of_another_secret_is_refused() {
     let (emulator, _) = start().await;
-    let error = provider(&emulator, "0123456789abcdef.othersecret").chat(hello()).await.unwrap_err();
+    let other = provider(&emulator, "0123456789abcdef.othersecret");
+    let error = plain(&*other, hello()).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Authentication, RetryAdvice::Never));
     assert_eq!(emulator.requests().len(), 1);
 }
@@ -52,12 +53,12 @@ async fn a_token_of_another_secret_is_refused() {
 #[tokio::test]
 async fn an_expired_token_is_made_anew_once_and_the_request_sent_again() {
     let (emulator, provider) = start().await;
-    for streamed in [false, true] {
+    for is_streamed in [false, true] {
         emulator.clear_requests();
         emulator.script(expired());
-        let answer = match streamed {
-            false => provider.chat(hello()).await,
-            true => provider.stream_collected(hello()).await,
+        let answer = match is_streamed {
+            false => plain(&*provider, hello()).await,
+            true => streamed(&*provider, hello()).await,
         };
         assert!(answer.unwrap().text.contains("Hello"));
         let requests = emulator.requests();
@@ -69,13 +70,13 @@ async fn an_expired_token_is_made_anew_once_and_the_request_sent_again() {
 #[tokio::test]
 async fn a_token_that_expires_at_once_again_is_given_up() {
     let (emulator, provider) = start().await;
-    for streamed in [false, true] {
+    for is_streamed in [false, true] {
         emulator.clear_requests();
         emulator.script(expired());
         emulator.script(expired());
-        let error = match streamed {
-            false => provider.chat(hello()).await.unwrap_err(),
-            true => provider.stream(hello()).await.unwrap_err(),
+        let error = match is_streamed {
+            false => plain(&*provider, hello()).await.unwrap_err(),
+            true => streamed(&*provider, hello()).await.unwrap_err(),
         };
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Authentication, RetryAdvice::Never));
         assert_eq!((error.code(), error.status()), (Some("1003"), Some(401)));

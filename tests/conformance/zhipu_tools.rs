@@ -4,7 +4,7 @@ use polysight::{
     ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition, VisionProvider,
     VisionProviderExt,
 };
-use polysight_tests::zhipu_role;
+use polysight_testkit::zhipu_role;
 use polysight_zhipu::ZhipuExtras;
 use serde_json::json;
 

@@ -21,25 +21,17 @@ use image::ImageFormat;
 use polysight::layers::quota::LOCAL_QUOTA;
 use polysight::layers::route::SKIPPED;
 use polysight::{Billed, ChatRequest, Error, Image, Polysight, RoleProvider, StreamEvent, VisionProvider};
-use polysight_emulator::{Emulator, Fault, Load, Surface};
-use polysight_tests::{picture, sha256};
+use polysight_emulator::{Emulator, Fault, Load};
+use polysight_testkit::{Wire, calls, picture, sha256};
 use tokio::sync::Mutex;
 
-/// One vendor: backend, surface, key, model.
-const VENDORS: [(&str, Surface, &str, &str); 3] = [
-    ("zhipu", Surface::Zhipu, "soak.secret", "glm-4.6v"),
-    ("qwen-vl", Surface::DashScopeCompatible, "sk-0123456789abcdef0123456789abcdef", "qwen3-vl-plus"),
-    (
-        "ernie",
-        Surface::Qianfan,
-        "bce-v3/ALTAK-soak/0123456789abcdef0123456789abcdef01234567",
-        "ernie-4.5-turbo-vl",
-    ),
-];
+/// Each vendor's wire, and a model.
+const VENDORS: [(Wire, &str); 3] =
+    [(Wire::Zhipu, "glm-4.6v"), (Wire::QwenVl, "qwen3-vl-plus"), (Wire::Ernie, "ernie-4.5-turbo-vl")];
 /// Share of the requests that meet a fault.
 const FAULTY: f64 = 0.2;
 const WORKERS: usize = 48;
-/// Calls at once that each vendor allows, and that each quota is set to.
+/// Concurrent requests that each vendor allows, and that each quota is set to.
 const IN_FLIGHT: usize = 8;
 /// From how many requests on the quotas of a minute bind.
 const LONG: usize = 10_000;
@@ -86,19 +78,20 @@ fn faults() -> Vec<Fault> {
 
 fn config(emulators: &[Emulator; 3], size: &Size) -> String {
     let mut config = String::new();
-    for ((backend, surface, key, model), emulator) in VENDORS.iter().zip(emulators) {
-        let (base_url, per_minute) = (emulator.base_url(*surface), size.per_minute);
+    for ((wire, model), emulator) in VENDORS.iter().zip(emulators) {
+        let (name, backend, key) = (wire.name(), wire.config(), wire.key());
+        let (base_url, per_minute) = (emulator.base_url(wire.surface()), size.per_minute);
         config.push_str(&format!(
             r#"
-            [providers.{backend}]
-            backend = "{backend}"
+            [providers.{name}]
+            {backend}
             base_url = "{base_url}"
             api_key = "{key}"
             timeouts = {{ connect = 5, first_byte = 20, idle = 20 }}
             quota = {{ requests_per_minute = {per_minute}, tokens_per_minute = 100_000_000, concurrency = {IN_FLIGHT}, max_wait = 120 }}
 
-            [roles.{backend}]
-            provider = "{backend}"
+            [roles.{name}]
+            provider = "{name}"
             model = "{model}"
             retry = {{ attempts = 3, first_pause = 0.01, max_pause = 0.1 }}
             "#
@@ -141,11 +134,11 @@ fn samples(folder: &std::path::Path) -> Vec<Sample> {
 struct Ledger {
     answered: BTreeMap<String, u64>,
     failed: BTreeMap<&'static str, u64>,
-    /// Answers that came after failed tries.
+    /// Answers that came after failed attempts.
     rescued: u64,
-    /// Failures that may be on the bill, which nobody asked to have twice.
+    /// Failures that may be billed, which are not repeated.
     billed: u64,
-    /// Tries that left for a vendor, failed ones included.
+    /// Attempts that were sent to a vendor, failed ones included.
     sent: u64,
 }
 
@@ -167,7 +160,7 @@ impl Ledger {
     }
 }
 
-/// Whether this side refused it before sending: its quota, or a breaker that is open.
+/// Whether it was refused before sending: by the quota, or by an open breaker.
 fn is_local(code: Option<&str>) -> bool {
     matches!(code, Some(LOCAL_QUOTA | SKIPPED))
 }
@@ -180,8 +173,11 @@ fn sent(attempts: &[polysight::Attempt]) -> u64 {
 async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex<Ledger>) {
     let question = format!("request number {number} of the soak?");
     let request = ChatRequest::ask(&question, [sample.image.clone()]).with_max_tokens(800);
-    let answer =
-        if number.is_multiple_of(2) { role.chat(request).await } else { streamed(role, request).await };
+    let answer = if number.is_multiple_of(2) {
+        calls::plain(role, request).await
+    } else {
+        streamed(role, request).await
+    };
     let mut ledger = ledger.lock().await;
     match answer {
         Ok(answer) => {
@@ -206,14 +202,14 @@ async fn streamed(role: &RoleProvider, request: ChatRequest) -> polysight::Resul
     panic!("a stream ended without an end");
 }
 
-/// Memory that the process holds, in KiB; `None` where the system does not tell.
+/// Memory that the process holds, in KiB; `None` on systems without `/proc`.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Files and sockets that are open; `None` where the system does not tell.
+/// Files and sockets that are open; `None` on systems without `/proc`.
 fn open_files() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
@@ -245,8 +241,8 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
     let files_before = open_files();
     let tasks_before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
 
-    let sight = Polysight::from_toml(&config(&emulators, &size)).unwrap();
-    let role = sight.role("all").unwrap();
+    let polysight = Polysight::from_toml(&config(&emulators, &size)).unwrap();
+    let role = polysight.role("all").unwrap();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let next = Arc::new(AtomicUsize::new(0));
     let quarter = Arc::new(AtomicU64::new(0));
@@ -272,14 +268,18 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
     }
     let took = start.elapsed();
     let (begun, ended) = (quarter.load(Ordering::Relaxed), resident().unwrap_or(0));
-    drop((role, sight));
+    drop((role, polysight));
     settle_down(&emulators).await;
 
     let ledger = ledger.lock().await;
     let loads = emulators.each_ref().map(Emulator::load);
     report(&size, &ledger, &loads, took, begun, ended);
     assert_eq!(ledger.total(), size.requests as u64, "a request is lost or counted twice");
-    assert_eq!(ledger.sent, loads.iter().map(|load| load.requests).sum::<u64>(), "tries and arrivals differ");
+    assert_eq!(
+        ledger.sent,
+        loads.iter().map(|load| load.requests).sum::<u64>(),
+        "attempts and arrivals differ"
+    );
     for load in &loads {
         assert_eq!(load.crowded, 0, "a quota was exceeded: {load:?}");
         assert!(load.most_in_flight <= IN_FLIGHT && load.most_in_window <= size.per_minute, "{load:?}");
@@ -287,7 +287,7 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
     }
     let failed: u64 = ledger.failed.values().sum();
     assert!(ledger.rescued > 0, "retry and fallback rescue");
-    assert_eq!(failed, ledger.billed, "what is not on the bill is tried until it is answered");
+    assert_eq!(failed, ledger.billed, "what is not billed is repeated until it is answered");
     assert!(ended.saturating_sub(begun) < MOST_GROWTH_KIB, "memory grew from {begun} to {ended} KiB");
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), tasks_before, "tasks are left");
     if let (Some(before), Some(after)) = (files_before, open_files()) {
@@ -297,17 +297,15 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
 
 fn report(size: &Size, ledger: &Ledger, loads: &[Load; 3], took: Duration, begun: u64, ended: u64) {
     println!("{} requests with a picture each in {took:.1?}, {WORKERS} workers", size.requests);
-    println!("answered by {:?}, {} of them after failed tries", ledger.answered, ledger.rescued);
-    println!(
-        "failed: {:?}, {} of them may be on the bill and were not asked again",
-        ledger.failed, ledger.billed
-    );
-    println!("tries that left: {}", ledger.sent);
-    for ((backend, ..), load) in VENDORS.iter().zip(loads) {
+    println!("answered by {:?}, {} of them after failed attempts", ledger.answered, ledger.rescued);
+    println!("failed: {:?}, {} of them may be billed and were not repeated", ledger.failed, ledger.billed);
+    println!("attempts that were sent: {}", ledger.sent);
+    for ((wire, _), load) in VENDORS.iter().zip(loads) {
         let Load { requests, faulty, crowded, most_in_flight, most_in_window, most_connections, .. } = *load;
         println!(
-            "{backend}: {requests} arrived, {faulty} met a fault, {crowded} over the quota; at most \
+            "{}: {requests} arrived, {faulty} met a fault, {crowded} over the quota; at most \
              {most_in_flight} of {IN_FLIGHT} at once, {most_in_window} of {} in any minute, {most_connections} connections",
+            wire.name(),
             size.per_minute
         );
     }

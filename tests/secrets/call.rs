@@ -1,12 +1,12 @@
-//! Calls of which everything that can be seen is written down.
+//! Calls of which everything that can be seen is recorded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base64_simd::STANDARD;
 use polysight::{ChatRequest, Error, Image, Message, Tolerance, VisionProvider};
+use polysight_testkit::{base64, calls};
 
-use crate::book::{Sort, note, note_debug, unwrap};
-use crate::needles::{PICTURE, PROMPT, SIGNATURE};
+use crate::capture::{Sort, note, note_debug, unwrap};
+use crate::secret::{PICTURE, PROMPT, SIGNATURE};
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,7 @@ impl Way {
 /// Where calls go.
 pub(crate) struct Caller<'c> {
     pub(crate) provider: &'c dyn VisionProvider,
-    /// Whether the server repeats what it is sent: its words are then in the errors, and nothing is asked that must not be.
+    /// Whether the server repeats what it is sent: the errors then hold the question, so that it has no secret instructions.
     pub(crate) repeats: bool,
     /// A file that holds the picture.
     pub(crate) file: std::path::PathBuf,
@@ -40,7 +40,7 @@ impl Caller<'_> {
     /// A question that was not asked before, with the picture in another form each time.
     pub(crate) fn question(&self) -> ChatRequest {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
-        let encoded = || STANDARD.encode_to_string(&*PICTURE);
+        let encoded = || base64(&PICTURE);
         let image = match number % 4 {
             0 => Image::from_bytes(PICTURE.clone()),
             1 => Image::from_file(&self.file),
@@ -63,7 +63,7 @@ impl Caller<'_> {
             }
         }
         let answer = match way {
-            Way::Plain => self.provider.chat(request).await,
+            Way::Plain => calls::plain(self.provider, request).await,
             _ => match self.provider.stream(request).await {
                 Err(error) => Err(error),
                 Ok(stream) => {
@@ -78,7 +78,7 @@ impl Caller<'_> {
         match answer {
             Ok(answer) => {
                 note_debug(Sort::Answer, &place, &answer);
-                note_tries(&place, &answer.attempts);
+                note_attempts(&place, &answer.attempts);
                 true
             }
             Err(error) => {
@@ -127,9 +127,7 @@ impl Caller<'_> {
         for (request, way) in wrong.into_iter().zip(Way::ALL.into_iter().cycle()) {
             self.call(place, request, way).await;
         }
-        for bad in
-            [format!("data:image/png;base64,{}*", STANDARD.encode_to_string(&*PICTURE)), "?".repeat(20)]
-        {
+        for bad in [format!("data:image/png;base64,{}*", base64(&PICTURE)), "?".repeat(20)] {
             for error in [Image::from_data_uri(&*bad), Image::from_base64(&*bad), Image::from_url(&bad)] {
                 if let Err(error) = error {
                     note_error(place, &error);
@@ -139,16 +137,16 @@ impl Caller<'_> {
     }
 }
 
-/// Writes down all that an error tells, and what a program shows that unwraps it. Its partial answer is an answer.
+/// Records all parts of an error, and what a program shows that unwraps it. Its partial answer is an answer.
 pub(crate) fn note_error(place: &str, error: &Error) {
     let sort = Sort::Error;
     note(sort, place, error.to_string());
     note_debug(sort, place, error);
     note(sort, place, error.message());
-    for told in
+    for part in
         [error.vendor_message(), error.code(), error.request_id(), error.quota_reset(), error.provider()]
     {
-        note(sort, place, told.unwrap_or_default());
+        note(sort, place, part.unwrap_or_default());
     }
     for violation in error.violations() {
         note(sort, place, violation.to_string());
@@ -156,7 +154,7 @@ pub(crate) fn note_error(place: &str, error: &Error) {
     }
     note_debug(sort, place, error.safety());
     note_debug(Sort::Answer, place, &error.partial());
-    note_tries(place, error.attempts());
+    note_attempts(place, error.attempts());
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         note(sort, place, cause.to_string());
@@ -166,8 +164,8 @@ pub(crate) fn note_error(place: &str, error: &Error) {
     unwrap(error);
 }
 
-fn note_tries(place: &str, tries: &[polysight::Attempt]) {
-    for attempt in tries {
+fn note_attempts(place: &str, attempts: &[polysight::Attempt]) {
+    for attempt in attempts {
         note(Sort::Error, place, attempt.to_string());
         note_debug(Sort::Error, place, attempt);
     }

@@ -1,4 +1,4 @@
-//! Everything that a program, its log or its user could see, written down to be looked through at the end.
+//! Collects everything that a program, its log or its user could see, to be searched at the end.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,12 +11,12 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::needles::{Needle, PROMPT, needles};
+use crate::secret::{PROMPT, Secret, secrets};
 
 /// Where something was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Sort {
-    /// An error: its line, its `Debug`, all that it tells, its sources and the tries before it.
+    /// An error: its line, its `Debug`, all its parts, its sources and the attempts before it.
     Error,
     /// A message of a panic.
     Panic,
@@ -41,21 +41,21 @@ impl Sort {
 
 /// All that was shown, each text once with where it came first.
 #[derive(Default)]
-struct Book {
+struct Collected {
     texts: HashMap<(Sort, String), String>,
     times: BTreeMap<Sort, u64>,
 }
 
-static BOOK: LazyLock<Mutex<Book>> = LazyLock::new(Mutex::default);
+static COLLECTED: LazyLock<Mutex<Collected>> = LazyLock::new(Mutex::default);
 
-/// Writes down what was shown at a place.
+/// Records what was shown at a place.
 pub(crate) fn note(sort: Sort, place: &str, text: impl Into<String>) {
-    let mut book = BOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    *book.times.entry(sort).or_default() += 1;
-    book.texts.entry((sort, text.into())).or_insert_with(|| place.to_owned());
+    let mut collected = COLLECTED.lock().unwrap_or_else(PoisonError::into_inner);
+    *collected.times.entry(sort).or_default() += 1;
+    collected.texts.entry((sort, text.into())).or_insert_with(|| place.to_owned());
 }
 
-/// Writes down the two forms of `Debug`.
+/// Records the two forms of `Debug`.
 pub(crate) fn note_debug(sort: Sort, place: &str, value: &(impl Debug + ?Sized)) {
     note(sort, place, format!("{value:?}"));
     note(sort, place, format!("{value:#?}"));
@@ -72,11 +72,11 @@ pub(crate) struct Search {
 
 /// Looks through everything.
 pub(crate) fn search() -> Search {
-    let book = BOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let needles = Needles::new(needles());
+    let collected = COLLECTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = SecretIndex::new(secrets());
     let mut found = Vec::new();
-    for ((sort, text), place) in &book.texts {
-        let hits = needles.found_in(text);
+    for ((sort, text), place) in &collected.texts {
+        let hits = index.found_in(text);
         let asked =
             (!sort.may_hold_the_instructions() && text.contains(PROMPT)).then_some("the instructions");
         for what in hits.into_iter().chain(asked) {
@@ -84,25 +84,25 @@ pub(crate) fn search() -> Search {
         }
     }
     found.sort();
-    let texts = || book.texts.keys().map(|(_, text)| text);
+    let texts = || collected.texts.keys().map(|(_, text)| text);
     Search {
-        times: book.times.clone(),
-        texts: book.texts.len(),
+        times: collected.times.clone(),
+        texts: collected.texts.len(),
         lines: texts().map(|text| text.lines().count()).sum(),
         bytes: texts().map(String::len).sum(),
         found,
     }
 }
 
-/// Needles by their first two bytes: to look for one after another takes longer than all calls.
-struct Needles(Vec<Vec<Needle>>);
+/// SecretIndex by their first two bytes: to look for one after another takes longer than all calls.
+struct SecretIndex(Vec<Vec<Secret>>);
 
-impl Needles {
-    fn new(needles: Vec<Needle>) -> Self {
-        let mut by_beginning: Vec<Vec<Needle>> = std::iter::repeat_with(Vec::new).take(1 << 16).collect();
-        for needle in needles {
-            let bytes = needle.text.as_bytes();
-            by_beginning[Self::beginning(bytes[0], bytes[1])].push(needle);
+impl SecretIndex {
+    fn new(secrets: Vec<Secret>) -> Self {
+        let mut by_beginning: Vec<Vec<Secret>> = std::iter::repeat_with(Vec::new).take(1 << 16).collect();
+        for secret in secrets {
+            let bytes = secret.text.as_bytes();
+            by_beginning[Self::beginning(bytes[0], bytes[1])].push(secret);
         }
         Self(by_beginning)
     }
@@ -116,9 +116,9 @@ impl Needles {
         let bytes = text.as_bytes();
         let mut found = BTreeSet::new();
         for at in 1..bytes.len() {
-            for needle in &self.0[Self::beginning(bytes[at - 1], bytes[at])] {
-                if bytes[at - 1..].starts_with(needle.text.as_bytes()) {
-                    found.insert(needle.of);
+            for secret in &self.0[Self::beginning(bytes[at - 1], bytes[at])] {
+                if bytes[at - 1..].starts_with(secret.text.as_bytes()) {
+                    found.insert(secret.of);
                 }
             }
         }
@@ -173,7 +173,7 @@ impl Fields {
     }
 }
 
-/// Spans are told apart by nothing, so what is recorded later stands under no name.
+/// Spans are not distinguished, so what is recorded later has no name.
 impl Subscriber for Traces {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true

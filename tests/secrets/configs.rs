@@ -4,10 +4,10 @@ use std::path::Path;
 
 use polysight::Polysight;
 
-use crate::book::{Sort, note, note_debug};
 use crate::call::note_error;
-use crate::house::variable;
-use crate::needles::{ACCESS_KEY, ERNIE_KEY, HEADER, PASSWORD, QWEN_KEY, ZHIPU_KEY};
+use crate::capture::{Sort, note, note_debug};
+use crate::providers::variable;
+use crate::secret::{ACCESS_KEY, ERNIE_KEY, HEADER, PASSWORD, QWEN_KEY, ZHIPU_KEY};
 
 /// Reads each of them and uses what it gives; says how many were refused.
 pub(crate) fn read_bad_ones(folder: &Path) -> usize {
@@ -18,13 +18,16 @@ pub(crate) fn read_bad_ones(folder: &Path) -> usize {
         let path = folder.join(format!("bad-{number}.toml"));
         std::fs::write(&path, &table).unwrap();
         let place = format!("bad config {number}");
-        let ready =
-            Polysight::from_file(&path).map(|sight| sight.with_variables(variable)).and_then(|sight| {
-                note_debug(Sort::Setting, &place, &sight);
-                sight.provider("p").map(|provider| note(Sort::Setting, &place, format!("{provider:?}")))?;
-                let names: Vec<String> = sight.role_names().map(str::to_owned).collect();
-                names.iter().try_for_each(|name| sight.role(name).map(drop))
-            });
+        let ready = Polysight::from_file(&path).map(|polysight| polysight.with_variables(variable)).and_then(
+            |polysight| {
+                note_debug(Sort::Setting, &place, &polysight);
+                polysight
+                    .provider("p")
+                    .map(|provider| note(Sort::Setting, &place, format!("{provider:?}")))?;
+                let names: Vec<String> = polysight.role_names().map(str::to_owned).collect();
+                names.iter().try_for_each(|name| polysight.role(name).map(drop))
+            },
+        );
         note(Sort::Setting, &place, format!("good: {}", ready.is_ok()));
         if let Err(error) = ready {
             refused += 1;

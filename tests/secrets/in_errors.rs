@@ -1,82 +1,38 @@
-//! Servers that repeat what they were sent: no secret comes out, whichever way it came back.
+//! Servers that repeat keys in each part of a reply: no key is in the error that comes of it.
 
 use std::sync::Arc;
 
 use polysight::ernie::{Ernie, ErnieSettings};
-use polysight::qwen_vl::{Protocol, QwenVl, QwenVlSettings};
+use polysight::qwen_vl::{QwenVl, QwenVlSettings};
 use polysight::zhipu::{Auth, Zhipu, ZhipuSettings};
 use polysight::{
-    ApiKey, ChatRequest, Error, MediaSource, Message, ProviderOptions, Transport, VisionProvider,
-    VisionProviderExt as _,
+    ApiKey, ChatRequest, ErrorKind, MediaSource, Message, ProviderOptions, Transport, VisionProvider,
 };
-use polysight_tests::scripted::{Reply, Scripted};
+use polysight_testkit::calls::failures;
+use polysight_testkit::{CANARY, MockServer, Reply, Wire, shown};
 use serde_json::json;
 
-/// Every secret holds it.
-const CANARY: &str = "canary";
 /// In the header that the transport adds to all requests.
 const HEADER_KEY: &str = "header-canary-0123456789";
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Who {
-    Zhipu,
-    ZhipuJwt,
-    Compatible,
-    Native,
-    Ernie,
+fn options(wire: Wire, server: &MockServer) -> ProviderOptions {
+    let transport = Transport::builder().header("x-api-key", HEADER_KEY).build().unwrap();
+    wire.options(&server.url(""), transport).with_model("some-model")
 }
 
-const ALL: [Who; 5] = [Who::Zhipu, Who::ZhipuJwt, Who::Compatible, Who::Native, Who::Ernie];
-
-impl Who {
-    fn key(self) -> &'static str {
-        match self {
-            Self::Zhipu | Self::ZhipuJwt => "canaryid01234567.canarysecret0123",
-            Self::Compatible | Self::Native => "sk-canary0123456789",
-            Self::Ernie => "bce-v3/ALTAK-canary012345/canary0123456789",
-        }
-    }
-
-    fn provider(self, server: &Scripted) -> Arc<dyn VisionProvider> {
-        let transport = Transport::builder().header("x-api-key", HEADER_KEY).build().unwrap();
-        let options = ProviderOptions::new("p")
-            .with_api_key(ApiKey::new(self.key()).unwrap())
-            .with_base_url(server.url("/v1").parse().unwrap())
-            .with_model("some-model")
-            .with_transport(transport);
-        let qwen = |protocol| QwenVlSettings::new().with_protocol(protocol);
-        match self {
-            Self::Zhipu => Arc::new(Zhipu::new(options, &ZhipuSettings::new()).unwrap()),
-            Self::ZhipuJwt => {
-                Arc::new(Zhipu::new(options, &ZhipuSettings::new().with_auth(Auth::Jwt)).unwrap())
-            }
-            Self::Compatible => Arc::new(QwenVl::new(options, &qwen(Protocol::Compatible)).unwrap()),
-            Self::Native => Arc::new(QwenVl::new(options, &qwen(Protocol::Native)).unwrap()),
-            Self::Ernie => Arc::new(Ernie::new(options, &ErnieSettings::new()).unwrap()),
-        }
-    }
-
-    /// Words that hold all secrets of a call.
-    fn words(self) -> String {
-        format!("no such key: {}, nor {HEADER_KEY}!", self.key())
-    }
+/// A provider of each wire, and one of Zhipu's that signs tokens.
+fn providers(server: &MockServer) -> Vec<(&'static str, Wire, Arc<dyn VisionProvider>)> {
+    let jwt = ZhipuSettings::new().with_auth(Auth::Jwt);
+    let jwt = Zhipu::new(options(Wire::Zhipu, server), &jwt).unwrap();
+    let plain = Wire::ALL.map(|wire| (wire.name(), wire, wire.provider(options(wire, server))));
+    let mut providers: Vec<_> = plain.into();
+    providers.push(("zhipu-jwt", Wire::Zhipu, Arc::new(jwt)));
+    providers
 }
 
-/// All that can be seen of an error.
-fn shown(error: &Error) -> String {
-    let mut shown = format!(
-        "{error} {error:?} {:?} {:?} {:?} {}",
-        error.vendor_message(),
-        error.code(),
-        error.request_id(),
-        error.message()
-    );
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        shown = format!("{shown} {cause} {cause:?}");
-        source = cause.source();
-    }
-    shown
+/// Words that hold all secrets of a call.
+fn words(wire: Wire) -> String {
+    format!("no such key: {}, nor {HEADER_KEY}!", wire.key())
 }
 
 fn ask() -> ChatRequest {
@@ -129,54 +85,75 @@ fn replies(words: &str) -> Vec<(&'static str, Reply)> {
 }
 
 #[tokio::test]
-async fn no_secret_comes_back_out_of_any_reply() {
-    for who in ALL {
-        for (name, reply) in replies(&who.words()) {
-            let server = Scripted::start(reply.end()).await.unwrap();
-            let provider = who.provider(&server);
-            let streamed = provider.stream_collected(ask()).await;
-            for (way, answer) in [("plain", provider.chat(ask()).await), ("stream", streamed)] {
-                let Err(error) = answer else { panic!("{who:?}, {name}, {way}: an answer") };
-                let shown = shown(&error);
-                assert!(!shown.contains(CANARY), "{who:?}, {name}, {way}: {shown}");
+async fn no_key_is_in_the_error_of_any_reply() {
+    for wire in Wire::ALL {
+        for (name, reply) in replies(&words(wire)) {
+            let server = MockServer::with_reply(reply.end()).await;
+            for (provider_name, _, provider) in
+                providers(&server).into_iter().filter(|(_, known, _)| *known == wire)
+            {
+                for error in failures(&*provider, ask()).await {
+                    let shown = shown(&error);
+                    assert!(!shown.contains(CANARY), "{provider_name}, {name}: {shown}");
+                }
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_iam_and_who_takes_its_keys_may_repeat_them_too() {
+async fn a_refused_key_that_the_server_repeats_is_an_authentication_error_without_it() {
+    for wire in Wire::ALL {
+        let key = wire.key();
+        for text in [
+            format!("Invalid token: Authorization: Bearer {key}"),
+            format!("Incorrect API key provided: {key}. Find yours in the console."),
+            format!("no such key '{key}'"),
+        ] {
+            let reply = Reply::document(
+                401,
+                &["Content-Type: application/json", "x-request-id: req-7"],
+                wire.error("x", &text).to_string(),
+            );
+            let server = MockServer::with_reply(reply).await;
+            for error in failures(&*wire.provider(options(wire, &server)), ask()).await {
+                let shown = shown(&error);
+                assert!(!shown.contains(CANARY), "{}: {shown}", wire.name());
+                assert_eq!(error.kind(), ErrorKind::Authentication, "{shown}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_key_of_the_iam_is_in_an_error() {
     let (access, secret) = ("ALTAK-canary0123456789", "canary-secret-0123456789");
     let token = "bce-v3/short-canary-0123456789";
     let words = format!("no such key: {token} of {access} and {secret}");
     let failure = json!({"token": token, "error": {"code": secret, "message": words}}).to_string();
-    let told = format!("no such key: {access}, {secret}");
-    let refusal = json!({"code": access, "message": told, "requestId": secret}).to_string();
-    for (name, status, body) in [("key", 200, failure), ("iam", 403, refusal), ("iam fails", 500, told)] {
-        let server = Scripted::start(Reply::document(status, &[], body)).await.unwrap();
+    let text = format!("no such key: {access}, {secret}");
+    let refusal = json!({"code": access, "message": text, "requestId": secret}).to_string();
+    for (name, status, body) in [("key", 200, failure), ("iam", 403, refusal), ("iam fails", 500, text)] {
+        let server = MockServer::with_reply(Reply::document(status, &[], body)).await;
         let key = |text| ApiKey::new(text).unwrap();
         let settings = ErnieSettings::new().with_iam(key(access), key(secret)).with_iam_url(server.url(""));
         let options = ProviderOptions::new("p").with_base_url(server.url("/v2").parse().unwrap());
-        let ernie = Ernie::new(options, &settings).unwrap();
-        for answer in [ernie.chat(ask()).await, ernie.stream_collected(ask()).await] {
-            let shown = shown(&answer.unwrap_err());
+        for error in failures(&Ernie::new(options, &settings).unwrap(), ask()).await {
+            let shown = shown(&error);
             assert!(!shown.contains(CANARY), "{name}: {shown}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_ticket_for_an_upload_is_asked_for_without_showing_the_key_either() {
-    let who = Who::Compatible;
-    let words = json!({"code": who.key(), "message": who.words()}).to_string();
+async fn no_key_is_in_the_error_of_an_upload() {
+    let wire = Wire::QwenVl;
+    let words = json!({"code": wire.key(), "message": words(wire)}).to_string();
     for status in [200, 401] {
-        let server = Scripted::start(Reply::document(status, &[], &words)).await.unwrap();
-        let options = ProviderOptions::new("p")
-            .with_api_key(ApiKey::new(who.key()).unwrap())
-            .with_base_url(server.url("/compatible-mode/v1").parse().unwrap());
-        let qwen = QwenVl::new(options, &QwenVlSettings::new()).unwrap();
+        let server = MockServer::with_reply(Reply::document(status, &[], &words)).await;
+        let qwen = QwenVl::new(options(wire, &server), &QwenVlSettings::new()).unwrap();
         let source = MediaSource::Bytes(b"bytes"[..].into());
         let error = qwen.upload("some-model", &source).await.unwrap_err();
-        assert!(!shown(&error).contains("sk-canary"), "{}", shown(&error));
+        assert!(!shown(&error).contains(CANARY), "{}", shown(&error));
     }
 }

@@ -3,8 +3,8 @@
 //! it: the emulator repeats questions and no instructions, so that it is the instructions that are looked for.
 //!
 //! A test program of its own, since it collects what the whole process logs. Its keys, its picture and its question are made
-//! of texts that stand nowhere else; everything that can be seen is written down and looked through at the end.
-//! `cargo test -p polysight-tests --test canary -- --nocapture` prints how much that was.
+//! of texts that stand nowhere else; everything that can be seen is recorded and searched at the end.
+//! `cargo test -p polysight-tests --test secrets -- --nocapture` prints how much that was.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,22 +14,23 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
-mod book;
 mod call;
+mod capture;
 mod configs;
 mod echo;
-mod house;
-mod needles;
+mod in_errors;
+mod providers;
+mod secret;
 
 use std::path::Path;
 
-use book::Sort;
 use call::{Caller, Way};
+use capture::Sort;
 use echo::{Echo, Place};
-use house::{SHORT, VENDORS, Vendor, emulator, host};
-use needles::{ERNIE_KEY, PASSWORD, PICTURE};
 use polysight::RoleProvider;
 use polysight_emulator::{Emulator, Fault};
+use providers::{SHORT, VENDORS, Vendor, emulator, host};
+use secret::{ERNIE_KEY, PASSWORD, PICTURE};
 
 /// An example of each fault that takes an argument; `CODE` is one of the vendor's. Waits are short.
 const EXAMPLES: &[&str] = &[
@@ -107,14 +108,14 @@ impl Tour {
 
 #[test]
 fn no_key_and_no_picture_ever_shows() {
-    book::open();
+    capture::open();
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (tours, refused) = runtime.block_on(tours(folder.path()));
     drop(runtime);
     // From here on panics are the test's own.
     let _ = std::panic::take_hook();
-    let search = book::search();
+    let search = capture::search();
     for (vendor, tour) in VENDORS.iter().zip(&tours) {
         let Tour { faults, answers, failures } = tour;
         println!("{:<15} {faults} faults: {answers} answers, {failures} failures", vendor.name);
@@ -161,7 +162,7 @@ async fn tour(vendor: &Vendor, folder: &Path) -> Tour {
     for (role, layered) in [("bare", false), ("full", true)] {
         // One each, so that a fault that was left over teaches no quota.
         let good = emulator(true).await;
-        let role = vendor.sight(folder, &host(&good), &echo.url, SHORT).role(role).unwrap();
+        let role = vendor.polysight(folder, &host(&good), &echo.url(), SHORT).role(role).unwrap();
         let caller = caller(&role, false, folder);
         ask_all_ways(vendor, "before all faults", &caller, &mut tour).await;
         with_faults(vendor, &good, &caller, layered, &mut tour).await;
@@ -171,7 +172,7 @@ async fn tour(vendor: &Vendor, folder: &Path) -> Tour {
     let other = emulator(false).await;
     let elsewhere = [
         ("wrong keys", host(&other), SHORT.to_owned()),
-        ("nobody", "http://127.0.0.1:1".to_owned(), SHORT.to_owned()),
+        ("no server", "http://127.0.0.1:1".to_owned(), SHORT.to_owned()),
         (
             "a proxy",
             "http://127.0.0.1:1".to_owned(),
@@ -179,16 +180,16 @@ async fn tour(vendor: &Vendor, folder: &Path) -> Tour {
         ),
     ];
     for (place, host, more) in elsewhere {
-        let sight = vendor.sight(folder, &host, &echo.url, &more);
+        let polysight = vendor.polysight(folder, &host, &echo.url(), &more);
         for role in ["bare", "full"] {
-            let role = sight.role(role).unwrap();
+            let role = polysight.role(role).unwrap();
             ask_all_ways(vendor, place, &caller(&role, false, folder), &mut tour).await;
         }
     }
 
-    let sight = vendor.sight(folder, &echo.url, &echo.url, SHORT);
+    let polysight = vendor.polysight(folder, &echo.url(), &echo.url(), SHORT);
     for role in ["bare", "full"] {
-        let role = sight.role(role).unwrap();
+        let role = polysight.role(role).unwrap();
         let caller = caller(&role, true, folder);
         for place in Place::ALL {
             echo.at(place);
@@ -209,7 +210,7 @@ async fn ask_all_ways(vendor: &Vendor, place: &str, caller: &Caller<'_>, tour: &
     }
 }
 
-/// Meets every fault: bare in every way, behind layers in one way, twice for a layer that tries again.
+/// Meets every fault: bare in every way, behind layers in one way, twice for a layer that attempts again.
 async fn with_faults(
     vendor: &Vendor,
     emulator: &Emulator,
@@ -219,14 +220,14 @@ async fn with_faults(
 ) {
     for (number, fault) in faults(vendor).into_iter().enumerate() {
         let place = format!("{}, {fault}", vendor.name);
-        let (ways, tries) = match layered {
+        let (ways, attempts) = match layered {
             false => (&Way::ALL[..], 1),
             true => (&Way::ALL[number % Way::ALL.len()..][..1], 2),
         };
         for way in ways {
-            let wanted = emulator.load().faulty + tries;
-            (0..tries).for_each(|_| emulator.script(fault.clone()));
-            for _ in 0..tries {
+            let wanted = emulator.load().faulty + attempts;
+            (0..attempts).for_each(|_| emulator.script(fault.clone()));
+            for _ in 0..attempts {
                 if emulator.load().faulty < wanted {
                     tour.count(caller.call(&place, caller.question(), *way).await);
                 }

@@ -4,70 +4,61 @@ use std::path::Path;
 
 use polysight::Polysight;
 use polysight_emulator::{Emulator, Surface};
+use polysight_testkit::Wire;
 
-use crate::book::{Sort, note, note_debug};
-use crate::needles::{ACCESS_KEY, ERNIE_KEY, HEADER, QWEN_KEY, SECRET_KEY, ZHIPU_KEY};
+use crate::capture::{Sort, note, note_debug};
+use crate::secret::{ACCESS_KEY, ERNIE_KEY, HEADER, QWEN_KEY, SECRET_KEY, ZHIPU_KEY};
 
-/// One way to a vendor.
+/// A provider, and where it is served.
 pub(crate) struct Vendor {
     pub(crate) name: &'static str,
+    wire: Wire,
     surface: Surface,
     model: &'static str,
-    /// Keys of its table in the config; `IAM` stands for the address of the IAM.
-    table: &'static str,
+    /// Its own lines in the config; `IAM` stands for the address of the IAM.
+    settings: &'static str,
     /// A code of this vendor's.
     pub(crate) code: &'static str,
 }
 
+const fn vendor(
+    name: &'static str,
+    wire: Wire,
+    model: &'static str,
+    settings: &'static str,
+    code: &'static str,
+) -> Vendor {
+    Vendor { name, wire, surface: wire.surface(), model, settings, code }
+}
+
 pub(crate) const VENDORS: [Vendor; 7] = [
+    vendor("zhipu", Wire::Zhipu, "glm-4.6v", "api_key = \"${ZHIPU}\"", "1301"),
+    vendor("zhipu-jwt", Wire::Zhipu, "glm-4v-plus", "api_key = \"${ZHIPU}\"\nauth = \"jwt\"", "1302"),
+    vendor("qwen-vl", Wire::QwenVl, "qwen3-vl-plus", "api_key = \"${QWEN}\"", "data_inspection_failed"),
+    vendor(
+        "qwen-vl-native",
+        Wire::QwenVlNative,
+        "qwen3-vl-plus",
+        "api_key = \"${QWEN}\"",
+        "Throttling.RateQuota",
+    ),
+    vendor("ernie", Wire::Ernie, "ernie-4.5-turbo-vl", "api_key_file = \"ernie.key\"", "account_overdue"),
+    vendor(
+        "ernie-iam",
+        Wire::Ernie,
+        "ernie-4.5-turbo-vl",
+        "auth = \"iam\"\naccess_key = \"${ACCESS}\"\nsecret_key = \"${SECRET}\"\niam_url = \"IAM\"",
+        "rpm_rate_limit_exceeded",
+    ),
     Vendor {
-        name: "zhipu",
-        surface: Surface::Zhipu,
-        model: "glm-4.6v",
-        table: "backend = \"zhipu\"\napi_key = \"${ZHIPU}\"",
-        code: "1301",
-    },
-    Vendor {
-        name: "zhipu-jwt",
-        surface: Surface::Zhipu,
-        model: "glm-4v-plus",
-        table: "backend = \"zhipu\"\napi_key = \"${ZHIPU}\"\nauth = \"jwt\"",
-        code: "1302",
-    },
-    Vendor {
-        name: "qwen-vl",
-        surface: Surface::DashScopeCompatible,
-        model: "qwen3-vl-plus",
-        table: "backend = \"qwen-vl\"\napi_key = \"${QWEN}\"",
-        code: "data_inspection_failed",
-    },
-    Vendor {
-        name: "qwen-vl-native",
-        surface: Surface::DashScopeNative,
-        model: "qwen3-vl-plus",
-        table: "backend = \"qwen-vl\"\napi_key = \"${QWEN}\"\nprotocol = \"native\"",
-        code: "Throttling.RateQuota",
-    },
-    Vendor {
-        name: "ernie",
-        surface: Surface::Qianfan,
-        model: "ernie-4.5-turbo-vl",
-        table: "backend = \"ernie\"\napi_key_file = \"ernie.key\"",
-        code: "account_overdue",
-    },
-    Vendor {
-        name: "ernie-iam",
-        surface: Surface::Qianfan,
-        model: "ernie-4.5-turbo-vl",
-        table: "backend = \"ernie\"\nauth = \"iam\"\naccess_key = \"${ACCESS}\"\nsecret_key = \"${SECRET}\"\niam_url = \"IAM\"",
-        code: "rpm_rate_limit_exceeded",
-    },
-    Vendor {
-        name: "gateway",
         surface: Surface::Gateway,
-        model: "Qwen2.5-VL-72B-Instruct",
-        table: "backend = \"qwen-vl\"\napi_key = \"${QWEN}\"\ndeployment = \"gateway\"",
-        code: "insufficient_quota",
+        ..vendor(
+            "gateway",
+            Wire::QwenVl,
+            "Qwen2.5-VL-72B-Instruct",
+            "api_key = \"${QWEN}\"\ndeployment = \"gateway\"",
+            "insufficient_quota",
+        )
     },
 ];
 
@@ -83,14 +74,14 @@ impl Vendor {
     /// The table of a provider of this vendor.
     fn provider(&self, name: &str, host: &str, iam: &str, more: &str) -> String {
         let base_url = format!("{host}{}", self.surface.prefix());
-        let table = self.table.replace("IAM", iam);
+        let table = self.wire.config().to_owned() + &self.settings.replace("IAM", iam);
         format!(
             "[providers.{name}]\nbase_url = \"{base_url}\"\n{table}\nheaders = {{ x-canary = \"{HEADER}\" }}\n{more}\n"
         )
     }
 
     /// Providers of this vendor and another one at a host: the role `bare` has no layers but a trace, `full` has all.
-    pub(crate) fn sight(&self, folder: &Path, host: &str, iam: &str, more: &str) -> Polysight {
+    pub(crate) fn polysight(&self, folder: &Path, host: &str, iam: &str, more: &str) -> Polysight {
         let at = VENDORS.iter().position(|vendor| vendor.name == self.name).unwrap();
         let next = &VENDORS[(at + 2) % VENDORS.len()];
         let quota = format!("quota = {{ concurrency = 8, max_wait = 0.1 }}\n{more}");
@@ -110,11 +101,11 @@ impl Vendor {
         ];
         let path = folder.join(format!("{}.toml", self.name));
         std::fs::write(&path, config.concat()).unwrap();
-        let sight = Polysight::from_file(&path).unwrap().with_variables(variable);
-        note(Sort::Setting, "a provider", format!("{:?}", sight.provider("one").unwrap()));
-        note(Sort::Setting, "a role", format!("{:?}", sight.role("full").unwrap()));
-        note_debug(Sort::Setting, "a config", &sight);
-        sight
+        let polysight = Polysight::from_file(&path).unwrap().with_variables(variable);
+        note(Sort::Setting, "a provider", format!("{:?}", polysight.provider("one").unwrap()));
+        note(Sort::Setting, "a role", format!("{:?}", polysight.role("full").unwrap()));
+        note_debug(Sort::Setting, "a config", &polysight);
+        polysight
     }
 }
 
@@ -134,7 +125,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 pub(crate) async fn emulator(knows_them: bool) -> Emulator {
     let (zhipu, other) = (Emulator::builder().key(ZHIPU_KEY), Emulator::builder().key("other.key"));
     let builder = if knows_them {
-        zhipu.key(QWEN_KEY).key(ERNIE_KEY).key(crate::needles::SHORT_KEY)
+        zhipu.key(QWEN_KEY).key(ERNIE_KEY).key(crate::secret::SHORT_KEY)
     } else {
         other.key("sk-other").key("bce-v3/ALTAK-other/key")
     };

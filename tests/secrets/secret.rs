@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use base64_simd::STANDARD;
-use polysight_tests::picture;
+use polysight_testkit::{base64, picture};
 
 pub(crate) const ZHIPU_KEY: &str = "canary7f3a9b2c6d01.canary5d1e8c4b9a02";
 pub(crate) const QWEN_KEY: &str = "sk-canary2b8d4f6a1c03e5";
@@ -25,7 +24,7 @@ const RUN: &str = "CANARY/picture+0c2e";
 
 const KEYS: [&str; 9] =
     [ZHIPU_KEY, QWEN_KEY, ERNIE_KEY, ACCESS_KEY, SECRET_KEY, SHORT_KEY, HEADER, PASSWORD, SIGNATURE];
-/// So much of a part of a key is too much.
+/// Length of the pieces that are looked for.
 const PIECE: usize = 12;
 
 /// A PNG that a vendor can read, with more behind its end.
@@ -35,31 +34,28 @@ pub(crate) static PICTURE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     bytes
 });
 
-/// A text that must not come out, and whose it is.
-pub(crate) struct Needle {
+/// A text that must not be shown, and what it is a part of.
+pub(crate) struct Secret {
     pub(crate) of: &'static str,
     pub(crate) text: String,
 }
 
-/// What may come out nowhere: beginning and end of every part of a key, as it is and as base64, and the picture in the same
+/// What must not be shown anywhere: beginning and end of every part of a key, as it is and as base64, and the picture in the same
 /// ways.
-pub(crate) fn needles() -> Vec<Needle> {
-    let mut needles = Vec::new();
+pub(crate) fn secrets() -> Vec<Secret> {
+    let mut secrets = Vec::new();
     for key in KEYS {
         for part in key.split(['.', '/']).filter(|part| part.contains("canary")) {
             let part = &part[part.find("canary").unwrap()..];
             let ends = [&part[..PIECE], &part[part.len() - PIECE..]];
-            needles.extend(ends.map(|piece| Needle { of: "a key", text: piece.to_owned() }));
-            needles.extend(alignments(part).map(|text| Needle { of: "a key in base64", text }));
+            secrets.extend(ends.map(|piece| Secret { of: "a key", text: piece.to_owned() }));
+            secrets.extend(alignments(part).map(|text| Secret { of: "a key in base64", text }));
         }
     }
-    needles.push(Needle { of: "the picture", text: RUN.to_owned() });
-    needles.extend(alignments(&RUN.repeat(2)[..20]).map(|text| Needle { of: "the picture in base64", text }));
-    needles.push(Needle {
-        of: "the picture's beginning in base64",
-        text: STANDARD.encode_to_string(&PICTURE[..12]),
-    });
-    needles
+    secrets.push(Secret { of: "the picture", text: RUN.to_owned() });
+    secrets.extend(alignments(&RUN.repeat(2)[..20]).map(|text| Secret { of: "the picture in base64", text }));
+    secrets.push(Secret { of: "the picture's beginning in base64", text: base64(&PICTURE[..12]) });
+    secrets
 }
 
 /// The characters that stand for a text within longer base64, wherever it begins; of each no more than 24.
@@ -67,7 +63,7 @@ fn alignments(text: &str) -> impl Iterator<Item = String> {
     let bytes = text.as_bytes();
     (0..3).map(|skipped| {
         let whole = (bytes.len() - skipped) / 3 * 3;
-        let mut encoded = STANDARD.encode_to_string(&bytes[skipped..skipped + whole]);
+        let mut encoded = base64(&bytes[skipped..skipped + whole]);
         encoded.truncate(24);
         encoded
     })
@@ -75,9 +71,9 @@ fn alignments(text: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn the_picture_holds_all_that_is_looked_for() {
-    let all = STANDARD.encode_to_string(&*PICTURE);
+    let all = base64(&PICTURE);
     let raw = String::from_utf8_lossy(&PICTURE);
-    let of_picture = needles().into_iter().filter(|needle| needle.of.starts_with("the picture"));
+    let of_picture = secrets().into_iter().filter(|needle| needle.of.starts_with("the picture"));
     let found = of_picture.map(|needle| all.contains(&needle.text) || raw.contains(&needle.text));
     assert_eq!(found.collect::<Vec<_>>(), [true; 5]);
 }

@@ -1,18 +1,16 @@
-//! The emulator's tables of models and the client's, written apart, held against each other.
+//! The emulator's tables of models compared with the client's, which are written apart.
 //!
-//! All differences of a vendor are found at once and held against the exceptions that are listed here, each with its reason.
+//! All differences of a vendor are found at once and compared with the exceptions that are listed here, each with its reason.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use polysight::{ApiKey, ChatRequest, ErrorKind, Message, VisionProvider};
+use polysight::{ChatRequest, ErrorKind, Message, Transport};
 use polysight_core::catalog::{NumberRange, Quotas, Status, ThinkingMode};
 use polysight_core::{Capability, Catalog, Interval, ModelCard};
+use polysight_emulator::Emulator;
 use polysight_emulator::models::{self, ErnieLimits, ModelLimits, Quota, QwenLimits, QwenThinking, Thinking};
-use polysight_emulator::{Emulator, Surface};
-use polysight_ernie::{Ernie, ErnieSettings};
-use polysight_qwen_vl::{QwenVl, QwenVlSettings};
-use polysight_wire::ProviderOptions;
+use polysight_testkit::{Wire, calls};
 
 /// What differs between the two tables.
 #[derive(Default)]
@@ -260,13 +258,11 @@ fn compare_ernie(found: &mut Differences, card: &ModelCard, limits: &ErnieLimits
 #[tokio::test]
 async fn what_the_client_calls_retired_the_emulator_does_not_serve() {
     let emulator = Emulator::start().await.unwrap();
-    let options = ProviderOptions::new("baidu")
-        .with_api_key(ApiKey::new("bce-v3/ALTAK-a/0f").unwrap())
-        .with_base_url(emulator.base_url(Surface::Qianfan).parse().unwrap());
-    let ernie = Ernie::new(options, &ErnieSettings::default()).unwrap();
+    let host = format!("http://{}", emulator.address());
+    let ernie = Wire::Ernie.provider(Wire::Ernie.options(&host, transport()));
     for card in ernie.catalog().cards().iter().filter(|card| card.status == Status::Retired) {
         let request = ChatRequest::new([Message::user("Hello")]).with_model(&card.id);
-        let error = ernie.chat(request).await.unwrap_err();
+        let error = calls::plain(&*ernie, request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ModelNotFound, "{}: {error}", card.id);
     }
 }
@@ -275,15 +271,14 @@ async fn what_the_client_calls_retired_the_emulator_does_not_serve() {
 
 /// The gateway's models as the client's deployments know them; Zhipu's have no deployment of their own.
 fn gateway_catalogs() -> [Catalog; 2] {
-    let options = || {
-        ProviderOptions::new("gateway")
-            .with_deployment("gateway")
-            .with_base_url("http://127.0.0.1/v1".parse().unwrap())
-            .with_api_key(ApiKey::new("any").unwrap())
-    };
-    let qwen = QwenVl::new(options(), &QwenVlSettings::default()).unwrap();
-    let ernie = Ernie::new(options(), &ErnieSettings::default()).unwrap();
-    [qwen.catalog().clone(), ernie.catalog().clone()]
+    [Wire::QwenVl, Wire::Ernie].map(|wire| {
+        let options = wire.options("http://127.0.0.1", transport()).with_deployment("gateway");
+        wire.provider(options).catalog().clone()
+    })
+}
+
+fn transport() -> Transport {
+    Transport::builder().build().unwrap()
 }
 
 #[test]

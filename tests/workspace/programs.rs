@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use image::ImageFormat;
-use polysight_tests::{picture, sha256};
+use polysight_testkit::{example_file, picture, sha256};
 use serde_json::Value;
 
 /// The folder of built programs: this test program stands in `deps` of it.
@@ -34,11 +34,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn cat() -> Vec<u8> {
-    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/cat.jpg")).unwrap()
+    std::fs::read(example_file("cat.jpg")).unwrap()
 }
 
 #[test]
-fn describe_tells_the_truth_about_the_bundled_photograph_plain_and_streamed() {
+fn describe_states_the_facts_of_the_bundled_photograph_plain_and_streamed() {
     for arguments in [&[][..], &["--stream"]] {
         let output = run("describe", arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -89,19 +89,19 @@ fn describe_takes_several_media_in_one_request_and_videos() {
         .map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} is not in: {shown}")))
         .collect();
     assert!(places.is_sorted());
-    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mov");
-    let output = run("describe", &[clip, "--role", "qwen"]);
+    let clip = example_file("pan.mov").to_string_lossy().into_owned();
+    let output = run("describe", &[clip.as_str(), "--role", "qwen"]);
     assert!(text(&output.stdout).contains("MOV, 2.6"), "{}", text(&output.stdout));
-    let output = run("describe", &[clip, "--role", "default"]);
+    let output = run("describe", &[clip.as_str(), "--role", "default"]);
     assert_eq!(output.status.code(), Some(1), "that model takes MP4 only");
     assert!(text(&output.stderr).contains("the video is MOV"), "{}", text(&output.stderr));
-    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mp4");
-    let output = run("describe", &[clip, "--prompt", "What moves?"]);
+    let clip = example_file("pan.mp4").to_string_lossy().into_owned();
+    let output = run("describe", &[clip.as_str(), "--prompt", "What moves?"]);
     assert!(text(&output.stdout).contains("MP4, 2.6"), "{}", text(&output.stdout));
 }
 
 #[test]
-fn describe_complains_on_stderr_a_line_a_violation_and_fails() {
+fn describe_prints_each_violation_on_stderr_and_fails() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("polysight.toml");
     std::fs::write(
@@ -114,12 +114,8 @@ fn describe_complains_on_stderr_a_line_a_violation_and_fails() {
     std::fs::write(&long, picture(ImageFormat::Png, 7_000, 10)).unwrap();
     let output = run("describe", &["--config", &config.to_string_lossy(), &long.to_string_lossy()]);
     assert_eq!(output.status.code(), Some(1));
-    let complaints = text(&output.stderr);
-    assert_eq!(
-        complaints.lines().filter(|line| line.starts_with("error: default: ")).count(),
-        5,
-        "{complaints}"
-    );
+    let printed = text(&output.stderr);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("error: default: ")).count(), 5, "{printed}");
 
     for (arguments, part) in [
         (vec!["missing.jpg"], "no such file"),

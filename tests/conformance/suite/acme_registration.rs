@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use polysight::Registry;
-use polysight_tests::toy::{Acme, AcmeSettings};
+use polysight_testkit::acme::{Acme, AcmeSettings};
 
 pub(crate) fn registry() -> Registry {
     Registry::new()

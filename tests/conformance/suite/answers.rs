@@ -7,14 +7,16 @@ use polysight::{
     VisionProviderExt,
 };
 
-use super::stage::{Stage, Trouble, card};
+use polysight_testkit::calls::{answers, failures};
+
+use super::fixture::{Fixture, Scenario, card};
 
 pub(super) fn question(text: &str) -> ChatRequest {
     ChatRequest::new([Message::user(text)])
 }
 
-pub(super) async fn text(stage: Arc<Stage>) {
-    let role = stage.text();
+pub(super) async fn text(fixture: Arc<Fixture>) {
+    let role = fixture.text();
     let answer = role.chat(question("Hello, who are you?")).await.unwrap();
     assert!(answer.text.ends_with("You asked: Hello, who are you?"), "{}", answer.text);
     assert_eq!((answer.finish.kind, answer.provider.as_str()), (FinishKind::Stop, "it"));
@@ -22,60 +24,50 @@ pub(super) async fn text(stage: Arc<Stage>) {
     assert!(answer.tool_calls.is_empty() && answer.raw.is_none());
 }
 
-pub(super) async fn system(stage: Arc<Stage>) {
+pub(super) async fn system(fixture: Arc<Fixture>) {
     let request = ChatRequest::new([Message::system("Be brief."), Message::user("Hello")]);
-    let answer = stage.text().chat(request).await.unwrap();
+    let answer = fixture.text().chat(request).await.unwrap();
     assert!(answer.text.contains("System: instructions of 9 characters."), "{}", answer.text);
 }
 
-pub(super) async fn stop(stage: Arc<Stage>) {
+pub(super) async fn stop(fixture: Arc<Fixture>) {
     let request = question("before ENOUGH after").with_stop(["ENOUGH"]);
-    for answer in [
-        stage.text().chat(request.clone()).await.unwrap(),
-        stage.text().stream_collected(request.clone()).await.unwrap(),
-    ] {
+    for answer in answers(&fixture.text(), request).await {
         assert!(answer.text.trim_end().ends_with("You asked: before"), "{}", answer.text);
         assert_eq!(answer.finish.kind, FinishKind::Stop);
     }
 }
 
-pub(super) async fn callers_limit(stage: Arc<Stage>) {
+pub(super) async fn callers_limit(fixture: Arc<Fixture>) {
     let request = question("Tell me a long story of a cat and a dog").with_max_tokens(4);
-    for answer in [
-        stage.text().chat(request.clone()).await.unwrap(),
-        stage.text().stream_collected(request.clone()).await.unwrap(),
-    ] {
+    for answer in answers(&fixture.text(), request).await {
         assert_eq!(answer.finish.kind, FinishKind::Length);
         assert!(!answer.text.is_empty() && !answer.text.contains("cat"), "{}", answer.text);
         assert!(answer.usage.unwrap().output_tokens <= 5);
     }
 }
 
-pub(super) async fn vendors_limit(stage: Arc<Stage>) {
-    for streamed in [false, true] {
-        stage.script(Trouble::CutShort);
-        let role = stage.text();
-        let error = match streamed {
-            false => role.chat(question("Hello")).await.unwrap_err(),
-            true => role.stream_collected(question("Hello")).await.unwrap_err(),
-        };
+pub(super) async fn vendors_limit(fixture: Arc<Fixture>) {
+    fixture.script(Scenario::CutShort);
+    fixture.script(Scenario::CutShort);
+    for error in failures(&fixture.text(), question("Hello")).await {
         assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
         assert!(error.partial().unwrap().text.contains("Hello"));
         assert!(!error.is_retryable());
     }
 }
 
-pub(super) async fn greedy(stage: Arc<Stage>) {
+pub(super) async fn greedy(fixture: Arc<Fixture>) {
     for request in [question("Hello").with_greedy(), question("Hello").with_temperature(0.0)] {
-        stage.text().chat(request).await.unwrap();
+        fixture.text().chat(request).await.unwrap();
     }
-    let sent = &stage.arrived()[0].text;
+    let sent = &fixture.arrived()[0].text;
     let forms = [r#""do_sample":false"#, r#""temperature":0"#, r#""top_k":1"#, r#""heat":0"#];
     assert!(forms.iter().any(|form| sent.contains(form)), "{sent}");
 }
 
-pub(super) async fn usage(stage: Arc<Stage>) {
-    let role = stage.vision();
+pub(super) async fn usage(fixture: Arc<Fixture>) {
+    let role = fixture.vision();
     let words = role.chat(question("Hello")).await.unwrap().usage.unwrap();
     assert!(words.input_tokens > 0 && words.output_tokens > 0, "{words:?}");
     assert_eq!(words.total_tokens, words.input_tokens + words.output_tokens);
@@ -83,12 +75,12 @@ pub(super) async fn usage(stage: Arc<Stage>) {
     assert!(longer.input_tokens > words.input_tokens && longer.output_tokens > words.output_tokens);
 }
 
-pub(super) async fn ids(stage: Arc<Stage>) {
+pub(super) async fn ids(fixture: Arc<Fixture>) {
     let mut seen = Vec::new();
     for _ in 0..2 {
-        let answer = stage.text().chat(question("Hello")).await.unwrap();
+        let answer = fixture.text().chat(question("Hello")).await.unwrap();
         seen.push(answer.request_id.or(answer.id).unwrap());
-        let answer = stage.text().stream_collected(question("Hello")).await.unwrap();
+        let answer = fixture.text().stream_collected(question("Hello")).await.unwrap();
         seen.push(answer.request_id.or(answer.id).unwrap());
     }
     assert!(seen.iter().all(|id| !id.is_empty()));
@@ -97,8 +89,8 @@ pub(super) async fn ids(stage: Arc<Stage>) {
     assert_eq!(seen.len(), 4);
 }
 
-pub(super) async fn request_id(stage: Arc<Stage>) {
-    let role = stage.text();
+pub(super) async fn request_id(fixture: Arc<Fixture>) {
+    let role = fixture.text();
     let request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Strict);
     let answers = [
         role.chat(request.clone()).await.unwrap(),
@@ -106,33 +98,33 @@ pub(super) async fn request_id(stage: Arc<Stage>) {
         role.chat(question("Hello")).await.unwrap(),
     ];
     for ((answer, sent), own) in
-        answers.iter().zip(stage.arrived()).zip(["order-4711", "order-4711", "polysight-"])
+        answers.iter().zip(fixture.arrived()).zip(["order-4711", "order-4711", "polysight-"])
     {
         assert!(sent.text.contains(own), "{}", sent.text);
         let id = answer.request_id.as_deref().unwrap();
-        assert_eq!(id.starts_with(own) && sent.text.contains(id), stage.target.echoes_ids, "{id}");
+        assert_eq!(id.starts_with(own) && sent.text.contains(id), fixture.target.echoes_ids, "{id}");
     }
 }
 
-pub(super) async fn end_user_id(stage: Arc<Stage>) {
+pub(super) async fn end_user_id(fixture: Arc<Fixture>) {
     let request = question("Hello").with_end_user_id("user-4711").with_tolerance(Tolerance::Strict);
-    stage.text().chat(request).await.unwrap();
-    assert!(stage.arrived()[0].text.contains("user-4711"));
+    fixture.text().chat(request).await.unwrap();
+    assert!(fixture.arrived()[0].text.contains("user-4711"));
 }
 
-pub(super) async fn json_object(stage: Arc<Stage>) {
+pub(super) async fn json_object(fixture: Arc<Fixture>) {
     #[derive(serde::Deserialize)]
     struct Facts {
         question: String,
     }
     let format = polysight::ResponseFormat::JsonObject;
     let request = question("Which JSON is it?").with_response_format(format);
-    let facts: Facts = stage.vision().extract(request).await.unwrap();
+    let facts: Facts = fixture.vision().extract(request).await.unwrap();
     assert_eq!(facts.question, "Which JSON is it?");
 }
 
-pub(super) async fn raw(stage: Arc<Stage>) {
-    let role = stage.text();
+pub(super) async fn raw(fixture: Arc<Fixture>) {
+    let role = fixture.text();
     let plain = role.chat(question("Hello").with_raw()).await.unwrap().raw.unwrap();
     assert_eq!(plain.frames().len(), 1);
     assert!(plain.json().unwrap()[0].to_string().contains("You asked: Hello"));
@@ -144,8 +136,8 @@ pub(super) async fn raw(stage: Arc<Stage>) {
 }
 
 /// Whatever a target must change, the plan and both kinds of answer tell.
-pub(super) async fn adjustments(stage: Arc<Stage>) {
-    let role = stage.text();
+pub(super) async fn adjustments(fixture: Arc<Fixture>) {
+    let role = fixture.text();
     let mut request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Lossy);
     let card = card(&role);
     if card.max_output.is_some() {
@@ -163,32 +155,25 @@ pub(super) async fn adjustments(stage: Arc<Stage>) {
     assert!(role.chat(question("Hello")).await.unwrap().adjustments.is_empty());
 }
 
-pub(super) async fn unicode(stage: Arc<Stage>) {
+pub(super) async fn unicode(fixture: Arc<Fixture>) {
     let words = "图里有什么？ 👩‍👩‍👧 e\u{301} \u{2028} \u{2029} \u{85} مرحبا \u{202e}rtl\u{202c} \u{feff} \"\\/ \t 𠮷 \u{10ffff}";
-    for answer in [
-        stage.text().chat(question(words)).await.unwrap(),
-        stage.text().stream_collected(question(words)).await.unwrap(),
-    ] {
+    for answer in answers(&fixture.text(), question(words)).await {
         assert!(answer.text.ends_with(&format!("You asked: {words}")), "{:?}", answer.text);
     }
 }
 
-pub(super) async fn empty(stage: Arc<Stage>) {
-    for streamed in [false, true] {
-        stage.script(Trouble::Empty);
-        let role = stage.text();
-        let answer = match streamed {
-            false => role.chat(question("Hello")).await.unwrap(),
-            true => role.stream_collected(question("Hello")).await.unwrap(),
-        };
+pub(super) async fn empty(fixture: Arc<Fixture>) {
+    fixture.script(Scenario::Empty);
+    fixture.script(Scenario::Empty);
+    for answer in answers(&fixture.text(), question("Hello")).await {
         assert_eq!((answer.text.as_str(), answer.finish.kind), ("", FinishKind::Stop));
     }
 }
 
-pub(super) async fn at_once(stage: Arc<Stage>) {
+pub(super) async fn at_once(fixture: Arc<Fixture>) {
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..8 {
-        let role = stage.text();
+        let role = fixture.text();
         calls.spawn(async move {
             let request = question(&format!("Number {number}!"));
             let answer = match number % 2 {

@@ -5,30 +5,30 @@ use polysight::{
 };
 use polysight_core::catalog::{ImageCard, ThinkingMode, VideoCard};
 
+use super::fixture::{Fixture, card};
 use super::pictures::{jpeg, pan};
-use super::stage::{Stage, card};
 use super::tools::weather;
 
 /// What a card says of an ability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offer {
+pub(crate) enum Support {
     Yes,
     /// The card says no: such a request is refused before it is sent.
     No,
     /// The card does not say: such a request is let through, and nothing is promised.
-    Unsaid,
+    Unknown,
 }
 
 /// What a behaviour needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Feature {
     /// What everybody can do.
     Nothing,
     PictureLink,
-    PictureInside,
+    PictureInline,
     ManyPictures,
     VideoLink,
-    VideoInside,
+    VideoInline,
     VideoFrames,
     ThinkingOn,
     ThinkingOff,
@@ -38,17 +38,17 @@ pub(crate) enum Need {
     RequestId,
     EndUserId,
     /// A model that is known to be blind.
-    BlindModel,
+    TextModel,
 }
 
-impl Need {
+impl Feature {
     /// Those that a request can ask for, each of the part that would have it.
     pub(crate) const ASKED: [Self; 13] = [
         Self::PictureLink,
-        Self::PictureInside,
+        Self::PictureInline,
         Self::ManyPictures,
         Self::VideoLink,
-        Self::VideoInside,
+        Self::VideoInline,
         Self::VideoFrames,
         Self::ThinkingOn,
         Self::ThinkingOff,
@@ -60,30 +60,32 @@ impl Need {
     ];
 
     /// The part that has the ability, if any has.
-    pub(crate) fn role(self, stage: &Stage) -> RoleProvider {
+    pub(crate) fn role(self, fixture: &Fixture) -> RoleProvider {
         match self {
-            Self::Nothing | Self::RequestId | Self::EndUserId | Self::BlindModel => stage.text(),
-            Self::PictureLink | Self::PictureInside | Self::ManyPictures | Self::JsonObject => stage.vision(),
-            Self::VideoLink | Self::VideoInside | Self::VideoFrames => stage.video(),
-            Self::ThinkingOn | Self::ThinkingOff | Self::ThinkingBudget => stage.thinking(),
-            Self::Tools => stage.tools(),
+            Self::Nothing | Self::RequestId | Self::EndUserId | Self::TextModel => fixture.text(),
+            Self::PictureLink | Self::PictureInline | Self::ManyPictures | Self::JsonObject => {
+                fixture.vision()
+            }
+            Self::VideoLink | Self::VideoInline | Self::VideoFrames => fixture.video(),
+            Self::ThinkingOn | Self::ThinkingOff | Self::ThinkingBudget => fixture.thinking(),
+            Self::Tools => fixture.tools(),
         }
     }
 
     /// What the catalogue of that part says.
-    pub(crate) fn offer(self, stage: &Stage) -> Offer {
-        let card = card(&self.role(stage));
+    pub(crate) fn support(self, fixture: &Fixture) -> Support {
+        let card = card(&self.role(fixture));
         let image = |said: fn(&ImageCard) -> Option<bool>| within(&card.image, said);
         let video = |said: fn(&VideoCard) -> Option<bool>| within(&card.video, said);
         match self {
-            Self::Nothing => Offer::Yes,
+            Self::Nothing => Support::Yes,
             Self::PictureLink => image(|limits| limits.url),
-            Self::PictureInside => image(|limits| limits.base64),
+            Self::PictureInline => image(|limits| limits.base64),
             Self::ManyPictures => {
                 image(|limits| Some(limits.base64? && limits.count.is_none_or(|most| most > 1)))
             }
             Self::VideoLink => video(|limits| limits.url),
-            Self::VideoInside => video(|limits| limits.base64),
+            Self::VideoInline => video(|limits| limits.base64),
             Self::VideoFrames => video(|limits| match limits.frames {
                 Capability::Unknown => None,
                 Capability::No => Some(false),
@@ -93,7 +95,7 @@ impl Need {
             Self::ThinkingOff => thinking(&card, |mode| mode != ThinkingMode::Forced),
             Self::ThinkingBudget => {
                 let has_budget = card.thinking.budget.is_some();
-                if has_budget { Offer::Yes } else { thinking(&card, |_| false) }
+                if has_budget { Support::Yes } else { thinking(&card, |_| false) }
             }
             Self::Tools => said(match card.tools {
                 Capability::Unknown => None,
@@ -105,7 +107,7 @@ impl Need {
             ),
             Self::RequestId => said(Some(card.request_id.is_some())),
             Self::EndUserId => said(Some(card.end_user_id.is_some())),
-            Self::BlindModel => said(Some(card.image.is_no())),
+            Self::TextModel => said(Some(card.image.is_no())),
         }
     }
 
@@ -114,14 +116,14 @@ impl Need {
         let text = || ChatRequest::new([Message::user("Answer in JSON.")]);
         let link = || Image::from_url("https://example.com/a.jpg").unwrap();
         match self {
-            Self::Nothing | Self::BlindModel => text(),
+            Self::Nothing | Self::TextModel => text(),
             Self::PictureLink => ChatRequest::ask("What?", [link()]),
-            Self::PictureInside => ChatRequest::ask("What?", [jpeg(1)]),
+            Self::PictureInline => ChatRequest::ask("What?", [jpeg(1)]),
             Self::ManyPictures => ChatRequest::ask("What?", [jpeg(1), jpeg(2)]),
             Self::VideoLink => {
                 ChatRequest::ask("What?", [Video::from_url("https://example.com/a.mp4").unwrap()])
             }
-            Self::VideoInside => ChatRequest::ask("What?", [pan()]),
+            Self::VideoInline => ChatRequest::ask("What?", [pan()]),
             Self::VideoFrames => ChatRequest::ask("What?", [Video::from_frames((1..=4).map(jpeg)).unwrap()]),
             Self::ThinkingOn => text().with_thinking(Thinking::On),
             Self::ThinkingOff => text().with_thinking(Thinking::Off),
@@ -134,23 +136,23 @@ impl Need {
     }
 }
 
-fn said(answer: Option<bool>) -> Offer {
+fn said(answer: Option<bool>) -> Support {
     match answer {
-        None => Offer::Unsaid,
-        Some(false) => Offer::No,
-        Some(true) => Offer::Yes,
+        None => Support::Unknown,
+        Some(false) => Support::No,
+        Some(true) => Support::Yes,
     }
 }
 
 /// What the limits of an ability say, where there is the ability.
-fn within<T>(ability: &Capability<T>, limit: impl Fn(&T) -> Option<bool>) -> Offer {
+fn within<T>(ability: &Capability<T>, limit: impl Fn(&T) -> Option<bool>) -> Support {
     match ability {
-        Capability::Unknown => Offer::Unsaid,
-        Capability::No => Offer::No,
+        Capability::Unknown => Support::Unknown,
+        Capability::No => Support::No,
         Capability::Yes(limits) => said(limit(limits)),
     }
 }
 
-fn thinking(card: &ModelCard, able: impl Fn(ThinkingMode) -> bool) -> Offer {
+fn thinking(card: &ModelCard, able: impl Fn(ThinkingMode) -> bool) -> Support {
     said(card.thinking.mode.map(able))
 }

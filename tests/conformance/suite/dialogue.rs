@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use polysight::{Conversation, Message, VisionProvider, VisionProviderExt};
-use polysight_tests::sha256;
+use polysight_testkit::sha256;
 
+use super::fixture::Fixture;
 use super::pictures::{jpeg, jpeg_bytes};
-use super::stage::Stage;
 
 /// Three turns with a picture each, the second one streamed.
-pub(super) async fn with_pictures(stage: Arc<Stage>) {
-    let role = stage.vision();
+pub(super) async fn with_pictures(fixture: Arc<Fixture>) {
+    let role = fixture.vision();
     let mut talk = Conversation::new().with_system("Be brief.");
     let mut last = String::new();
     for turn in 1..=3 {
@@ -26,6 +26,6 @@ pub(super) async fn with_pictures(stage: Arc<Stage>) {
     assert!(last.contains("System: instructions of 9 characters."), "{last}");
     assert!((1..=3).all(|turn| last.contains(&sha256(&jpeg_bytes(turn)))), "{last}");
     assert!(last.ends_with("You asked: Number 3?"), "{last}");
-    let arrived: Vec<usize> = stage.arrived().iter().map(|request| request.media.len()).collect();
+    let arrived: Vec<usize> = fixture.arrived().iter().map(|request| request.media.len()).collect();
     assert_eq!(arrived, [1, 2, 3]);
 }

@@ -1,20 +1,22 @@
 //! A server, and the provider that talks to it.
 
+use std::time::Duration;
+
 use polysight::{ModelCard, Polysight, Registry, RoleProvider, VisionProvider};
 use polysight_emulator::{Emulator, Fault};
-use polysight_tests::toy::{ToyFault, ToyServer};
+use polysight_testkit::acme::{AcmeFault, AcmeServer};
 
-use super::glue;
+use super::acme_registration;
 use super::target::Target;
 
 enum Server {
     Emulator(Emulator),
-    Toy(ToyServer),
+    Acme(AcmeServer),
 }
 
-/// What goes wrong with the next request, whoever serves it.
+/// What happens to the next request, at whatever server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum Scenario {
     RateLimited,
     Overloaded,
     NoBalance,
@@ -33,7 +35,7 @@ pub(crate) enum Trouble {
 }
 
 /// A request as it arrived.
-pub(crate) struct Arrived {
+pub(crate) struct SentRequest {
     /// Headers and body as text, media left out or not.
     pub(crate) text: String,
     /// SHA-256 of inline media, in order.
@@ -41,37 +43,33 @@ pub(crate) struct Arrived {
 }
 
 /// A target with its server running.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) target: &'static Target,
     server: Server,
-    sight: Polysight,
+    polysight: Polysight,
 }
 
 pub(crate) fn registry() -> Registry {
-    glue::registry()
+    acme_registration::registry()
 }
 
 fn read(target: &Target, base_url: &str, key: &str, more: &str) -> Polysight {
     Polysight::from_toml_with(&target.config(base_url, key, more), registry()).unwrap()
 }
 
-impl Stage {
+impl Fixture {
     pub(crate) async fn of(target: &'static Target) -> Self {
         let server = match target.surface {
             Some(_) => Server::Emulator(Emulator::builder().key(target.key).start().await.unwrap()),
-            None => Server::Toy(ToyServer::start().await.unwrap()),
+            None => Server::Acme(AcmeServer::start().await),
         };
         let base_url = base_url(&server, target);
-        let sight = read(target, &base_url, target.key, "");
-        Self { target, server, sight }
-    }
-
-    pub(crate) fn base_url(&self) -> String {
-        base_url(&self.server, self.target)
+        let polysight = read(target, &base_url, target.key, "");
+        Self { target, server, polysight }
     }
 
     fn role(&self, name: &str) -> RoleProvider {
-        self.sight.role(name).unwrap()
+        self.polysight.role(name).unwrap()
     }
 
     pub(crate) fn text(&self) -> RoleProvider {
@@ -94,71 +92,90 @@ impl Stage {
         self.role("tools")
     }
 
-    /// The part `text` of the same server by another key, another address or with more in its config.
-    pub(crate) fn otherwise(&self, base_url: &str, key: &str, more: &str) -> RoleProvider {
-        read(self.target, base_url, key, more).role("text").unwrap()
+    /// The role `text` at the same server with another key or with more in its config.
+    pub(crate) fn reconfigured(&self, key: &str, more: &str) -> RoleProvider {
+        read(self.target, &base_url(&self.server, self.target), key, more).role("text").unwrap()
     }
 
-    /// Lets the next request go wrong.
-    pub(crate) fn script(&self, trouble: Trouble) {
+    /// Makes the next request meet a scenario.
+    pub(crate) fn script(&self, scenario: Scenario) {
         match &self.server {
-            Server::Emulator(emulator) => emulator.script(self.fault(trouble)),
-            Server::Toy(toy) => toy.script(self.toy_fault(trouble)),
+            Server::Emulator(emulator) => emulator.script(self.fault(scenario)),
+            Server::Acme(acme) => acme.script(self.acme_fault(scenario)),
         }
     }
 
-    /// The vendor's code of a trouble that has one.
-    pub(crate) fn code(&self, trouble: Trouble) -> &'static str {
+    /// The vendor's code of a scenario that has one.
+    pub(crate) fn code(&self, scenario: Scenario) -> &'static str {
         let codes = &self.target.codes;
-        match trouble {
-            Trouble::RateLimited => codes.rate_limited,
-            Trouble::Overloaded => codes.overloaded,
-            Trouble::NoBalance => codes.no_balance,
-            Trouble::Refused => codes.refused,
-            Trouble::Failed => codes.failed,
+        match scenario {
+            Scenario::RateLimited => codes.rate_limited,
+            Scenario::Overloaded => codes.overloaded,
+            Scenario::NoBalance => codes.no_balance,
+            Scenario::Refused => codes.refused,
+            Scenario::Failed => codes.failed,
             other => panic!("{other:?} has no code"),
         }
     }
 
-    fn fault(&self, trouble: Trouble) -> Fault {
-        match trouble {
+    fn fault(&self, scenario: Scenario) -> Fault {
+        match scenario {
             // The gateway speaks OpenAI's words, not those of the vendor behind it.
-            Trouble::Withdrawn if self.target.name.starts_with("gateway") => {
+            Scenario::Withdrawn if self.target.name.starts_with("gateway") => {
                 Fault::FinishReason("content_filter".to_owned())
             }
-            Trouble::Withdrawn => Fault::Sensitive,
-            Trouble::CutShort => Fault::FinishReason("length".to_owned()),
-            Trouble::Empty => Fault::EmptyAnswer,
-            Trouble::Silence => Fault::StallBeforeHead,
-            Trouble::Stall => Fault::StallBetweenDeltas(2),
+            Scenario::Withdrawn => Fault::Sensitive,
+            Scenario::CutShort => Fault::FinishReason("length".to_owned()),
+            Scenario::Empty => Fault::EmptyAnswer,
+            Scenario::Silence => Fault::StallBeforeHead,
+            Scenario::Stall => Fault::StallBetweenDeltas(2),
             coded => Fault::Code(self.code(coded).to_owned()),
         }
     }
 
-    fn toy_fault(&self, trouble: Trouble) -> ToyFault {
-        match trouble {
-            Trouble::Withdrawn => ToyFault::Hide,
-            Trouble::CutShort => ToyFault::Cut,
-            Trouble::Empty => ToyFault::SayNothing,
-            Trouble::Silence => ToyFault::Silence,
-            Trouble::Stall => ToyFault::Stall,
-            coded => ToyFault::Refuse(self.code(coded).parse().unwrap()),
+    fn acme_fault(&self, scenario: Scenario) -> AcmeFault {
+        match scenario {
+            Scenario::Withdrawn => AcmeFault::Hide,
+            Scenario::CutShort => AcmeFault::Cut,
+            Scenario::Empty => AcmeFault::SayNothing,
+            Scenario::Silence => AcmeFault::Silence,
+            Scenario::Stall => AcmeFault::Stall,
+            coded => AcmeFault::Refuse(self.code(coded).parse().unwrap()),
         }
+    }
+
+    /// How many connections the client keeps open.
+    pub(crate) fn open_connections(&self) -> usize {
+        match &self.server {
+            Server::Emulator(emulator) => emulator.load().connections,
+            Server::Acme(acme) => acme.open_connections(),
+        }
+    }
+
+    /// Waits until this many connections are open, for two seconds at most.
+    pub(crate) async fn connections_come_to(&self, count: usize) -> bool {
+        for _ in 0..400 {
+            if self.open_connections() == count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
     }
 
     /// Forgets the requests so far.
     pub(crate) fn clear(&self) {
         match &self.server {
             Server::Emulator(emulator) => emulator.clear_requests(),
-            Server::Toy(toy) => toy.clear_requests(),
+            Server::Acme(acme) => acme.clear_requests(),
         }
     }
 
     /// The requests so far, oldest first.
-    pub(crate) fn arrived(&self) -> Vec<Arrived> {
+    pub(crate) fn arrived(&self) -> Vec<SentRequest> {
         match &self.server {
             Server::Emulator(emulator) => emulator.requests().into_iter().map(of_emulator).collect(),
-            Server::Toy(toy) => toy.requests().into_iter().map(of_toy).collect(),
+            Server::Acme(acme) => acme.requests().into_iter().map(of_acme).collect(),
         }
     }
 }
@@ -171,16 +188,16 @@ pub(crate) fn card(role: &RoleProvider) -> ModelCard {
 fn base_url(server: &Server, target: &Target) -> String {
     match (server, target.surface) {
         (Server::Emulator(emulator), Some(surface)) => emulator.base_url(surface),
-        (Server::Toy(toy), _) => toy.base_url(),
+        (Server::Acme(acme), _) => acme.base_url(),
         (Server::Emulator(_), None) => panic!("{} has no surface", target.name),
     }
 }
 
-fn of_emulator(request: polysight_emulator::RecordedRequest) -> Arrived {
+fn of_emulator(request: polysight_emulator::RecordedRequest) -> SentRequest {
     let text = format!("{:?} {}", request.headers, request.body.unwrap_or_default());
-    Arrived { text, media: request.media.into_iter().map(|medium| medium.sha256).collect() }
+    SentRequest { text, media: request.media.into_iter().map(|medium| medium.sha256).collect() }
 }
 
-fn of_toy(request: polysight_tests::toy::ToyRequest) -> Arrived {
-    Arrived { text: request.body.to_string(), media: request.media }
+fn of_acme(request: polysight_testkit::acme::AcmeRequest) -> SentRequest {
+    SentRequest { text: request.body.to_string(), media: request.media }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::offer::{Need, Offer};
-use super::stage::Stage;
+use super::capability::{Feature, Support};
+use super::fixture::Fixture;
 use super::target::{TARGETS, Target};
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -16,16 +16,16 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Something that must hold wherever it is offered; it panics where it does not.
 pub(crate) struct Behaviour {
     pub(crate) name: &'static str,
-    pub(crate) need: Need,
-    pub(crate) run: fn(Arc<Stage>) -> Running,
+    pub(crate) feature: Feature,
+    pub(crate) run: fn(Arc<Fixture>) -> Running,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Kept,
+    Passed,
     NotOffered,
-    Unsaid,
-    Broken(String),
+    Unknown,
+    Failed(String),
 }
 
 /// What came of each behaviour, by its place in the list and that of the target.
@@ -41,7 +41,7 @@ impl Matrix {
         for (column, target) in TARGETS.iter().enumerate() {
             running.spawn(async move { (column, outcomes(behaviours, target).await) });
         }
-        let nothing = || std::array::from_fn(|_| Outcome::Broken("it did not run".to_owned()));
+        let nothing = || std::array::from_fn(|_| Outcome::Failed("it did not run".to_owned()));
         let mut all: Vec<[Outcome; TARGETS.len()]> = behaviours.iter().map(|_| nothing()).collect();
         while let Some(done) = running.join_next().await {
             let (column, outcomes) = done.unwrap();
@@ -62,7 +62,7 @@ impl Matrix {
     pub(crate) fn failures(&self) -> Vec<String> {
         self.cells()
             .filter_map(|(behaviour, target, outcome)| match outcome {
-                Outcome::Broken(why) => Some(format!("{target}: {behaviour}: {why}")),
+                Outcome::Failed(why) => Some(format!("{target}: {behaviour}: {why}")),
                 _ => None,
             })
             .collect()
@@ -72,8 +72,8 @@ impl Matrix {
     pub(crate) fn not_run(&self) -> Vec<String> {
         let marks = |(target, outcome): (&Target, &Outcome)| match outcome {
             Outcome::NotOffered => Some(target.name.to_owned()),
-            Outcome::Unsaid => Some(format!("{}?", target.name)),
-            Outcome::Kept | Outcome::Broken(_) => None,
+            Outcome::Unknown => Some(format!("{}?", target.name)),
+            Outcome::Passed | Outcome::Failed(_) => None,
         };
         let rows = self.behaviours.iter().zip(&self.outcomes);
         let lists = rows.map(|(behaviour, row)| {
@@ -86,30 +86,30 @@ impl Matrix {
     }
 }
 
-/// One stage serves all behaviours, and another one follows whenever a failure may have left something behind.
+/// One fixture serves all behaviours, and another one follows whenever a failure may have left something behind.
 async fn outcomes(behaviours: &'static [Behaviour], target: &'static Target) -> Vec<Outcome> {
-    let mut stage = Arc::new(Stage::of(target).await);
+    let mut fixture = Arc::new(Fixture::of(target).await);
     let mut outcomes = Vec::new();
     for behaviour in behaviours {
-        let outcome = outcome(behaviour, Arc::clone(&stage)).await;
-        stage.clear();
-        if matches!(outcome, Outcome::Broken(_)) {
-            stage = Arc::new(Stage::of(target).await);
+        let outcome = outcome(behaviour, Arc::clone(&fixture)).await;
+        fixture.clear();
+        if matches!(outcome, Outcome::Failed(_)) {
+            fixture = Arc::new(Fixture::of(target).await);
         }
         outcomes.push(outcome);
     }
     outcomes
 }
 
-async fn outcome(behaviour: &'static Behaviour, stage: Arc<Stage>) -> Outcome {
-    match behaviour.need.offer(&stage) {
-        Offer::No => return Outcome::NotOffered,
-        Offer::Unsaid => return Outcome::Unsaid,
-        Offer::Yes => {}
+async fn outcome(behaviour: &'static Behaviour, fixture: Arc<Fixture>) -> Outcome {
+    match behaviour.feature.support(&fixture) {
+        Support::No => return Outcome::NotOffered,
+        Support::Unknown => return Outcome::Unknown,
+        Support::Yes => {}
     }
-    match tokio::spawn((behaviour.run)(stage)).await {
-        Ok(()) => Outcome::Kept,
-        Err(error) => Outcome::Broken(match error.try_into_panic() {
+    match tokio::spawn((behaviour.run)(fixture)).await {
+        Ok(()) => Outcome::Passed,
+        Err(error) => Outcome::Failed(match error.try_into_panic() {
             Ok(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
@@ -132,10 +132,10 @@ impl fmt::Display for Matrix {
             write!(f, "{:width$}", behaviour.name)?;
             for (target, outcome) in TARGETS.iter().zip(row) {
                 let mark = match outcome {
-                    Outcome::Kept => "ok",
+                    Outcome::Passed => "ok",
                     Outcome::NotOffered => "-",
-                    Outcome::Unsaid => "?",
-                    Outcome::Broken(_) => "BROKEN",
+                    Outcome::Unknown => "?",
+                    Outcome::Failed(_) => "FAILED",
                 };
                 write!(f, "  {mark:column$}", column = target.name.len())?;
             }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use image::ImageFormat;
-use polysight::{ChatRequest, ErrorKind, Image, Video, VisionProvider, VisionProviderExt};
-use polysight_tests::{picture, sha256};
+use polysight::{ChatRequest, ErrorKind, Image, Video, VisionProviderExt};
+use polysight_testkit::calls::answers;
+use polysight_testkit::{base64, example_file, picture, sha256};
 
-use super::stage::Stage;
+use super::fixture::Fixture;
 
 /// A JPEG unlike those of other numbers.
 pub(super) fn jpeg(number: u32) -> Image {
@@ -19,89 +20,80 @@ pub(super) fn jpeg_bytes(number: u32) -> Vec<u8> {
 
 /// 2.6 seconds of video.
 pub(super) fn pan() -> Video {
-    Video::from_file(PAN).unwrap()
-}
-
-pub(super) const PAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media/pan.mp4");
-
-fn base64_of(bytes: &[u8]) -> String {
-    base64_simd::STANDARD.encode_to_string(bytes)
+    Video::from_file(example_file("pan.mp4")).unwrap()
 }
 
 /// Asks about a picture, plain and streamed, and looks for its measures.
-async fn arrives(stage: &Stage, image: Image, bytes: &[u8]) {
-    for streamed in [false, true] {
-        let request = ChatRequest::ask("What is it?", [image.clone()]);
-        let answer = match streamed {
-            false => stage.vision().chat(request).await.unwrap(),
-            true => stage.vision().stream_collected(request).await.unwrap(),
-        };
+async fn arrives(fixture: &Fixture, image: Image, bytes: &[u8]) {
+    for answer in answers(&fixture.vision(), ChatRequest::ask("What is it?", [image])).await {
         for fact in ["Picture 1: PNG, 63x40 px".to_owned(), format!("{} bytes", bytes.len()), sha256(bytes)] {
             assert!(answer.text.contains(&fact), "{fact} is not in: {}", answer.text);
         }
         assert!(answer.text.ends_with("You asked: What is it?"), "{}", answer.text);
     }
-    assert!(stage.arrived().iter().all(|request| request.media == [sha256(bytes)]));
+    assert!(fixture.arrived().iter().all(|request| request.media == [sha256(bytes)]));
 }
 
 fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 63, 40)
 }
 
-pub(super) async fn link(stage: Arc<Stage>) {
+pub(super) async fn link(fixture: Arc<Fixture>) {
     let url = "https://example.com/a%20b.jpg?size=2&x=%2F";
-    let answer = stage.vision().ask("What is it?", [Image::from_url(url).unwrap()]).await.unwrap();
+    let answer = fixture.vision().ask("What is it?", [Image::from_url(url).unwrap()]).await.unwrap();
     assert!(answer.text.contains(&format!("Picture 1: {url} (not fetched).")), "{}", answer.text);
 }
 
-pub(super) async fn bytes(stage: Arc<Stage>) {
+pub(super) async fn bytes(fixture: Arc<Fixture>) {
     let bytes = png();
-    arrives(&stage, Image::from_bytes(bytes.clone()).unwrap(), &bytes).await;
+    arrives(&fixture, Image::from_bytes(bytes.clone()).unwrap(), &bytes).await;
 }
 
-pub(super) async fn file(stage: Arc<Stage>) {
+pub(super) async fn file(fixture: Arc<Fixture>) {
     let bytes = png();
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &bytes).unwrap();
-    arrives(&stage, Image::from_file(file.path()).unwrap(), &bytes).await;
+    arrives(&fixture, Image::from_file(file.path()).unwrap(), &bytes).await;
 }
 
-pub(super) async fn base64(stage: Arc<Stage>) {
+pub(super) async fn as_base64(fixture: Arc<Fixture>) {
     let bytes = png();
-    arrives(&stage, Image::from_base64(base64_of(&bytes)).unwrap(), &bytes).await;
+    arrives(&fixture, Image::from_base64(base64(&bytes)).unwrap(), &bytes).await;
 }
 
-pub(super) async fn data_uri(stage: Arc<Stage>) {
+pub(super) async fn data_uri(fixture: Arc<Fixture>) {
     let bytes = png();
-    let uri = format!("data:image/png;base64,{}", base64_of(&bytes));
-    arrives(&stage, Image::from_data_uri(uri).unwrap(), &bytes).await;
+    let uri = format!("data:image/png;base64,{}", base64(&bytes));
+    arrives(&fixture, Image::from_data_uri(uri).unwrap(), &bytes).await;
 }
 
-pub(super) async fn order(stage: Arc<Stage>) {
-    let pictures: Vec<Vec<u8>> = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Jpeg]
-        .into_iter()
-        .zip(1..)
-        .map(|(format, number)| picture(format, 20 + number, 30))
-        .collect();
+pub(super) async fn order(fixture: Arc<Fixture>) {
+    let formats =
+        [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Png];
+    let pictures: Vec<Vec<u8>> =
+        formats.into_iter().zip(1..).map(|(format, number)| picture(format, 20 + number, 30)).collect();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, &pictures[4]).unwrap();
     let images = [
-        Image::from_base64(base64_of(&pictures[0])).unwrap(),
+        Image::from_base64(base64(&pictures[0])).unwrap(),
         Image::from_bytes(pictures[1].clone()).unwrap(),
-        Image::from_data_uri(format!("data:image/png;base64,{}", base64_of(&pictures[2]))).unwrap(),
+        Image::from_data_uri(format!("data:image/png;base64,{}", base64(&pictures[2]))).unwrap(),
         Image::from_bytes(pictures[3].clone()).unwrap(),
+        Image::from_file(file.path()).unwrap(),
     ];
-    let answer = stage.vision().ask("What differs?", images).await.unwrap();
-    for (number, (bytes, format)) in pictures.iter().zip(["PNG", "JPEG", "PNG", "JPEG"]).enumerate() {
+    let answer = fixture.vision().ask("What differs?", images).await.unwrap();
+    for (number, (bytes, format)) in pictures.iter().zip(["PNG", "JPEG", "PNG", "JPEG", "PNG"]).enumerate() {
         let line = answer.text.lines().nth(number).unwrap();
         assert!(line.starts_with(&format!("Picture {}: {format}, ", number + 1)), "{line}");
         assert!(line.contains(&sha256(bytes)), "{line}");
     }
     let sent: Vec<String> = pictures.iter().map(|bytes| sha256(bytes)).collect();
-    assert_eq!(stage.arrived()[0].media, sent);
+    assert_eq!(fixture.arrived()[0].media, sent);
 }
 
-pub(super) async fn blind(stage: Arc<Stage>) {
-    let error = stage.text().ask("What is it?", [jpeg(1)]).await.unwrap_err();
+pub(super) async fn text_model(fixture: Arc<Fixture>) {
+    let error = fixture.text().ask("What is it?", [jpeg(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert_eq!(error.violations()[0].path, "messages[0].parts[0]");
-    assert!(stage.arrived().is_empty());
+    assert!(fixture.arrived().is_empty());
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use polysight::{ChatRequest, ErrorKind, Message, Tolerance, VisionProvider};
 
 use super::answers::question;
-use super::offer::{Need, Offer};
+use super::capability::{Feature, Support};
+use super::fixture::Fixture;
 use super::pictures::jpeg;
-use super::stage::Stage;
 
-pub(super) async fn refuse_alike(stage: Arc<Stage>) {
-    let role = stage.text();
+pub(super) async fn refuse_alike(fixture: Arc<Fixture>) {
+    let role = fixture.text();
     let broken = [
         ChatRequest::new([]),
         ChatRequest::new([Message::system("Be brief.")]),
@@ -32,25 +32,27 @@ pub(super) async fn refuse_alike(stage: Arc<Stage>) {
         assert_eq!(streamed.violations(), planned.violations());
         assert_eq!((called.to_string(), streamed.to_string()), (planned.to_string(), planned.to_string()));
     }
-    assert!(stage.arrived().is_empty(), "nothing was sent");
+    assert!(fixture.arrived().is_empty(), "nothing was sent");
 }
 
 /// An ability that the card denies is a violation where nothing may be changed.
-pub(super) async fn denied(stage: Arc<Stage>) {
-    for need in Need::ASKED.into_iter().filter(|need| need.offer(&stage) == Offer::No) {
-        let request = need.request().with_tolerance(Tolerance::Strict);
-        let planned = need.role(&stage).plan(request.clone()).expect_err(&format!("{need:?} is refused"));
+pub(super) async fn denied(fixture: Arc<Fixture>) {
+    for feature in Feature::ASKED.into_iter().filter(|feature| feature.support(&fixture) == Support::No) {
+        let request = feature.request().with_tolerance(Tolerance::Strict);
+        let planned =
+            feature.role(&fixture).plan(request.clone()).expect_err(&format!("{feature:?} is refused"));
         assert_eq!(planned.kind(), ErrorKind::InvalidRequest);
-        let called = need.role(&stage).chat(request.clone()).await.unwrap_err();
-        assert_eq!(called.violations(), planned.violations(), "{need:?}");
-        assert!(need.role(&stage).stream(request).await.is_err());
+        let called = feature.role(&fixture).chat(request.clone()).await.unwrap_err();
+        assert_eq!(called.violations(), planned.violations(), "{feature:?}");
+        assert!(feature.role(&fixture).stream(request).await.is_err());
     }
-    assert!(stage.arrived().is_empty(), "nothing was sent");
+    assert!(fixture.arrived().is_empty(), "nothing was sent");
 }
 
-pub(super) async fn unsaid(stage: Arc<Stage>) {
-    for need in Need::ASKED.into_iter().filter(|need| need.offer(&stage) == Offer::Unsaid) {
-        let plan = need.role(&stage).plan(need.request());
-        assert!(plan.is_ok(), "{need:?}: {}", plan.unwrap_err());
+pub(super) async fn unknown(fixture: Arc<Fixture>) {
+    for feature in Feature::ASKED.into_iter().filter(|feature| feature.support(&fixture) == Support::Unknown)
+    {
+        let plan = feature.role(&fixture).plan(feature.request());
+        assert!(plan.is_ok(), "{feature:?}: {}", plan.unwrap_err());
     }
 }

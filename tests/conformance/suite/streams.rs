@@ -1,22 +1,19 @@
 //! Streams: the same answer in pieces, and hanging up.
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
-use polysight::{
-    ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking, VisionProvider, VisionProviderExt,
-};
+use polysight::{ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking, VisionProvider};
+
+use polysight_testkit::calls::answers;
 
 use super::answers::question;
+use super::fixture::{Fixture, Scenario};
 use super::pictures::jpeg;
-use super::stage::{Stage, Trouble};
-use super::tap::Tap;
 use super::tools::weather_in;
 
 async fn is_the_same(role: RoleProvider, request: ChatRequest) -> ChatResponse {
-    let plain = role.chat(request.clone()).await.unwrap();
-    let streamed = role.stream_collected(request).await.unwrap();
+    let [plain, streamed] = answers(&role, request).await;
     assert_eq!(plain.text, streamed.text);
     assert_eq!(plain.reasoning, streamed.reasoning);
     assert_eq!(plain.finish, streamed.finish);
@@ -31,27 +28,27 @@ async fn is_the_same(role: RoleProvider, request: ChatRequest) -> ChatResponse {
     plain
 }
 
-pub(super) async fn text(stage: Arc<Stage>) {
-    is_the_same(stage.text(), question("Hello, 世界! What is the weather like?")).await;
+pub(super) async fn text(fixture: Arc<Fixture>) {
+    is_the_same(fixture.text(), question("Hello, 世界! What is the weather like?")).await;
 }
 
-pub(super) async fn picture(stage: Arc<Stage>) {
-    let answer = is_the_same(stage.vision(), ChatRequest::ask("图里有什么？", [jpeg(1)])).await;
+pub(super) async fn picture(fixture: Arc<Fixture>) {
+    let answer = is_the_same(fixture.vision(), ChatRequest::ask("图里有什么？", [jpeg(1)])).await;
     assert!(answer.text.contains("Picture 1: JPEG"));
 }
 
-pub(super) async fn reasoning(stage: Arc<Stage>) {
-    let answer = is_the_same(stage.thinking(), question("Hello").with_thinking(Thinking::On)).await;
+pub(super) async fn reasoning(fixture: Arc<Fixture>) {
+    let answer = is_the_same(fixture.thinking(), question("Hello").with_thinking(Thinking::On)).await;
     assert!(!answer.reasoning.is_empty());
 }
 
-pub(super) async fn calls(stage: Arc<Stage>) {
-    let answer = is_the_same(stage.tools(), weather_in("Paris")).await;
+pub(super) async fn calls(fixture: Arc<Fixture>) {
+    let answer = is_the_same(fixture.tools(), weather_in("Paris")).await;
     assert_eq!(answer.tool_calls.len(), 1);
 }
 
-pub(super) async fn pieces(stage: Arc<Stage>) {
-    let mut stream = stage.text().stream(question("Hello, who are you?")).await.unwrap();
+pub(super) async fn pieces(fixture: Arc<Fixture>) {
+    let mut stream = fixture.text().stream(question("Hello, who are you?")).await.unwrap();
     let (mut texts, mut ends) = (Vec::new(), 0);
     while let Some(event) = stream.next_event().await {
         match event.unwrap() {
@@ -67,24 +64,25 @@ pub(super) async fn pieces(stage: Arc<Stage>) {
 }
 
 /// The vendor stops generating, and billing, when the connection closes.
-pub(super) async fn dropped_stream(stage: Arc<Stage>) {
-    let tap = Tap::before(&stage.base_url()).await;
-    let role = stage.otherwise(&tap.base_url, stage.target.key, "");
-    stage.script(Trouble::Stall);
+pub(super) async fn dropped_stream(fixture: Arc<Fixture>) {
+    // Of its own, since it counts connections.
+    let fixture = Fixture::of(fixture.target).await;
+    let role = fixture.text();
+    fixture.script(Scenario::Stall);
     let mut stream = role.stream(question("Hello, who are you?")).await.unwrap();
     stream.next_event().await.unwrap().unwrap();
-    assert_eq!(tap.open(), 1);
+    assert_eq!(fixture.open_connections(), 1);
     drop(stream);
-    assert!(tap.comes_to(0).await, "the connection stays open");
+    assert!(fixture.connections_come_to(0).await, "the connection stays open");
     role.chat(question("Hello")).await.unwrap();
 }
 
-pub(super) async fn dropped_call(stage: Arc<Stage>) {
-    let tap = Tap::before(&stage.base_url()).await;
-    let role = stage.otherwise(&tap.base_url, stage.target.key, "");
-    stage.script(Trouble::Silence);
+pub(super) async fn dropped_call(fixture: Arc<Fixture>) {
+    let fixture = Fixture::of(fixture.target).await;
+    let role = fixture.text();
+    fixture.script(Scenario::Silence);
     let has_arrived = async {
-        while stage.arrived().is_empty() {
+        while fixture.arrived().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -92,6 +90,6 @@ pub(super) async fn dropped_call(stage: Arc<Stage>) {
         answer = role.chat(question("Hello")) => panic!("nothing is answered, but {answer:?}"),
         () = has_arrived => {}
     }
-    assert!(tap.comes_to(0).await, "the connection stays open");
+    assert!(fixture.connections_come_to(0).await, "the connection stays open");
     role.chat(question("Hello")).await.unwrap();
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use polysight::{
-    ChatRequest, ChatResponse, FinishKind, Message, ToolDefinition, VisionProvider, VisionProviderExt,
-};
+use polysight::{ChatRequest, FinishKind, Message, ToolDefinition};
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use polysight_testkit::calls::answers;
+
+use super::fixture::Fixture;
 
 pub(super) fn weather() -> ToolDefinition {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
@@ -24,13 +24,8 @@ pub(super) fn weather_in(city: &str) -> ChatRequest {
     ChatRequest::new([Message::user(format!("What is the weather in \"{city}\"?"))]).with_tools([weather()])
 }
 
-async fn both_ways(stage: &Stage, request: ChatRequest) -> [ChatResponse; 2] {
-    let role = stage.tools();
-    [role.chat(request.clone()).await.unwrap(), role.stream_collected(request).await.unwrap()]
-}
-
-pub(super) async fn call(stage: Arc<Stage>) {
-    for answer in both_ways(&stage, weather_in("北京")).await {
+pub(super) async fn call(fixture: Arc<Fixture>) {
+    for answer in answers(&fixture.tools(), weather_in("北京")).await {
         assert_eq!(answer.finish.kind, FinishKind::ToolCalls);
         assert_eq!(answer.tool_calls.len(), 1);
         let call = &answer.tool_calls[0];
@@ -42,10 +37,10 @@ pub(super) async fn call(stage: Arc<Stage>) {
     }
 }
 
-pub(super) async fn parallel(stage: Arc<Stage>) {
+pub(super) async fn parallel(fixture: Arc<Fixture>) {
     let request =
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
-    for answer in both_ways(&stage, request).await {
+    for answer in answers(&fixture.tools(), request).await {
         let calls: Vec<(&str, Value)> =
             answer.tool_calls.iter().map(|call| (call.name.as_str(), call.parse().unwrap())).collect();
         let expected = [("get_weather", json!({"city": "Paris"})), ("get_news", json!({"topic": "Paris"}))];
@@ -55,16 +50,16 @@ pub(super) async fn parallel(stage: Arc<Stage>) {
 }
 
 /// Both calls of one answer are answered in one message.
-pub(super) async fn result(stage: Arc<Stage>) {
+pub(super) async fn result(fixture: Arc<Fixture>) {
     let asked =
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
-    for answer in both_ways(&stage, asked.clone()).await {
+    for answer in answers(&fixture.tools(), asked.clone()).await {
         let mut results = Message::new(polysight::Role::Tool);
         for (call, text) in answer.tool_calls.iter().zip(["{\"degrees\":21}", "nothing new"]) {
             results = results.with(polysight::ToolResult::new(&call.id, text));
         }
         let request = asked.clone().with_message(answer.to_message()).with_message(results);
-        for answer in both_ways(&stage, request).await {
+        for answer in answers(&fixture.tools(), request).await {
             assert_eq!(answer.finish.kind, FinishKind::Stop);
             for fact in ["Tool result 1: {\"degrees\":21}", "Tool result 2: nothing new"] {
                 assert!(answer.text.contains(fact), "{fact} is not in: {}", answer.text);

@@ -1,9 +1,7 @@
 //! What may be shown of a failure.
 
-use std::error::Error as _;
-use std::fmt::Write as _;
-
 use polysight_core::{ChatResponse, Error, FinishKind, FinishReason};
+use polysight_testkit::shown;
 
 /// Stands for a key, a signature or a prompt, and may stand in nothing that is shown.
 pub(crate) const CANARY: &str = "Canary7Qf2Zx9Lk4";
@@ -12,17 +10,6 @@ pub(crate) const CANARY: &str = "Canary7Qf2Zx9Lk4";
 const LONGEST: usize = 4_000;
 /// A run of base64 characters of this length is a medium.
 const MEDIA_RUN: usize = 120;
-
-/// Everything that a program could print of an error: itself, its `Debug`, its causes.
-pub(crate) fn all_of(error: &Error) -> String {
-    let mut all = format!("{error}\n{error:?}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(all, "\n{cause}\n{cause:?}");
-        source = cause.source();
-    }
-    all
-}
 
 /// Panics unless the error is one line of bounded length, without media.
 pub(crate) fn check_line(error: &Error) {
@@ -43,7 +30,7 @@ pub(crate) fn check_one_line(error: &Error) {
 
 /// Panics if anything of the error shows the canary.
 pub(crate) fn check_secret(error: &Error) {
-    let all = all_of(error);
+    let all = shown(error);
     assert!(!all.contains(CANARY), "shows a secret: {all}");
 }
 

@@ -1,9 +1,9 @@
 //! Reads values from bytes, so that an engine that mutates bytes mutates values.
 
 /// What is left of an input. At its end every number is 0 and every choice the first.
-pub(crate) struct Tape<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(&'a [u8]);
 
-impl<'a> Tape<'a> {
+impl<'a> Input<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
         Self(data)
     }

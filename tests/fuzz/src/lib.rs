@@ -6,10 +6,10 @@
     reason = "a target says by a panic that it has found something"
 )]
 
-mod independent;
+mod display;
+mod input;
 mod loopback;
-mod shown;
-mod tape;
+mod reference_impl;
 mod targets;
 mod wires;
 

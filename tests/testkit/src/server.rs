@@ -118,12 +118,6 @@ impl MockServer {
         Self::with_handler(move |_| reply.clone()).await
     }
 
-    /// A server that answers each request with the next reply, and with nothing after the last one.
-    pub async fn with_replies(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let replies = Mutex::new(replies.into_iter().collect::<Vec<_>>().into_iter());
-        Self::with_handler(move |_| locked(&replies).next().unwrap_or_default()).await
-    }
-
     /// A server that answers each request with what a function makes of it, one request a connection.
     pub async fn with_handler(handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> Self {
         Self::following(Script::Handler(Arc::new(handler))).await

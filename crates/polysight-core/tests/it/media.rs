@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 use polysight_core::{
     ChatRequest, Error, ErrorKind, Image, ImageFormat, Media, MediaSource, Message, Result, Video,
     VideoFormat,
 };
-use super::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 
 fn encoded(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
@@ -94,7 +94,7 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
 
 #[test]
 fn a_jpeg_with_megabytes_of_metadata_tells_its_size() {
-    let bytes = samples::jpeg(100, 50, &[(0xe2, 65_533); 90]);
+    let bytes = super::samples::jpeg(100, 50, &[(0xe2, 65_533); 90]);
     assert!(bytes.len() > 5_000_000);
     let info = Image::from_bytes(bytes).unwrap().info().unwrap();
     assert_eq!((info.width, info.height), (100, 50));
@@ -248,7 +248,7 @@ fn a_text_that_is_no_url_is_refused_with_a_way_out() {
 
 #[test]
 fn wrapped_base64_is_taken_and_kept_plain() {
-    let bytes = samples::jpeg(640, 480, &[(0xe0, 14)]);
+    let bytes = super::samples::jpeg(640, 480, &[(0xe0, 14)]);
     let lines: Vec<String> =
         encoded(&bytes).as_bytes().chunks(16).map(|line| String::from_utf8(line.into()).unwrap()).collect();
     for text in

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::samples::{jpeg, mp4_of, png};
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, ModelCard, Part, Plan,
     RandomSampling, ResponseFormat, Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice,
     ToolDefinition, ToolResult, Video,
 };
-use super::samples::{jpeg, mp4_of, png};
 
 const TOLERANCES: [Tolerance; 3] = [Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy];
 

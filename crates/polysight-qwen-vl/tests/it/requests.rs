@@ -1,6 +1,6 @@
 //! What goes out, in both protocols.
 
-use super::support::{body, deployment, encoded, image, normalised, options, png, vendor};
+use super::support::{PNG_BASE64, body, deployment, encoded, image, normalised, options, png, vendor};
 use polysight_core::catalog::ModelRow;
 use polysight_core::{
     ChatRequest, Effort, Image, Message, Part, RandomSampling, ResponseFormat, Sampling, Thinking, ToolCall,
@@ -46,7 +46,7 @@ fn a_picture_by_url() {
 
 #[test]
 fn a_picture_of_bytes_and_one_of_a_data_uri_are_data_uris() {
-    let declared_wrongly = format!("data:image/jpeg;base64,{}", common::PNG_BASE64);
+    let declared_wrongly = format!("data:image/jpeg;base64,{}", PNG_BASE64);
     let request = ChatRequest::ask("?", [png(), Image::from_data_uri(declared_wrongly).unwrap()]);
     snapshot!("image_bytes", both(&request, Mode::Plain));
 }
@@ -272,11 +272,12 @@ fn sdk(file: &str, case: &str) -> Value {
     normalised(found["body"].clone())
 }
 
-const COMPATIBLE: &str = include_str!("../../../../tests/fixtures/recorded-requests/dashscope-compatible.json");
+const COMPATIBLE: &str =
+    include_str!("../../../../tests/fixtures/recorded-requests/dashscope-compatible.json");
 const NATIVE: &str = include_str!("../../../../tests/fixtures/recorded-requests/dashscope-native.json");
 
 fn sdk_cases() -> Vec<(&'static str, ChatRequest, Mode)> {
-    let uri = format!("data:image/png;base64,{}", common::PNG_BASE64);
+    let uri = format!("data:image/png;base64,{}", PNG_BASE64);
     let data_uri = Image::from_data_uri(uri).unwrap();
     let hello = || ChatRequest::new([Message::user("你好")]);
     vec![

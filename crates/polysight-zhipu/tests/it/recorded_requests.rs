@@ -8,7 +8,8 @@ use super::{PNG, json as body_of, with_models, zhipu};
 
 fn recorded(case: &str) -> Value {
     let cases: Vec<Value> =
-        serde_json::from_str(include_str!("../../../../tests/fixtures/recorded-requests/zhipu.json")).unwrap();
+        serde_json::from_str(include_str!("../../../../tests/fixtures/recorded-requests/zhipu.json"))
+            .unwrap();
     let found = cases.into_iter().find(|recorded| recorded["case"] == case);
     found.unwrap_or_else(|| panic!("no recorded case {case}"))["body"].clone()
 }

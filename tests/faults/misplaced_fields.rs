@@ -33,31 +33,6 @@ fn choice(wire: Wire, message: Value, finish: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_error_over_several_lines_keeps_its_code_in_a_body_that_calls_itself_a_stream() {
-    for (wire, error, code) in [
-        (Wire::Zhipu, json!({"error": {"code": "1302", "message": "slow"}}), "1302"),
-        (Wire::QwenVl, json!({"error": {"code": "invalid_api_key", "message": "no"}}), "invalid_api_key"),
-        (
-            Wire::QwenVlNative,
-            json!({"code": "InvalidApiKey", "message": "no", "request_id": "r"}),
-            "InvalidApiKey",
-        ),
-        (
-            Wire::Ernie,
-            json!({"error": {"code": "invalid_model", "message": "no"}, "id": "as-1"}),
-            "invalid_model",
-        ),
-    ] {
-        let pretty = serde_json::to_string_pretty(&error).unwrap();
-        for body in [pretty.clone(), pretty.replace("\n", "\r\n") + "\r\n\r\n"] {
-            let (_server, provider) = served(wire, Reply::events().piece(body).end()).await;
-            let error = calls::streamed(&*provider, ask()).await.unwrap_err();
-            assert_eq!(error.code(), Some(code), "{wire:?}: {error}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn frames_without_blank_lines_are_handed_out_as_they_come() {
     for with_ids in [true, false] {
         let frame = |number: usize, text: &str, finish: Value| {
@@ -178,25 +153,4 @@ async fn what_is_collected_or_kept_of_a_stream_is_bounded_and_what_is_read_is_no
         }
     }
     assert_eq!(bytes, 20 * 500);
-}
-
-#[tokio::test]
-async fn endless_headers_are_cut_off() {
-    let head = || Step::Send(b"HTTP/1.1 200 OK\r\n".to_vec());
-    let block = |line: String| line.repeat(64).into_bytes();
-    for (name, endless) in [
-        ("many", block("x-more: 1\r\n".to_owned())),
-        ("long", block(format!("x-{}: {}\r\n", "n".repeat(30), "v".repeat(16_000)))),
-        ("one", block("v".repeat(1_000))),
-    ] {
-        let server = MockServer::start().await;
-        let begin = if name == "one" { Step::Send(b"x-one: ".to_vec()) } else { Step::Send(Vec::new()) };
-        server.play(&[Step::ReadRequest, head(), begin, Step::Repeat(endless, Duration::from_millis(1))]);
-        let provider = provider(Wire::Zhipu, &server, Limits::default());
-        let error = tokio::time::timeout(Duration::from_secs(30), calls::plain(&*provider, ask()))
-            .await
-            .unwrap()
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Network, "{name}: {error}");
-    }
 }

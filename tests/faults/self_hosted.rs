@@ -1,16 +1,16 @@
 //! Self-hosted servers and gateways: their errors, and the forms in which they stream an answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use polysight::{
-    ApiKey, ChatRequest, ChatResponse, Error, ErrorKind, Image, ProviderOptions, Result, RetryAdvice,
-    TimeoutPhase, Transport, Video, VisionProvider,
+    ApiKey, ChatRequest, ChatResponse, Error, ErrorKind, Image, Limits, Message, ProviderOptions, Result,
+    RetryAdvice, TimeoutPhase, Transport, Video, VisionProvider,
 };
 use polysight_testkit::{CANARY, MockServer, Reply, Step, Wire, calls, picture};
 use serde_json::{Value, json};
 
 use crate::report::{Report, advice, leak};
-use crate::{Transports, question, transport};
 
 /// Each wire at each deployment that is none of the vendor's own.
 const DEPLOYMENTS: [Deployment; 9] = [
@@ -27,6 +27,21 @@ const DEPLOYMENTS: [Deployment; 9] = [
 
 const MODEL: &str = "some-model";
 const EVENTS: &str = "text/event-stream";
+
+// Long enough that a busy machine does not meet it, and short enough to wait for.
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(80);
+
+/// A transport whose limits are long but for what is changed.
+fn transport(change: impl Fn(&mut Limits)) -> Transport {
+    let mut limits = Limits::default().with_first_byte(LONG).with_idle(LONG);
+    change(&mut limits);
+    Transport::builder().limits(limits).build().unwrap()
+}
+
+fn question() -> ChatRequest {
+    ChatRequest::new([Message::user(format!("What does the {CANARY} in the picture sing?"))])
+}
 
 type Deployment = (Wire, &'static str);
 
@@ -261,19 +276,20 @@ async fn a_stream_without_an_event_is_no_empty_answer() {
 
 #[tokio::test]
 async fn silence_is_a_timeout() {
-    let all = Transports::new();
+    let short_first_byte = transport(|limits| limits.first_byte = SHORT);
+    let short_idle = transport(|limits| limits.idle = SHORT);
     let first = ErrorKind::Timeout(TimeoutPhase::FirstByte);
     let mut running = Vec::new();
     for deployment in DEPLOYMENTS {
-        let all = all.clone();
+        let (short_first_byte, short_idle) = (short_first_byte.clone(), short_idle.clone());
         running.push(tokio::spawn(async move {
             let silent = || Reply::nothing().then(Step::Hang);
-            assert_eq!(chat(deployment, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
-            assert_eq!(stream(deployment, silent(), &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(chat(deployment, silent(), &short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(stream(deployment, silent(), &short_first_byte).await.unwrap_err().kind(), first);
             let head = Reply::events().then(Step::Hang);
-            assert_eq!(stream(deployment, head, &all.short_first_byte).await.unwrap_err().kind(), first);
+            assert_eq!(stream(deployment, head, &short_first_byte).await.unwrap_err().kind(), first);
             let half = events(&[delta(json!({"content": "Hel"}), Value::Null)]).then(Step::Hang);
-            let error = stream(deployment, half, &all.short_idle).await.unwrap_err();
+            let error = stream(deployment, half, &short_idle).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Idle));
             assert_eq!(error.partial().unwrap().text, "Hel");
             assert_eq!(error.retry(), RetryAdvice::Never, "the call may be running, and billed");

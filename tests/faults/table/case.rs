@@ -4,13 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolDefinition,
-    VisionProvider,
+    Usage, VisionProvider,
 };
 use polysight_emulator::Emulator;
 use polysight_testkit::{CANARY, bulky_png, calls, noise};
 
 use super::retries::PersistentFailure;
-use super::row::{Ask, Limits, Outcome, Reference};
+use super::row::{Ask, CALLERS_ID, Limits, Outcome, Reference};
 use super::target::Target;
 
 /// How a call is made.
@@ -29,6 +29,8 @@ impl Way {
 pub(super) struct Observed {
     pub(super) text: String,
     pub(super) error: Option<Error>,
+    /// Of an answer: its finish reason, and the tokens of its usage.
+    end: Option<(String, Option<[u64; 3]>)>,
     /// How often a retry asked.
     pub(super) attempts: usize,
 }
@@ -62,10 +64,13 @@ async fn call_once(
         Way::Streamed => return read_stream(provider, request, findings).await,
     };
     match result {
-        Ok(response) => Observed { text: shown_of(&response), error: None, attempts: 0 },
+        Ok(response) => {
+            let end = (response.finish.raw.clone(), response.usage.map(tokens));
+            Observed { text: shown_of(&response), error: None, end: Some(end), attempts: 0 }
+        }
         Err(error) => {
             let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
-            Observed { text, error: Some(error), attempts: 0 }
+            Observed { text, error: Some(error), end: None, attempts: 0 }
         }
     }
 }
@@ -76,7 +81,7 @@ async fn read_stream(
     request: ChatRequest,
     findings: &mut Vec<String>,
 ) -> Observed {
-    let mut observed = Observed { text: String::new(), error: None, attempts: 0 };
+    let mut observed = Observed { text: String::new(), error: None, end: None, attempts: 0 };
     let mut stream = match provider.stream(request).await {
         Ok(stream) => stream,
         Err(error) => return Observed { error: Some(error), ..observed },
@@ -87,7 +92,10 @@ async fn read_stream(
             findings.push(format!("something comes after the end: {event:?}"));
         }
         match event {
-            Ok(StreamEvent::End(_)) => ends += 1,
+            Ok(StreamEvent::End(end)) => {
+                ends += 1;
+                observed.end = Some((end.finish.raw.clone(), end.usage.map(tokens)));
+            }
             Ok(event) => observed.text.push_str(&shown(&event)),
             Err(error) => {
                 ends += 1;
@@ -117,7 +125,15 @@ pub(super) fn request(target: &Target, ask: Ask) -> ChatRequest {
         }
         Ask::Picture => ChatRequest::ask("What is it?", [PICTURES.0.clone()]),
         Ask::LargePicture => ChatRequest::ask("What is it?", [PICTURES.1.clone()]),
+        Ask::Identified => {
+            let question = Message::user(format!("What does the {CANARY} in the picture sing?"));
+            ChatRequest::new([question]).with_request_id(CALLERS_ID)
+        }
     }
+}
+
+fn tokens(usage: Usage) -> [u64; 3] {
+    [usage.input_tokens, usage.output_tokens, usage.total_tokens]
 }
 
 /// Made once: making them takes longer than sending them.
@@ -148,8 +164,9 @@ impl References {
     pub(super) async fn of(target: &Target) -> Self {
         let emulator = Emulator::start().await.unwrap();
         let provider = target.provider(&format!("http://{}", emulator.address()), &Limits::default());
-        // The large picture is never answered.
-        let mut references = vec![(Ask::LargePicture, Reference::default())];
+        // The emulator answers neither.
+        let mut references =
+            vec![(Ask::LargePicture, Reference::default()), (Ask::Identified, Reference::default())];
         let asks = [
             (Ask::Hello, true),
             (Ask::Picture, true),
@@ -187,6 +204,7 @@ pub(super) struct Cell {
 /// Compares what came with what must come: a line of the table, and what is wrong.
 pub(super) fn judge(
     target: &Target,
+    ask: Ask,
     expected: &Outcome,
     observed: &Observed,
     reference: &Reference,
@@ -202,10 +220,15 @@ pub(super) fn judge(
         findings.push(format!("expected {expected:?}, observed {}", description(observed)));
     }
     if let Some(error) = &observed.error {
-        let shown = format!("{error}\n{error:?}");
-        if shown.contains(CANARY) || shown.lines().count() != 2 || error.provider() != Some(target.name) {
-            findings.push(format!("the error shows a key, has a line break or no provider: {shown}"));
+        let lines = format!("{error}\n{error:?}").lines().count();
+        let shown = polysight_testkit::shown(error);
+        if shown.contains(CANARY) || lines != 2 || error.provider() != Some(target.name) {
+            findings.push(format!("the error shows a secret, has a line break or no provider: {shown}"));
         }
+    }
+    let usual_end = Some(("stop".to_owned(), Some([10, 4, 14])));
+    if ask == Ask::Identified && observed.error.is_none() && observed.end != usual_end {
+        findings.push(format!("the answer ends with {:?}", observed.end));
     }
     if observed.attempts != expected.attempts() {
         findings.push(format!("expected {} attempts, observed {}", expected.attempts(), observed.attempts));
@@ -232,10 +255,13 @@ fn description(observed: &Observed) -> String {
     match &observed.error {
         None => format!("the answer {:?}", observed.text),
         Some(error) => format!(
-            "{:?}, {:?}, billed {}, throttle {:?}, limits {:?}, after {:?}: {error:?}",
+            "{:?}, {:?}, billed {}, status {:?}, code {:?}, id {:?}, scope {:?}, limits {:?}, after {:?}: {error:?}",
             error.kind(),
             error.retry(),
             error.billed(),
+            error.status(),
+            error.code(),
+            error.request_id(),
             error.rate_limit_scope(),
             error.rate_limits(),
             observed.text

@@ -42,7 +42,7 @@ impl Coded {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        refused(self.kind, self.advice).throttled_by(self.throttle)
+        refused(self.kind, self.advice).throttled_by(self.throttle).coded(self.code)
     }
 
     /// The emulator's fault that sends it; `None` where a server of the row's own must.

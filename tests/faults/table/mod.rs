@@ -19,7 +19,7 @@ use row::{Ask, Limits};
 use target::{TARGETS, Target};
 
 /// What a provider cannot meet; the rows say why.
-const NOT_OFFERED: [(&str, &str); 14] = [
+const NOT_OFFERED: [(&str, &str); 19] = [
     ("qwen-vl-native", "error-frame=data:0"),
     ("qwen-vl-native", "error-frame=data:2"),
     ("qwen-vl-native", "no-done"),
@@ -31,6 +31,11 @@ const NOT_OFFERED: [(&str, &str); 14] = [
     ("qwen-vl-native", "content-list"),
     ("qwen-vl-native", "neither finish reason nor [DONE]"),
     ("qwen-vl-native", "[DONE] without finish and usage"),
+    ("qwen-vl-native", "stream: fields"),
+    ("qwen-vl-native", "stream: no mark of the end"),
+    ("qwen-vl-native", "stream: more after the mark of the end"),
+    ("qwen-vl-native", "stream: an error as data"),
+    ("qwen-vl-native", "stream: the mark of the end without a finish"),
     ("gateway", "arguments-object"),
     ("gateway", "a tool call with nulls everywhere"),
     ("gateway", "reasoning and no answer"),

@@ -52,7 +52,12 @@ pub(super) enum Ask {
     Picture,
     /// With one that is larger than the buffers on its way, and that no vendor would read.
     LargePicture,
+    /// With the caller's id and a secret in its words, of a server whose answers end with `stop` and with usage.
+    Identified,
 }
+
+/// The caller's id of [`Ask::Identified`].
+pub(super) const CALLERS_ID: &str = "order-4711";
 
 /// Limits as they stand in a config, in seconds and bytes. Long ones unless the row is about them.
 #[derive(Clone, PartialEq)]
@@ -98,6 +103,9 @@ pub(super) struct Failure {
     throttle: Option<RateLimitScope>,
     /// Requests that the account has left, as the vendor's headers tell.
     requests_left: Option<u64>,
+    code: Option<&'static str>,
+    /// Status, code and id of the request: nothing is 0 or empty.
+    identity: Option<(u16, &'static str, &'static str)>,
     pub(super) text: Text,
 }
 
@@ -108,12 +116,19 @@ impl Failure {
             && self.advice.matches(error.retry())
             && self.billed == error.billed()
             && self.throttle == error.rate_limit_scope()
+            && self.code.is_none_or(|code| error.code() == Some(code))
+            && self.identity.is_none_or(|identity| identity == identity_of(error))
             && self.requests_left == error.rate_limits().and_then(|limits| limits.remaining_requests)
     }
 
     pub(super) fn advice(&self) -> Advice {
         self.advice
     }
+}
+
+fn identity_of(error: &Error) -> (u16, &str, &str) {
+    let (code, id) = (error.code().unwrap_or_default(), error.request_id().unwrap_or_default());
+    (error.status().unwrap_or(0), code, id)
 }
 
 /// What the error must advise.
@@ -233,8 +248,16 @@ pub(super) fn answer(text: Text) -> Outcome {
 }
 
 fn error(kind: ErrorKind, advice: Advice, billed: Billed) -> Outcome {
-    let (throttle, requests_left, text) = (None, None, Text::Nothing);
-    Outcome::Error(Failure { kinds: vec![kind], advice, billed, throttle, requests_left, text })
+    Outcome::Error(Failure {
+        kinds: vec![kind],
+        advice,
+        billed,
+        throttle: None,
+        requests_left: None,
+        code: None,
+        identity: None,
+        text: Text::Nothing,
+    })
 }
 
 /// The vendor never saw the request.
@@ -277,6 +300,15 @@ impl Outcome {
 
     pub(super) fn with_requests_left(self, requests: u64) -> Self {
         self.changed(|failure| failure.requests_left = Some(requests))
+    }
+
+    pub(super) fn coded(self, code: &'static str) -> Self {
+        self.changed(|failure| failure.code = Some(code))
+    }
+
+    /// With this status, code and id of the request: 0 or empty for nothing.
+    pub(super) fn naming(self, status: u16, code: &'static str, id: &'static str) -> Self {
+        self.changed(|failure| failure.identity = Some((status, code, id)))
     }
 
     /// How often a retry with the usual policy asks when the fault lasts: what may be billed is final, and so is

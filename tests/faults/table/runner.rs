@@ -110,7 +110,8 @@ impl<'t> Runner<'t> {
             let mut found = Vec::new();
             let observed = self.run_once(row, way, &provider, &mut found).await;
             let expected = if way == Way::Plain { &row.plain } else { &row.streamed };
-            let cell = judge(self.target, expected, &observed, references.of_ask(row.ask), &mut found);
+            let cell =
+                judge(self.target, row.ask, expected, &observed, references.of_ask(row.ask), &mut found);
             match way {
                 Way::Plain => result.plain = cell,
                 Way::Streamed => result.streamed = cell,

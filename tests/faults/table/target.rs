@@ -124,8 +124,12 @@ impl Target {
     }
 
     fn coded(&self, code: &str) -> &Coded {
-        let known = self.code_table.iter().copied().flatten().find(|known| known.code == code);
-        known.unwrap_or_else(|| panic!("{}: no {code}", self.name))
+        self.find(code).unwrap_or_else(|| panic!("{}: no {code}", self.name))
+    }
+
+    /// A code in the vendor's tables.
+    pub(super) fn find(&self, code: &str) -> Option<&Coded> {
+        self.code_table.iter().copied().flatten().find(|known| known.code == code)
     }
 
     /// What a code of the vendor must come to.

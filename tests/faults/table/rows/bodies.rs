@@ -7,7 +7,7 @@ use polysight::ErrorKind;
 use polysight_emulator::Fault;
 use polysight_testkit::Step;
 
-use super::{EVENTS, FAIR, FIRST_BYTE, JSON, SHORT, TOTAL, UNTYPED, document, write};
+use super::{EVENTS, FAIR, FIRST_BYTE, JSON, SHORT, TOTAL, UNTYPED, document, server, write};
 use crate::table::row::{
     Advice, Cause, Outcome, Row, Text, answer, broken_off, fault, faults, lost, refused, row,
 };
@@ -155,10 +155,24 @@ pub(super) fn large(target: &Target) -> Vec<Row> {
             .plain(unread_refusal.clone())
             .streamed(if target.is_native() { too_large() } else { unread_refusal }),
         fault(Fault::EndlessHeaders).both(lost(Network, Advice::Later)),
+        endless_head("headers without end", "", "x-more: 1\r\n".repeat(64)),
+        endless_head(
+            "long headers without end",
+            "",
+            format!("x-{}: {}\r\n", "n".repeat(30), "v".repeat(16_000)),
+        ),
+        endless_head("a header without end", "x-one: ", "v".repeat(64_000)),
         faults("a line beyond the limit", [Fault::HugeLine(2 << 16)]).streamed(too_large()),
         faults("a line of 10 MB", [Fault::HugeLine(10 << 20)]).streamed(too_large()),
         faults("a line of 1 MB within the limit", [Fault::HugeLine(1 << 20)])
             .within(|limits| limits.max_line = 2 << 20)
             .streamed(answer(Text::Long)),
     ]
+}
+
+/// A reply whose head begins so, goes on so, and never ends.
+fn endless_head(name: &str, begin: &str, more: String) -> Row {
+    let head = format!("HTTP/1.1 200 OK\r\n{begin}");
+    let more = Step::Repeat(more.into(), Duration::from_millis(1));
+    server(name, [Step::ReadRequest, Step::Send(head.into()), more]).both(lost(Network, Advice::Later))
 }

@@ -2,13 +2,15 @@
 
 mod bodies;
 mod connections;
+mod malformed_replies;
+mod malformed_streams;
 mod refusals;
 mod streams;
 
 use polysight::{ErrorKind, TimeoutPhase};
-use polysight_testkit::Step;
+use polysight_testkit::{Reply, Step, Wire};
 
-use super::row::{Cause, Row, row};
+use super::row::{CALLERS_ID, Cause, Row, row};
 use super::target::Target;
 
 const CONNECT: ErrorKind = ErrorKind::Timeout(TimeoutPhase::Connect);
@@ -33,6 +35,8 @@ pub(super) fn common(target: &Target) -> Vec<Row> {
     rows.extend(streams::odd_order(target));
     rows.extend(streams::damaged(target));
     rows.extend(streams::endings(target));
+    rows.extend(malformed_streams::all(target));
+    rows.extend(malformed_replies::all(target));
     rows
 }
 
@@ -40,6 +44,7 @@ pub(super) fn common(target: &Target) -> Vec<Row> {
 pub(super) fn own(target: &Target) -> Vec<Row> {
     let mut rows = refusals::codes(target);
     rows.extend(streams::own_endings(target));
+    rows.extend(malformed_replies::coded(target));
     rows
 }
 
@@ -59,6 +64,20 @@ fn document(
     let steps = |head: &str, body: Vec<u8>| vec![Step::ReadRequest, write(head, &body)];
     let (plain, streamed) = (steps(plain_head, plain.into()), steps(streamed_head, streamed.into()));
     row(name, Cause::Server { plain, streamed })
+}
+
+/// A server that gives these replies, a plain call's and a stream's.
+fn replied(name: impl Into<String>, plain: Reply, streamed: Reply) -> Row {
+    let steps = |reply: Reply| [vec![Step::ReadRequest], reply.into_steps()].concat();
+    row(name, Cause::Server { plain: steps(plain), streamed: steps(streamed) })
+}
+
+/// The id that an error has where the reply has none: the caller's, where the vendor takes one.
+fn callers_id(target: &Target) -> &'static str {
+    match target.wire {
+        Wire::Zhipu | Wire::Ernie => CALLERS_ID,
+        Wire::QwenVl | Wire::QwenVlNative => "",
+    }
 }
 
 fn write(head: &str, body: &[u8]) -> Step {

@@ -92,7 +92,7 @@ async fn a_role_retries_and_lists_its_attempts() {
 }
 
 #[tokio::test]
-async fn the_roles_of_a_provider_pay_their_retries_from_one_budget() {
+async fn the_roles_of_a_provider_share_one_retry_budget() {
     let vendors = Vendors::new().await;
     let polysight = vendors.polysight(
         "[defaults]\nretry = { attempts = 2, first_pause = 0 }\n[roles.third]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\n",
@@ -105,7 +105,7 @@ async fn the_roles_of_a_provider_pay_their_retries_from_one_budget() {
 }
 
 #[tokio::test]
-async fn a_fallback_says_who_answered_and_who_failed_before() {
+async fn a_fallback_names_the_provider_that_answered_and_those_that_failed() {
     let vendors = Vendors::new().await;
     let polysight = vendors.polysight("[roles.either]\nfallback = [\"first\", \"second\"]");
     let role = polysight.role("either").unwrap();
@@ -184,7 +184,7 @@ async fn a_quota_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
 }
 
 #[tokio::test]
-async fn a_deadline_bounds_the_whole_call_and_keeps_what_was_tried() {
+async fn a_deadline_bounds_the_whole_call_and_lists_the_attempts() {
     let vendors = Vendors::new().await;
     let polysight = vendors.polysight(
         r#"

@@ -55,7 +55,7 @@ async fn an_error_frame_ends_a_stream_with_what_had_arrived() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_may_say_why_in_an_event() {
+async fn a_refused_stream_may_give_its_reason_in_an_event() {
     const REFUSED: &str = "data: {\"error\":{\"message\":\"x\",\"code\":\"limit_requests\"}}\n\n";
     let (_server, provider) = served(Wire::QwenVl, events(429, REFUSED)).await;
     let error = streamed(&*provider, request()).await.unwrap_err();

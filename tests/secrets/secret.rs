@@ -70,7 +70,7 @@ fn alignments(text: &str) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn the_picture_holds_all_that_is_looked_for() {
+fn the_picture_holds_every_searched_piece() {
     let all = base64(&PICTURE);
     let raw = String::from_utf8_lossy(&PICTURE);
     let of_picture = secrets().into_iter().filter(|needle| needle.of.starts_with("the picture"));

@@ -153,7 +153,7 @@ impl Fixture {
     }
 
     /// Waits until this many connections are open, for two seconds at most.
-    pub(crate) async fn connections_come_to(&self, count: usize) -> bool {
+    pub(crate) async fn wait_for_connections(&self, count: usize) -> bool {
         for _ in 0..400 {
             if self.open_connections() == count {
                 return true;

@@ -73,7 +73,7 @@ pub(super) async fn dropped_stream(fixture: Arc<Fixture>) {
     stream.next_event().await.unwrap().unwrap();
     assert_eq!(fixture.open_connections(), 1);
     drop(stream);
-    assert!(fixture.connections_come_to(0).await, "the connection stays open");
+    assert!(fixture.wait_for_connections(0).await, "the connection stays open");
     role.chat(question("Hello")).await.unwrap();
 }
 
@@ -90,6 +90,6 @@ pub(super) async fn dropped_call(fixture: Arc<Fixture>) {
         answer = role.chat(question("Hello")) => panic!("nothing is answered, but {answer:?}"),
         () = has_arrived => {}
     }
-    assert!(fixture.connections_come_to(0).await, "the connection stays open");
+    assert!(fixture.wait_for_connections(0).await, "the connection stays open");
     role.chat(question("Hello")).await.unwrap();
 }

@@ -42,7 +42,7 @@ const NOT_OFFERED: [(&str, &str); 19] = [
 ];
 
 #[test]
-fn every_fault_ends_as_the_table_says() {
+fn every_fault_has_the_expected_outcome() {
     let mut lines = Vec::new();
     std::thread::scope(|scope| {
         let running: Vec<_> = TARGETS.iter().map(|target| scope.spawn(|| lines_of(target))).collect();
@@ -97,7 +97,7 @@ async fn good_replies_leave_the_connection_to_the_next_request() {
                 assert_eq!((observed.text.as_str(), observed.error.is_none()), ("onetwo", true));
             }
             assert_eq!((server.requests().len(), server.connections()), (2, 1), "{} {way:?}", target.name);
-            runner::time_to_hear_of_a_close().await;
+            runner::let_the_close_arrive().await;
         }
     }
 }

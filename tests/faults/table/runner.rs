@@ -170,10 +170,10 @@ impl<'t> Runner<'t> {
                 {
                     findings.push(format!("the first request fails: {error:?}"));
                 }
-                time_to_hear_of_a_close().await;
+                let_the_close_arrive().await;
                 let observed = call(provider, request(self.target, row.ask), way, findings).await;
                 self.count_requests(2, findings);
-                time_to_hear_of_a_close().await;
+                let_the_close_arrive().await;
                 observed
             }
             Cause::NoTls(steps) => {
@@ -220,7 +220,7 @@ impl<'t> Runner<'t> {
     }
 }
 
-pub(super) async fn time_to_hear_of_a_close() {
+pub(super) async fn let_the_close_arrive() {
     sleep(Duration::from_millis(30)).await;
 }
 

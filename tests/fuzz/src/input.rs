@@ -69,7 +69,7 @@ impl<'a> Input<'a> {
         taken
     }
 
-    /// A text: a word that somebody would write, one that nobody would, or whatever the bytes are.
+    /// A text: a likely word, an unlikely one, or the bytes as they are.
     pub(crate) fn text(&mut self) -> String {
         const WORDS: [&str; 16] = [
             "",

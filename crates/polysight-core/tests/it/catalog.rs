@@ -29,7 +29,7 @@ fn rows(text: &str) -> Vec<toml::Value> {
 }
 
 #[test]
-fn a_catalogue_that_is_wrong_says_where() {
+fn the_error_of_a_wrong_catalogue_names_the_place() {
     let head = "vendor = 'acme'\n";
     for (text, words) in [
         ("vendor = 'acme'\n\nmodels = [", "in line 3"),

@@ -114,7 +114,7 @@ fn a_dialogue_has_a_user_message_and_no_empty_ones() {
 }
 
 #[test]
-fn parts_stand_where_their_speaker_may_say_them() {
+fn parts_are_allowed_by_the_role_of_their_message() {
     let call = || ToolCall::new("1", "f", "{}");
     for (message, words) in [
         (Message::system("x").with(picture(1, 1)), "a picture in a system message"),

@@ -178,7 +178,7 @@ fn unknown_models_pass() {
 }
 
 #[test]
-fn extras_that_say_things_twice_or_cannot_be_said_are_refused() {
+fn extras_that_repeat_a_setting_or_cannot_be_sent_are_refused() {
     let extra = |field: &str| ask(photo()).with_extra("qwen-vl", field, true);
     assert!(refused(extra("enable_thinking")).contains("use the request's own thinking"));
     assert!(refused(extra("stream_options")).contains("streamed call"));

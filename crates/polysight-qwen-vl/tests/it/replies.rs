@@ -178,7 +178,7 @@ fn a_native_stream_may_end_with_text_or_lack_its_last_line_end() {
 }
 
 #[test]
-fn frames_without_blank_lines_between_them_are_told_apart() {
+fn frames_without_blank_lines_between_them_are_separate_events() {
     let provider = vendor(Protocol::Native);
     let plan = plan(&provider, request());
     let stream = native_stream(&[FIRST, SECOND, LAST]).replace("\n\n", "\n");

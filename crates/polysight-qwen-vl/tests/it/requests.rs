@@ -200,7 +200,7 @@ fn extras_stand_where_parameters_do() {
 }
 
 #[test]
-fn headers_say_what_bodies_cannot() {
+fn headers_give_what_bodies_lack() {
     let settings = |protocol| QwenVlSettings::new().with_protocol(protocol).with_workspace("ws-1");
     let provider = |protocol| QwenVl::new(options(), &settings(protocol)).unwrap();
     let stored = ChatRequest::ask("?", [image("oss://dashscope-instant/a/b.png")])

@@ -11,7 +11,7 @@ pub(super) struct Facts {
     photos: Vec<String>,
     films: Vec<String>,
     turns: usize,
-    /// What tools brought, where they spoke last.
+    /// What tools brought, where the last turn is theirs.
     brought: Vec<String>,
     pub(super) question: String,
 }
@@ -50,18 +50,18 @@ impl Facts {
         }
         for part in parts() {
             if let Some(photo) = part.get("photo") {
-                self.photos.push(told(photo));
+                self.photos.push(described(photo));
             }
             if let Some(film) = part.get("film") {
-                self.films.push(format!("Video {}: {}", self.films.len() + 1, told(film)));
+                self.films.push(format!("Video {}: {}", self.films.len() + 1, described(film)));
             }
             if let Some(stills) = part["stills"].as_array() {
-                self.films.push(told_stills(self.films.len() + 1, stills));
+                self.films.push(described_stills(self.films.len() + 1, stills));
             }
         }
     }
 
-    /// A call of the first tool, or of each where the question has the word "both"; none once a tool has spoken.
+    /// A call of the first tool, or of each where the question has the word "both"; none once a tool has answered.
     pub(super) fn calls(&self, body: &Value) -> Vec<Value> {
         let tools = body["tools"].as_array().cloned().unwrap_or_default();
         let most = match (self.brought.is_empty(), self.question.contains("both")) {
@@ -100,7 +100,7 @@ impl Facts {
         format!("I ponder {} photos and {} films.", self.photos.len(), self.films.len())
     }
 
-    /// Tokens of the request, by a rule as good as any.
+    /// Tokens of the request, by a rule of its own.
     pub(super) fn weight(&self) -> usize {
         1 + self.question.chars().count() + 100 * (self.photos.len() + self.films.len())
     }
@@ -111,7 +111,7 @@ pub(super) fn bytes_of(medium: &Value) -> Option<Vec<u8>> {
     base64_simd::STANDARD.decode_to_vec(medium["raw"].as_str()?).ok()
 }
 
-fn told(medium: &Value) -> String {
+fn described(medium: &Value) -> String {
     if let Some(url) = medium["at"].as_str() {
         return format!("{url} (not fetched).");
     }
@@ -131,11 +131,11 @@ fn told(medium: &Value) -> String {
     }
 }
 
-fn told_stills(number: usize, stills: &[Value]) -> String {
+fn described_stills(number: usize, stills: &[Value]) -> String {
     let list = format!("Video {number}: {} frames.", stills.len());
     let each = stills
         .iter()
         .enumerate()
-        .map(|(index, still)| format!("Video {number}, frame {}: {}", index + 1, told(still)));
+        .map(|(index, still)| format!("Video {number}, frame {}: {}", index + 1, described(still)));
     std::iter::once(list).chain(each).collect::<Vec<_>>().join("\n")
 }

@@ -38,7 +38,7 @@ fn catalog() -> &'static Catalog {
 /// The vendor's id.
 pub const VENDOR: &str = "acme";
 
-/// Acme's eye as a provider.
+/// Acme as a provider.
 #[derive(Debug)]
 pub struct Acme(DialectProvider<AcmeDialect>);
 

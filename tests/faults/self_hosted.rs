@@ -300,161 +300,84 @@ async fn silence_is_a_timeout() {
     }
 }
 
-/// Forms of the same answer.
+/// Forms of the same answer: its chunks, and what must come of them.
 fn stream_forms() -> Vec<(&'static str, Vec<Value>, &'static str)> {
+    const UNCOUNTED: &str = "`ab` () stop None";
+    const COUNTED: &str = "`ab` () stop Some((10, 4))";
+    const REASONED: &str = "`ab` (hm) stop None";
     let text = |text: &str| delta(json!({"content": text}), Value::Null);
-    let usage = json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14});
-    let with_usage = |mut chunk: Value, count: u64| {
-        chunk["usage"] = json!({"prompt_tokens": 10, "completion_tokens": count, "total_tokens": 10 + count});
-        chunk
-    };
-    let alone = |choices: Value| {
-        let mut chunk = chunk(choices);
-        chunk["usage"] = usage.clone();
-        chunk
-    };
     let bare = |content: &str| chunk(json!([{"index": 0, "delta": {"content": content}}]));
-    let done = delta(json!({}), json!("stop"));
-    let (counted, uncounted) = ("`ab` () stop Some((10, 4))", "`ab` () stop None");
+    let done = || delta(json!({}), json!("stop"));
+    let usage =
+        |count: u64| json!({"prompt_tokens": 10, "completion_tokens": count, "total_tokens": 10 + count});
+    let with_usage = |mut chunk: Value, usage: Value| {
+        chunk["usage"] = usage;
+        chunk
+    };
+    let alone = |choices: Value| with_usage(chunk(choices), usage(4));
+    let before = |name, first: Value, wanted| (name, vec![first, text("a"), text("b"), done()], wanted);
+    let after = |name, mut last: Vec<Value>| {
+        let mut chunks = vec![text("a"), text("b")];
+        chunks.append(&mut last);
+        (name, chunks, COUNTED)
+    };
+    let first = |fields: Value| delta(fields, Value::Null);
+    let finish = |content: &str, reason: Value| delta(json!({"content": content}), reason);
+    let nothing = json!([{"index": 0, "delta": null, "finish_reason": null}]);
+    let with_message =
+        json!([{"index": 0, "delta": {"content": "b"}, "message": null, "finish_reason": "stop"}]);
+    let nulls = json!({"role": "assistant", "content": "a", "tool_calls": null, "reasoning_content": null});
+    let no_refusal = json!({"role": "assistant", "content": "b", "tool_calls": [], "refusal": null});
+    let no_calls = json!({"role": "assistant", "content": "", "tool_calls": null});
+    let both_names = json!({"reasoning_content": "hm", "reasoning": "hm", "content": "a"});
     vec![
-        ("finish on its own", vec![text("a"), text("b"), done.clone()], uncounted),
-        (
-            "finish on the last text",
-            vec![text("a"), delta(json!({"content": "b"}), json!("stop"))],
-            uncounted,
-        ),
-        ("finish absent before", vec![bare("a"), bare("b"), done.clone()], uncounted),
-        (
-            "finish empty before",
-            vec![delta(json!({"content": "a"}), json!("")), text("b"), done.clone()],
-            uncounted,
-        ),
-        (
-            "finish as null in words",
-            vec![delta(json!({"content": "a"}), json!("null")), text("b"), done.clone()],
-            uncounted,
-        ),
-        ("usage on the finish", vec![text("a"), text("b"), with_usage(done.clone(), 4)], counted),
+        ("finish on its own", vec![text("a"), text("b"), done()], UNCOUNTED),
+        ("finish on the last text", vec![text("a"), finish("b", json!("stop"))], UNCOUNTED),
+        ("finish absent before", vec![bare("a"), bare("b"), done()], UNCOUNTED),
+        ("finish empty before", vec![finish("a", json!("")), text("b"), done()], UNCOUNTED),
+        ("finish as null in words", vec![finish("a", json!("null")), text("b"), done()], UNCOUNTED),
+        after("usage on the finish", vec![with_usage(done(), usage(4))]),
         (
             "usage on every chunk",
-            vec![with_usage(text("a"), 1), with_usage(text("b"), 2), with_usage(done.clone(), 4)],
-            counted,
+            vec![
+                with_usage(text("a"), usage(1)),
+                with_usage(text("b"), usage(2)),
+                with_usage(done(), usage(4)),
+            ],
+            COUNTED,
         ),
-        ("usage after the finish", vec![text("a"), text("b"), done.clone(), alone(json!([]))], counted),
-        (
+        after("usage after the finish", vec![done(), alone(json!([]))]),
+        after(
             "usage after the finish with a choice",
-            vec![text("a"), text("b"), done.clone(), alone(json!([{"index": 0, "delta": {}}]))],
-            counted,
+            vec![done(), alone(json!([{"index": 0, "delta": {}}]))],
         ),
-        (
-            "usage null, then there",
-            vec![
-                text("a"),
-                text("b"),
-                {
-                    let mut chunk = done.clone();
-                    chunk["usage"] = Value::Null;
-                    chunk
-                },
-                alone(json!([])),
-            ],
-            counted,
-        ),
-        (
-            "content null first",
-            vec![
-                delta(json!({"role": "assistant", "content": null}), Value::Null),
-                text("a"),
-                text("b"),
-                done.clone(),
-            ],
-            uncounted,
-        ),
-        (
-            "content empty first",
-            vec![
-                delta(json!({"role": "assistant", "content": ""}), Value::Null),
-                text("a"),
-                text("b"),
-                done.clone(),
-            ],
-            uncounted,
-        ),
-        (
-            "content absent first",
-            vec![delta(json!({"role": "assistant"}), Value::Null), text("a"), text("b"), done.clone()],
-            uncounted,
-        ),
+        after("usage null, then there", vec![with_usage(done(), Value::Null), alone(json!([]))]),
+        before("content null first", first(json!({"role": "assistant", "content": null})), UNCOUNTED),
+        before("content empty first", first(json!({"role": "assistant", "content": ""})), UNCOUNTED),
+        before("content absent first", first(json!({"role": "assistant"})), UNCOUNTED),
         (
             "role and nulls in every chunk",
-            vec![
-                delta(
-                    json!({"role": "assistant", "content": "a", "tool_calls": null, "reasoning_content": null}),
-                    Value::Null,
-                ),
-                delta(
-                    json!({"role": "assistant", "content": "b", "tool_calls": [], "refusal": null}),
-                    Value::Null,
-                ),
-                delta(json!({"role": "assistant", "content": "", "tool_calls": null}), json!("stop")),
-            ],
-            uncounted,
+            vec![first(nulls), first(no_refusal), delta(no_calls, json!("stop"))],
+            UNCOUNTED,
         ),
         (
             "tool calls that are no list",
             vec![
-                delta(json!({"content": "a", "tool_calls": {}}), Value::Null),
+                first(json!({"content": "a", "tool_calls": {}})),
                 delta(json!({"content": "b", "tool_calls": ""}), json!("stop")),
             ],
-            uncounted,
+            UNCOUNTED,
         ),
-        (
-            "message beside delta",
-            {
-                let choice = json!([{"index": 0, "delta": {"content": "b"}, "message": null, "finish_reason": "stop"}]);
-                vec![text("a"), chunk(choice)]
-            },
-            uncounted,
-        ),
-        (
-            "delta null",
-            vec![
-                chunk(json!([{"index": 0, "delta": null, "finish_reason": null}])),
-                text("a"),
-                text("b"),
-                done.clone(),
-            ],
-            uncounted,
-        ),
-        (
-            "reasoning",
-            vec![delta(json!({"reasoning": "hm"}), Value::Null), text("a"), text("b"), done.clone()],
-            "`ab` (hm) stop None",
-        ),
-        (
-            "reasoning_content",
-            vec![delta(json!({"reasoning_content": "hm"}), Value::Null), text("a"), text("b"), done.clone()],
-            "`ab` (hm) stop None",
-        ),
-        (
+        ("message beside delta", vec![text("a"), chunk(with_message)], UNCOUNTED),
+        before("delta null", chunk(nothing), UNCOUNTED),
+        before("reasoning", first(json!({"reasoning": "hm"})), REASONED),
+        before("reasoning_content", first(json!({"reasoning_content": "hm"})), REASONED),
+        before(
             "both names, one null",
-            vec![
-                delta(json!({"reasoning": "hm", "reasoning_content": null}), Value::Null),
-                text("a"),
-                text("b"),
-                done.clone(),
-            ],
-            "`ab` (hm) stop None",
+            first(json!({"reasoning": "hm", "reasoning_content": null})),
+            REASONED,
         ),
-        (
-            "both names, the same twice",
-            vec![
-                delta(json!({"reasoning_content": "hm", "reasoning": "hm", "content": "a"}), Value::Null),
-                text("b"),
-                done,
-            ],
-            "`ab` (hm) stop None",
-        ),
+        ("both names, the same twice", vec![first(both_names), text("b"), done()], REASONED),
     ]
 }
 

@@ -37,12 +37,21 @@ pub(crate) enum Place {
     /// The ids of an answer that is good.
     AnswerHeaders,
     FinishReason,
+    /// The code at the top level alone, as DashScope has it.
+    FlatError,
+    FlatErrorUnderSuccess,
+    FlatFrame,
+    /// Words that are cut where they are too long.
+    ErrorCut,
+    ContentEncoding,
+    /// Ids in the head of a stream that has no end.
+    StreamHeaders,
     /// The IAM's refusal.
     Iam,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Error,
         Self::ErrorText,
         Self::ErrorPage,
@@ -62,6 +71,12 @@ impl Place {
         Self::ErrorHeaders,
         Self::AnswerHeaders,
         Self::FinishReason,
+        Self::FlatError,
+        Self::FlatErrorUnderSuccess,
+        Self::FlatFrame,
+        Self::ErrorCut,
+        Self::ContentEncoding,
+        Self::StreamHeaders,
         Self::Iam,
     ];
 }
@@ -118,6 +133,7 @@ fn repeated(request: &ReceivedRequest, place: Place) -> Reply {
     let (head, body) = (&request.head, String::from_utf8_lossy(&request.body));
     let (whole, keys) = (format!("{head}\r\n\r\n{body}"), keys(request));
     let error = |words: &str| failure(&keys, words).to_string();
+    let flat = json!({"code": keys, "message": whole, "request_id": keys}).to_string();
     let ids = [format!("X-Request-Id: {keys}"), format!("Request-Id: {keys}")];
     let ids = ids.each_ref().map(String::as_str);
     let document = |status, body: &str| Reply::document(status, &[], body);
@@ -155,6 +171,17 @@ fn repeated(request: &ReceivedRequest, place: Place) -> Reply {
         Place::ErrorHeaders => Reply::document(500, &ids, ""),
         Place::AnswerHeaders => good(&body, &ids, &json!("stop")),
         Place::FinishReason => good(&body, &[], &json!(keys)),
+        Place::FlatError => document(401, &flat),
+        Place::FlatErrorUnderSuccess => Reply::document(200, &ids, &flat),
+        Place::FlatFrame => frames(&format!(":HTTP_STATUS/400\ndata: {flat}\n\n")),
+        Place::ErrorCut => document(400, &format!("{} {}", "word ".repeat(115), keys.repeat(3))),
+        Place::ContentEncoding => {
+            Reply::document(200, &[&format!("Content-Encoding: {}", keys.replace(' ', "-"))], "{}")
+        }
+        Place::StreamHeaders => {
+            let head = [&ids[..], &[EVENTS]].concat();
+            Reply::document(200, &head, format!("data: {}\n\n", delta(None)))
+        }
     }
 }
 

@@ -1,5 +1,15 @@
 //! The contract, used as programs use it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
+mod samples;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -92,7 +102,7 @@ async fn every_kind_of_pointer_is_a_provider() {
 #[tokio::test]
 async fn comfort_works_behind_dyn_and_across_threads() {
     let provider: Arc<dyn VisionProvider> = Arc::new(Echo::new());
-    let image = Image::from_bytes(super::samples::png(2, 3)).unwrap();
+    let image = Image::from_bytes(samples::png(2, 3)).unwrap();
     assert_eq!(provider.ask("what?", [image.clone()]).await.unwrap().text, "what?");
     assert_eq!(provider.ask("none?", [] as [Part; 0]).await.unwrap().text, "none?");
     let task = tokio::spawn(async move { provider.describe(image).await });
@@ -112,7 +122,7 @@ async fn json_is_read_as_the_callers_type_or_kept_on_the_error() {
 #[test]
 fn a_dialogue_that_forgets_media_can_still_be_sent() {
     let provider = Echo::new();
-    let image = || Image::from_bytes(super::samples::png(2, 3)).unwrap();
+    let image = || Image::from_bytes(samples::png(2, 3)).unwrap();
     let mut talk = Conversation::new().with_system("Be brief.");
     talk.push(Message::user_parts([image().into()]));
     talk.push_response(&{

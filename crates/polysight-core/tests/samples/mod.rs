@@ -1,4 +1,5 @@
 //! Media made by hand: headers of a few bytes, of the size that a test wants.
+#![allow(dead_code, reason = "each test program uses some of the samples")]
 
 use polysight_core::ImageFormat;
 

@@ -1,14 +1,24 @@
 //! Opening pictures and videos, from everywhere they may come from.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
+mod samples;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 use polysight_core::{
     ChatRequest, Error, ErrorKind, Image, ImageFormat, Media, MediaSource, Message, Result, Video,
     VideoFormat,
 };
+use samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 
 fn encoded(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
@@ -43,7 +53,7 @@ fn refused<T>(opened: Result<T>, words: &[&str]) -> Error {
 }
 
 #[test]
-fn the_size_is_read_from_every_format_and_source() {
+fn every_format_tells_its_size_wherever_it_is() {
     let folder = Folder::new();
     for (name, bytes, format, size) in pictures() {
         let file = folder.file("picture.bin", &bytes);
@@ -80,9 +90,9 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
                     }
                     Err(error) => {
                         let text = error.to_string();
-                        let reasons = ["cut off", "it is not a picture", "it is empty"];
+                        let told = ["cut off", "it is not a picture", "it is empty"];
                         assert!(
-                            reasons.iter().any(|reason| text.contains(reason)),
+                            told.iter().any(|told| text.contains(told)),
                             "{name} of {length} bytes: {text}"
                         );
                     }
@@ -93,8 +103,8 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
 }
 
 #[test]
-fn the_size_of_a_jpeg_is_found_behind_megabytes_of_metadata() {
-    let bytes = super::samples::jpeg(100, 50, &[(0xe2, 65_533); 90]);
+fn a_jpeg_with_megabytes_of_metadata_tells_its_size() {
+    let bytes = samples::jpeg(100, 50, &[(0xe2, 65_533); 90]);
     assert!(bytes.len() > 5_000_000);
     let info = Image::from_bytes(bytes).unwrap().info().unwrap();
     assert_eq!((info.width, info.height), (100, 50));
@@ -248,7 +258,7 @@ fn a_text_that_is_no_url_is_refused_with_a_way_out() {
 
 #[test]
 fn wrapped_base64_is_taken_and_kept_plain() {
-    let bytes = super::samples::jpeg(640, 480, &[(0xe0, 14)]);
+    let bytes = samples::jpeg(640, 480, &[(0xe0, 14)]);
     let lines: Vec<String> =
         encoded(&bytes).as_bytes().chunks(16).map(|line| String::from_utf8(line.into()).unwrap()).collect();
     for text in
@@ -282,18 +292,18 @@ fn video(parts: &[Vec<u8>]) -> Result<Video> {
 }
 
 #[track_caller]
-fn probed(parts: &[Vec<u8>]) -> (VideoFormat, Option<f64>, Option<(u32, u32)>) {
+fn told(parts: &[Vec<u8>]) -> (VideoFormat, Option<f64>, Option<(u32, u32)>) {
     let info = video(parts).unwrap().info().unwrap();
     (info.format, info.duration.map(|duration| duration.as_secs_f64()), info.width.zip(info.height))
 }
 
 #[test]
-fn the_playing_time_of_an_mp4_is_found_wherever_its_movie_box_is() {
+fn an_mp4_tells_its_playing_time_wherever_its_movie_box_is() {
     let movie = moov(&[mvhd(600, 1_500), trak(0, 0), trak(1_920, 1_080)]);
     let data = boxed(b"mdat", &[0; 5_000]);
     let expected = (VideoFormat::Mp4, Some(2.5), Some((1_920, 1_080)));
-    assert_eq!(probed(&[ftyp(b"isom"), movie.clone(), data.clone()]), expected);
-    assert_eq!(probed(&[ftyp(b"isom"), boxed(b"free", &[]), data.clone(), movie.clone()]), expected);
+    assert_eq!(told(&[ftyp(b"isom"), movie.clone(), data.clone()]), expected);
+    assert_eq!(told(&[ftyp(b"isom"), boxed(b"free", &[]), data.clone(), movie.clone()]), expected);
     let folder = Folder::new();
     let bytes = [ftyp(b"mp42"), data, movie].concat();
     let whole = [
@@ -318,40 +328,40 @@ fn wide_times_and_wide_box_lengths_are_read() {
     };
     let content = [mvhd_wide(90_000, 90_000 * 7_200), trak(64, 48)].concat();
     let expected = (VideoFormat::Mp4, Some(7_200.0), Some((64, 48)));
-    assert_eq!(probed(&[ftyp(b"isom"), wide(b"mdat", &[3; 99]), wide(b"moov", &content)]), expected);
+    assert_eq!(told(&[ftyp(b"isom"), wide(b"mdat", &[3; 99]), wide(b"moov", &content)]), expected);
     let mut to_the_end = boxed(b"moov", &content);
     to_the_end[..4].fill(0);
-    assert_eq!(probed(&[ftyp(b"isom"), to_the_end]), expected);
+    assert_eq!(told(&[ftyp(b"isom"), to_the_end]), expected);
 }
 
 #[test]
-fn a_playing_time_that_is_not_in_the_file_is_unknown() {
+fn a_playing_time_that_is_not_told_is_unknown() {
     for (why, header) in [
         ("all ones", mvhd(1_000, u32::MAX)),
         ("all ones, wide", mvhd_wide(1_000, u64::MAX)),
-        ("length in the fragments", mvhd(1_000, 0)),
-        ("length in the fragments, wide", mvhd_wide(1_000, 0)),
+        ("told by fragments", mvhd(1_000, 0)),
+        ("told by fragments, wide", mvhd_wide(1_000, 0)),
         ("no ticks", mvhd(0, 5)),
         ("cut off", boxed(b"mvhd", &[0; 10])),
         ("empty", boxed(b"mvhd", &[])),
     ] {
-        assert_eq!(probed(&[ftyp(b"iso5"), moov(&[header])]), (VideoFormat::Mp4, None, None), "{why}");
+        assert_eq!(told(&[ftyp(b"iso5"), moov(&[header])]), (VideoFormat::Mp4, None, None), "{why}");
     }
-    let longest = probed(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1)])]);
+    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1)])]);
     assert!(longest.1.unwrap() > 1e19);
 }
 
 #[test]
-fn a_quicktime_file_is_recognised_by_brand_or_by_its_first_box() {
+fn a_quicktime_file_is_told_by_brand_or_by_its_first_box() {
     let movie = moov(&[mvhd(1_000, 2_000)]);
     for first in [ftyp(b"qt  "), boxed(b"wide", &[]), boxed(b"mdat", &[1; 20]), boxed(b"free", &[0; 4])] {
-        assert_eq!(probed(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), None));
+        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), None));
     }
-    assert_eq!(probed(&[movie]).0, VideoFormat::Mov);
+    assert_eq!(told(&[movie]).0, VideoFormat::Mov);
 }
 
 #[test]
-fn other_containers_are_recognised_by_their_first_bytes() {
+fn other_containers_are_told_by_their_first_bytes() {
     let ebml = |kind: &[u8]| [b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x88", kind].concat();
     for (bytes, format) in [
         (ebml(b"webm\x42\x87"), VideoFormat::WebM),
@@ -360,7 +370,7 @@ fn other_containers_are_recognised_by_their_first_bytes() {
         (b"FLV\x01\x05\0\0\0\x09".to_vec(), VideoFormat::Flv),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9".to_vec(), VideoFormat::Wmv),
     ] {
-        assert_eq!(probed(std::slice::from_ref(&bytes)), (format, None, None));
+        assert_eq!(told(std::slice::from_ref(&bytes)), (format, None, None));
         refused(Image::from_bytes(bytes), &["looks like a video"]);
     }
 }
@@ -388,7 +398,7 @@ fn garbage_in_boxes_is_refused_or_passed_over_but_never_believed() {
         assert!(!error.to_string().contains("cannot be read"), "{why}: {error}");
     }
     let nested = moov(&[huge(3, b"trak"), mvhd(1, 9)]);
-    assert_eq!(probed(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, None));
+    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, None));
 }
 
 #[test]
@@ -405,8 +415,8 @@ fn a_video_that_is_cut_off_anywhere_is_refused_or_understood() {
                     Ok(video) => assert_eq!(video.info(), Some(whole), "{length} bytes"),
                     Err(error) => {
                         let text = error.to_string();
-                        let reasons = ["cut off", "it is not a video", "it is empty"];
-                        assert!(reasons.iter().any(|reason| text.contains(reason)), "{length} bytes: {text}");
+                        let told = ["cut off", "it is not a video", "it is empty"];
+                        assert!(told.iter().any(|told| text.contains(told)), "{length} bytes: {text}");
                     }
                 }
             }

@@ -1,5 +1,13 @@
 //! Catalogues: what is refused, and what an override keeps.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
 use polysight_core::{Catalog, ErrorKind};
 
 const ACME: &str = r#"
@@ -29,7 +37,7 @@ fn rows(text: &str) -> Vec<toml::Value> {
 }
 
 #[test]
-fn the_error_of_a_wrong_catalogue_names_the_place() {
+fn a_catalogue_that_is_wrong_says_where() {
     let head = "vendor = 'acme'\n";
     for (text, words) in [
         ("vendor = 'acme'\n\nmodels = [", "in line 3"),

@@ -1,7 +1,7 @@
 //! Providers of one config file share connections where their settings allow it, and nothing else.
 
-use polysight::{ChatRequest, Message, Polysight, VisionProvider as _, VisionProviderExt as _};
-use polysight_testkit::{MockServer, Reply, Step};
+use polysight::{ChatRequest, Message, Polysight, VisionProviderExt as _};
+use polysight_testkit::{MockServer, Reply, Step, calls};
 
 fn config(server: &MockServer, other: &str) -> String {
     let address = server.address();
@@ -25,7 +25,7 @@ async fn call_both(other: &str) -> (usize, Vec<String>) {
     let polysight = Polysight::from_toml(&config(&server, other)).unwrap();
     for name in ["one", "two"] {
         let request = ChatRequest::new([Message::user("?")]);
-        assert_eq!(polysight.provider(name).unwrap().chat(request).await.unwrap().text, "ha");
+        assert_eq!(calls::plain(&*polysight.provider(name).unwrap(), request).await.unwrap().text, "ha");
     }
     (server.connections(), server.requests().into_iter().map(|request| request.head.to_lowercase()).collect())
 }

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use image::ImageFormat;
-use polysight::{
-    ChatRequest, ErrorKind, Image, Message, Polysight, TimeoutPhase, VisionProvider, VisionProviderExt,
-};
+use polysight::{ChatRequest, ErrorKind, Image, Message, Polysight, TimeoutPhase};
 use polysight_emulator::{Emulator, Fault, Surface};
-use polysight_testkit::picture;
+use polysight_testkit::{calls, picture};
 
 const QWEN_KEY: &str = "sk-0123456789abcdef0123456789abcdef";
 
@@ -77,7 +75,7 @@ async fn a_role_retries_and_lists_its_attempts() {
     let role = polysight.role("steady").unwrap();
     vendors.zhipu.script(throttled());
     vendors.zhipu.script(Fault::Html502);
-    let answer = role.chat(question()).await.unwrap();
+    let answer = calls::plain(&role, question()).await.unwrap();
     let kinds: Vec<ErrorKind> = answer.attempts.iter().map(|attempt| attempt.kind).collect();
     assert_eq!(kinds, [ErrorKind::RateLimited, ErrorKind::Server]);
     assert_eq!(answer.attempts[0].code.as_deref(), Some("1303"));
@@ -85,7 +83,7 @@ async fn a_role_retries_and_lists_its_attempts() {
     for _ in 0..3 {
         vendors.zhipu.script(Fault::Empty500);
     }
-    let error = role.stream(question()).await.unwrap_err();
+    let error = calls::open(&role, question()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Server, 2));
     assert!(error.to_string().ends_with("[2 tries before it failed too]"), "{error}");
     assert_eq!(vendors.zhipu.load().requests, 6);
@@ -99,7 +97,7 @@ async fn the_roles_of_a_provider_share_one_retry_budget() {
     );
     vendors.zhipu.script(Fault::Empty500);
     vendors.zhipu.script(Fault::Empty500);
-    polysight.role("first").unwrap().chat(question()).await.unwrap_err();
+    calls::plain(&polysight.role("first").unwrap(), question()).await.unwrap_err();
     let left = |role: &str| format!("{:?}", polysight.role(role).unwrap()).contains("tokens: 495");
     assert_eq!([left("first"), left("third"), left("second")], [true, true, false]);
 }
@@ -110,14 +108,14 @@ async fn a_fallback_names_the_provider_that_answered_and_those_that_failed() {
     let polysight = vendors.polysight("[roles.either]\nfallback = [\"first\", \"second\"]");
     let role = polysight.role("either").unwrap();
     vendors.zhipu.script(throttled());
-    let answer = role.chat(question()).await.unwrap();
+    let answer = calls::plain(&role, question()).await.unwrap();
     assert_eq!((answer.provider.as_str(), answer.model.as_str()), ("alibaba", "qwen3-vl-plus"));
     let [failed] = answer.attempts.as_slice() else { panic!("{:?}", answer.attempts) };
     assert_eq!((failed.provider.as_deref(), failed.kind), (Some("zhipu"), ErrorKind::RateLimited));
 
     // What the vendor's audit refuses is not shown to the next vendor.
     vendors.zhipu.script(Fault::Code("1301".to_owned()));
-    let error = role.chat(question()).await.unwrap_err();
+    let error = calls::plain(&role, question()).await.unwrap_err();
     assert_eq!((error.kind(), error.provider()), (ErrorKind::ContentRefused, Some("zhipu")));
     assert_eq!(vendors.qwen.load().requests, 1);
 }
@@ -131,7 +129,7 @@ async fn a_fallback_goes_where_the_request_can_be_taken() {
     let frames = (0..4).map(|_| Image::from_bytes(picture(ImageFormat::Png, 32, 24)).unwrap());
     let video = polysight::Video::from_frames(frames).unwrap();
     let request = ChatRequest::new([Message::user_parts([video.into(), "What moves?".into()])]);
-    let answer = polysight.role("any").unwrap().chat(request).await.unwrap();
+    let answer = calls::plain(&polysight.role("any").unwrap(), request).await.unwrap();
     assert_eq!(answer.provider, "alibaba");
     assert_eq!(vendors.zhipu.load().requests, 0, "what a model cannot see is not sent to it");
 }
@@ -146,7 +144,7 @@ async fn calls_are_spread_over_keys_and_a_refused_key_rests() {
     );
     let role = Polysight::from_toml(&config).unwrap().role("default").unwrap();
     for _ in 0..3 {
-        role.chat(question()).await.unwrap();
+        calls::plain(&role, question()).await.unwrap();
     }
     assert_eq!(emulator.load().requests, 4, "the bad key was tried once");
 }
@@ -174,7 +172,7 @@ async fn a_quota_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
     for number in 0..12 {
         let role = roles[number % 2].clone();
         vendors.zhipu.script(Fault::Delay(Duration::from_millis(10)));
-        calls.spawn(async move { role.chat(question()).await.map(|answer| answer.text) });
+        calls.spawn(async move { calls::plain(&role, question()).await.map(|answer| answer.text) });
     }
     for answer in calls.join_all().await {
         answer.unwrap();
@@ -197,7 +195,7 @@ async fn a_deadline_bounds_the_whole_call_and_lists_the_attempts() {
     );
     vendors.zhipu.script(Fault::Empty500);
     vendors.zhipu.script(Fault::StallBeforeHead);
-    let error = polysight.role("quick").unwrap().chat(question()).await.unwrap_err();
+    let error = calls::plain(&polysight.role("quick").unwrap(), question()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
     assert_eq!(error.attempts().len(), 1, "{error}");
 }
@@ -208,8 +206,8 @@ async fn an_equal_question_is_answered_from_the_cache() {
     let polysight = vendors.polysight(
         "[roles.kept]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\ngreedy = true\ncache = { time_to_live = 60 }\n",
     );
-    let first = polysight.role("kept").unwrap().chat(question()).await.unwrap();
-    let again = polysight.role("kept").unwrap().stream_collected(question()).await.unwrap();
+    let first = calls::plain(&polysight.role("kept").unwrap(), question()).await.unwrap();
+    let again = calls::streamed(&polysight.role("kept").unwrap(), question()).await.unwrap();
     assert_eq!((again.text, first.cached, again.cached), (first.text, false, true));
     assert_eq!(vendors.zhipu.load().requests, 1);
 }

@@ -1,18 +1,16 @@
 //! Requests and media that are refused: a clear error, and nothing sent.
 
 use image::ImageFormat;
-use polysight::{
-    ChatRequest, Error, ErrorKind, Image, Media, Message, ModelCard, Part, Tolerance, Video, VisionProvider,
-};
+use polysight::{ChatRequest, Error, ErrorKind, Image, Media, Message, ModelCard, Part, Tolerance, Video};
 use polysight_emulator::Emulator;
-use polysight_testkit::{example_file, noise, picture, zhipu_config, zhipu_role};
+use polysight_testkit::{calls, example_file, noise, picture, zhipu_config, zhipu_role};
 
 /// Sends a request that must be refused before a byte leaves.
 async fn refused(model: &str, request: ChatRequest) -> Error {
     let (emulator, role) = zhipu_role(model).await;
-    let error = role.chat(request.clone()).await.unwrap_err();
+    let error = calls::plain(&role, request.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
-    let streamed = role.stream(request).await.map(|_| ()).unwrap_err();
+    let streamed = calls::open(&role, request).await.map(|_| ()).unwrap_err();
     assert_eq!(streamed.violations(), error.violations(), "streamed");
     assert!(emulator.requests().is_empty(), "something was sent");
     error
@@ -106,7 +104,7 @@ async fn a_video_behind_text_is_moved_under_lossless_and_refused_under_strict() 
     let strict = request.clone().with_tolerance(Tolerance::Strict);
     refused_once("glm-4v-plus", strict, "messages[0].parts[1]", "the first part").await;
     let (emulator, role) = zhipu_role("glm-4v-plus").await;
-    let answer = role.chat(request).await.unwrap();
+    let answer = calls::plain(&role, request).await.unwrap();
     assert_eq!(answer.adjustments.len(), 1);
     assert!(answer.adjustments[0].to_string().contains("moved to the front"), "{}", answer.adjustments[0]);
     let body = emulator.requests()[0].body.clone().unwrap();
@@ -124,7 +122,7 @@ async fn numbers_out_of_range_are_refused_and_brought_into_range_only_under_loss
     refused_once(model, hello().with_request_id("abc"), "request_id", "6 to 64 characters").await;
     let (emulator, role) = zhipu_role(model).await;
     let lossy = hello().with_temperature(1.5).with_max_tokens(9_999).with_tolerance(Tolerance::Lossy);
-    let answer = role.chat(lossy).await.unwrap();
+    let answer = calls::plain(&role, lossy).await.unwrap();
     assert_eq!(answer.adjustments.len(), 2);
     assert!(answer.adjustments.iter().all(|adjustment| !adjustment.lossless));
     let body = emulator.requests()[0].body.clone().unwrap();
@@ -134,7 +132,7 @@ async fn numbers_out_of_range_are_refused_and_brought_into_range_only_under_loss
 #[tokio::test]
 async fn a_float_of_too_many_decimals_is_rounded_and_recorded() {
     let (emulator, role) = zhipu_role("glm-4.6v").await;
-    let answer = role.chat(hello().with_temperature(f64::from(0.8f32))).await.unwrap();
+    let answer = calls::plain(&role, hello().with_temperature(f64::from(0.8f32))).await.unwrap();
     assert_eq!(answer.adjustments.len(), 1);
     assert_eq!(emulator.requests()[0].body.clone().unwrap()["temperature"], 0.8);
     let strict = hello().with_temperature(0.123).with_tolerance(Tolerance::Strict);
@@ -144,8 +142,8 @@ async fn a_float_of_too_many_decimals_is_rounded_and_recorded() {
 #[tokio::test]
 async fn temperature_zero_is_greedy_in_the_vendors_own_words() {
     let (emulator, role) = zhipu_role("glm-4.6v").await;
-    role.chat(hello().with_temperature(0.0)).await.unwrap();
-    role.chat(hello().with_greedy()).await.unwrap();
+    calls::plain(&role, hello().with_temperature(0.0)).await.unwrap();
+    calls::plain(&role, hello().with_greedy()).await.unwrap();
     for request in emulator.requests() {
         let body = request.body.unwrap();
         assert_eq!(body["do_sample"], false);
@@ -188,10 +186,10 @@ async fn an_unknown_model_passes_without_limits_and_the_plan_notes_it() {
     let emulator = Emulator::start().await.unwrap();
     let polysight = polysight::Polysight::from_toml(&zhipu_config(&emulator, "glm-9v")).unwrap();
     let role = polysight.role("default").unwrap();
-    let plan = role.plan(ChatRequest::ask("?", (0..200).map(|_| small()))).unwrap();
+    let plan = calls::plan(&role, &ChatRequest::ask("?", (0..200).map(|_| small()))).unwrap();
     assert!(!plan.card.known);
     assert!(plan.notes.iter().any(|note| note.contains("not in the catalogue")), "{:?}", plan.notes);
-    let error = role.chat(hello()).await.unwrap_err();
+    let error = calls::plain(&role, hello()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::ModelNotFound, Some("1211")));
     let _: &ModelCard = &plan.card;
 }
@@ -204,7 +202,7 @@ async fn nothing_shows_keys_pictures_or_signed_links() {
     let link = Image::from_url("https://cdn.example/a.jpg?signature=canary3").unwrap();
     let bytes = Image::from_bytes(picture(ImageFormat::Png, 10, 10)).unwrap();
     let request = ChatRequest::ask("?", [link, bytes]);
-    let error = role.chat(request.clone()).await.unwrap_err();
+    let error = calls::plain(&role, request.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "the key of the config is not the emulator's");
     for shown in
         [format!("{error}"), format!("{error:?}"), format!("{request:?}"), format!("{polysight:?}{role:?}")]

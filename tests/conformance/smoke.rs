@@ -1,8 +1,8 @@
 //! Pictures in, an answer out: what arrives is what was sent.
 
 use image::ImageFormat;
-use polysight::{ChatRequest, Conversation, FinishKind, Image, Message, VisionProvider, VisionProviderExt};
-use polysight_testkit::{noise, picture, sha256, zhipu_role};
+use polysight::{ChatRequest, Conversation, FinishKind, Image, Message, VisionProviderExt};
+use polysight_testkit::{calls, noise, picture, sha256, zhipu_role};
 
 const VISION: &str = "glm-4.6v-flash";
 
@@ -45,7 +45,7 @@ async fn a_dialogue_keeps_its_pictures_and_answers() {
     for turn in 1..=3u32 {
         let image = Image::from_bytes(picture(ImageFormat::Png, 40 + turn, 20)).unwrap();
         talk.push(Message::user("And this one?").with(image));
-        let answer = role.chat(talk.request()).await.unwrap();
+        let answer = calls::plain(&role, talk.request()).await.unwrap();
         talk.push_response(&answer);
     }
     let requests = emulator.requests();
@@ -66,7 +66,7 @@ async fn a_dialogue_keeps_its_pictures_and_answers() {
 async fn the_callers_token_limit_is_a_good_end_and_thinking_can_use_it_up() {
     let (_emulator, role) = zhipu_role(VISION).await;
     let request = ChatRequest::new([Message::user("Tell me a long story about a cat")]).with_max_tokens(3);
-    let answer = role.chat(request).await.unwrap();
+    let answer = calls::plain(&role, request).await.unwrap();
     assert_eq!(answer.finish.kind, FinishKind::Length);
     assert!(answer.text.is_empty() && !answer.reasoning.is_empty(), "all tokens went into thinking");
 }

@@ -1,10 +1,10 @@
 //! Swapping the vendor is an edit of the config: one program, one dialogue, every deployment.
 
 use image::ImageFormat;
-use polysight::{ChatRequest, Conversation, Image, Message, Polysight, Result, RoleProvider, VisionProvider};
+use polysight::{ChatRequest, Conversation, Image, Message, Polysight, Result, RoleProvider};
 use polysight_emulator::Emulator;
 use polysight_testkit::acme::{AcmeServer, KEY};
-use polysight_testkit::{picture, sha256};
+use polysight_testkit::{calls, picture, sha256};
 
 use crate::suite::fixture::registry;
 use crate::suite::target::TARGETS;
@@ -19,7 +19,7 @@ async fn compare(role: &RoleProvider, pictures: &[Vec<u8>; 2]) -> Result<String>
     let mut last = String::new();
     for (bytes, question) in pictures.iter().zip(["What is this?", "And what differs in this one?"]) {
         talk.push(Message::user_parts([Image::from_bytes(bytes.clone())?.into(), question.into()]));
-        let answer = role.chat(talk.request()).await?;
+        let answer = calls::plain(role, talk.request()).await?;
         talk.push_response(&answer);
         last = answer.text;
     }
@@ -114,7 +114,7 @@ async fn accepting_roles_answer_and_each_uses_its_own_key() {
     let request =
         ChatRequest::ask("What differs?", pictures().map(|bytes| Image::from_bytes(bytes).unwrap()));
     for name in polysight.role_names() {
-        let answer = polysight.role(name).unwrap().chat(request.clone()).await.unwrap();
+        let answer = calls::plain(&polysight.role(name).unwrap(), request.clone()).await.unwrap();
         assert!(answer.text.contains("Picture 2: JPEG"), "{name}: {}", answer.text);
         assert_eq!(answer.provider, name);
     }

@@ -1,10 +1,7 @@
 //! A function called, its result sent back, an answer made of it.
 
-use polysight::{
-    ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition, VisionProvider,
-    VisionProviderExt,
-};
-use polysight_testkit::zhipu_role;
+use polysight::{ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition};
+use polysight_testkit::{calls, zhipu_role};
 use polysight_zhipu::ZhipuExtras;
 use serde_json::json;
 
@@ -34,11 +31,11 @@ async fn the_round_trip_works_plain_and_streamed_whole_and_in_pieces() {
             let ask = async |request: ChatRequest| -> ChatResponse {
                 let request = request.with_tools([weather()]);
                 match how {
-                    How::Plain => role.chat(request).await.unwrap(),
-                    How::Streamed => role.stream_collected(request).await.unwrap(),
+                    How::Plain => calls::plain(&role, request).await.unwrap(),
+                    How::Streamed => calls::streamed(&role, request).await.unwrap(),
                     How::StreamedInPieces => {
                         let extras = ZhipuExtras::new().with_tool_stream(true);
-                        role.stream_collected(request.with_extras(extras)).await.unwrap()
+                        calls::streamed(&role, request.with_extras(extras)).await.unwrap()
                     }
                 }
             };
@@ -72,7 +69,7 @@ async fn parallel_calls_stay_apart() {
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
     for pieces in [false, true] {
         let request = request.clone().with_extras(ZhipuExtras::new().with_tool_stream(pieces));
-        let answer = role.stream_collected(request).await.unwrap();
+        let answer = calls::streamed(&role, request).await.unwrap();
         let names: Vec<&str> = answer.tool_calls.iter().map(|call| call.name.as_str()).collect();
         assert_eq!(names, ["get_weather", "get_news"]);
         assert!(answer.tool_calls.iter().all(|call| call.parse::<serde_json::Value>().is_ok()));

@@ -48,7 +48,7 @@ async fn frames_without_blank_lines_are_handed_out_as_they_come() {
             [frame(1, "one", Value::Null), frame(2, "two", Value::Null), frame(3, "", json!("stop"))];
         let reply = Reply::events().pieces(pieces).then(Step::Hang);
         let (_server, provider) = served(Wire::QwenVlNative, reply).await;
-        let mut stream = provider.stream(ask()).await.unwrap();
+        let mut stream = calls::open(&*provider, ask()).await.unwrap();
         for expected in ["one", "two"] {
             let event = tokio::time::timeout(Duration::from_secs(20), stream.next_event()).await;
             let Some(Ok(StreamEvent::Text(text))) = event.unwrap() else { panic!("no {expected}") };
@@ -132,7 +132,7 @@ async fn what_is_collected_or_kept_of_a_stream_is_bounded_and_what_is_read_is_no
     let limits = Limits::default().with_max_reply_bytes(5_000);
     let provider = provider(Wire::Zhipu, &server, limits);
     let collected = calls::streamed(&*provider, ask()).await.unwrap_err();
-    let mut kept = provider.stream(ask().with_raw()).await.unwrap();
+    let mut kept = calls::open(&*provider, ask().with_raw()).await.unwrap();
     let kept = loop {
         match kept.next_event().await.unwrap() {
             Ok(StreamEvent::Text(_)) => {}
@@ -145,7 +145,7 @@ async fn what_is_collected_or_kept_of_a_stream_is_bounded_and_what_is_read_is_no
         assert_eq!(error.kind(), ErrorKind::Protocol);
         assert!(message.contains("5000 bytes") && message.contains("sizes.max_reply"), "{message}");
     }
-    let mut stream = provider.stream(ask()).await.unwrap();
+    let mut stream = calls::open(&*provider, ask()).await.unwrap();
     let mut bytes = 0;
     while let Some(event) = stream.next_event().await {
         if let StreamEvent::Text(text) = event.unwrap() {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use image::ImageFormat;
 use polysight::layers::quota::LOCAL_QUOTA;
 use polysight::layers::route::SKIPPED;
-use polysight::{Billed, ChatRequest, Error, Image, Polysight, RoleProvider, StreamEvent, VisionProvider};
+use polysight::{Billed, ChatRequest, Error, Image, Polysight, RoleProvider, StreamEvent};
 use polysight_emulator::{Emulator, Fault, Load};
 use polysight_testkit::{Wire, calls, picture, sha256};
 use tokio::sync::Mutex;
@@ -191,7 +191,7 @@ async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex
 
 /// Reads event by event, as a program with a screen does, then puts it together.
 async fn streamed(role: &RoleProvider, request: ChatRequest) -> polysight::Result<polysight::ChatResponse> {
-    let mut stream = role.stream(request).await?;
+    let mut stream = calls::open(role, request).await?;
     let mut collector = polysight::StreamCollector::new();
     while let Some(event) = stream.next_event().await {
         match event? {

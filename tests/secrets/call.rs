@@ -57,14 +57,14 @@ impl Caller<'_> {
         let place = format!("{place}, {way:?}");
         if way == Way::Plain {
             note(Sort::Request, &place, format!("{request:?}"));
-            match self.provider.plan(request.clone()) {
+            match calls::plan(self.provider, &request) {
                 Ok(plan) => note(Sort::Request, &place, format!("{plan:?}")),
                 Err(error) => note_error(&place, &error),
             }
         }
         let answer = match way {
             Way::Plain => calls::plain(self.provider, request).await,
-            _ => match self.provider.stream(request).await {
+            _ => match calls::open(self.provider, request).await {
                 Err(error) => Err(error),
                 Ok(stream) => {
                     note_debug(Sort::Setting, &place, &stream);
@@ -111,7 +111,7 @@ impl Caller<'_> {
         // Not sent, since an answer may name the link.
         let signed = ChatRequest::ask("?", [signed]);
         note_debug(Sort::Request, place, &signed);
-        match self.provider.plan(signed) {
+        match calls::plan(self.provider, &signed) {
             Ok(plan) => note_debug(Sort::Request, place, &plan),
             Err(error) => note_error(place, &error),
         }

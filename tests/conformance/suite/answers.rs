@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use polysight::{
-    ChatRequest, ErrorKind, FinishKind, Message, RandomSampling, Sampling, Tolerance, VisionProvider,
-    VisionProviderExt,
+    ChatRequest, ErrorKind, FinishKind, Message, RandomSampling, Sampling, Tolerance, VisionProviderExt,
 };
-
-use polysight_testkit::calls::{answers, failures};
+use polysight_testkit::calls::{self, answers, failures};
 
 use super::fixture::{Fixture, Scenario, card};
 
@@ -17,7 +15,7 @@ pub(super) fn question(text: &str) -> ChatRequest {
 
 pub(super) async fn text(fixture: Arc<Fixture>) {
     let role = fixture.text();
-    let answer = role.chat(question("Hello, who are you?")).await.unwrap();
+    let answer = calls::plain(&role, question("Hello, who are you?")).await.unwrap();
     assert!(answer.text.ends_with("You asked: Hello, who are you?"), "{}", answer.text);
     assert_eq!((answer.finish.kind, answer.provider.as_str()), (FinishKind::Stop, "it"));
     assert_eq!(answer.model.to_lowercase(), role.model().unwrap().to_lowercase());
@@ -26,7 +24,7 @@ pub(super) async fn text(fixture: Arc<Fixture>) {
 
 pub(super) async fn system(fixture: Arc<Fixture>) {
     let request = ChatRequest::new([Message::system("Be brief."), Message::user("Hello")]);
-    let answer = fixture.text().chat(request).await.unwrap();
+    let answer = calls::plain(&fixture.text(), request).await.unwrap();
     assert!(answer.text.contains("System: instructions of 9 characters."), "{}", answer.text);
 }
 
@@ -59,7 +57,7 @@ pub(super) async fn vendors_limit(fixture: Arc<Fixture>) {
 
 pub(super) async fn greedy(fixture: Arc<Fixture>) {
     for request in [question("Hello").with_greedy(), question("Hello").with_temperature(0.0)] {
-        fixture.text().chat(request).await.unwrap();
+        calls::plain(&fixture.text(), request).await.unwrap();
     }
     let sent = &fixture.arrived()[0].text;
     let forms = [r#""do_sample":false"#, r#""temperature":0"#, r#""top_k":1"#, r#""heat":0"#];
@@ -68,19 +66,19 @@ pub(super) async fn greedy(fixture: Arc<Fixture>) {
 
 pub(super) async fn usage(fixture: Arc<Fixture>) {
     let role = fixture.vision();
-    let words = role.chat(question("Hello")).await.unwrap().usage.unwrap();
+    let words = calls::plain(&role, question("Hello")).await.unwrap().usage.unwrap();
     assert!(words.input_tokens > 0 && words.output_tokens > 0, "{words:?}");
     assert_eq!(words.total_tokens, words.input_tokens + words.output_tokens);
-    let longer = role.chat(question(&"Hello ".repeat(50))).await.unwrap().usage.unwrap();
+    let longer = calls::plain(&role, question(&"Hello ".repeat(50))).await.unwrap().usage.unwrap();
     assert!(longer.input_tokens > words.input_tokens && longer.output_tokens > words.output_tokens);
 }
 
 pub(super) async fn ids(fixture: Arc<Fixture>) {
     let mut seen = Vec::new();
     for _ in 0..2 {
-        let answer = fixture.text().chat(question("Hello")).await.unwrap();
+        let answer = calls::plain(&fixture.text(), question("Hello")).await.unwrap();
         seen.push(answer.request_id.or(answer.id).unwrap());
-        let answer = fixture.text().stream_collected(question("Hello")).await.unwrap();
+        let answer = calls::streamed(&fixture.text(), question("Hello")).await.unwrap();
         seen.push(answer.request_id.or(answer.id).unwrap());
     }
     assert!(seen.iter().all(|id| !id.is_empty()));
@@ -93,9 +91,9 @@ pub(super) async fn request_id(fixture: Arc<Fixture>) {
     let role = fixture.text();
     let request = question("Hello").with_request_id("order-4711").with_tolerance(Tolerance::Strict);
     let answers = [
-        role.chat(request.clone()).await.unwrap(),
-        role.stream_collected(request).await.unwrap(),
-        role.chat(question("Hello")).await.unwrap(),
+        calls::plain(&role, request.clone()).await.unwrap(),
+        calls::streamed(&role, request).await.unwrap(),
+        calls::plain(&role, question("Hello")).await.unwrap(),
     ];
     for ((answer, sent), own) in
         answers.iter().zip(fixture.arrived()).zip(["order-4711", "order-4711", "polysight-"])
@@ -108,7 +106,7 @@ pub(super) async fn request_id(fixture: Arc<Fixture>) {
 
 pub(super) async fn end_user_id(fixture: Arc<Fixture>) {
     let request = question("Hello").with_end_user_id("user-4711").with_tolerance(Tolerance::Strict);
-    fixture.text().chat(request).await.unwrap();
+    calls::plain(&fixture.text(), request).await.unwrap();
     assert!(fixture.arrived()[0].text.contains("user-4711"));
 }
 
@@ -125,14 +123,14 @@ pub(super) async fn json_object(fixture: Arc<Fixture>) {
 
 pub(super) async fn raw(fixture: Arc<Fixture>) {
     let role = fixture.text();
-    let plain = role.chat(question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    let plain = calls::plain(&role, question("Hello").with_raw()).await.unwrap().raw.unwrap();
     assert_eq!(plain.frames().len(), 1);
     assert!(plain.json().unwrap()[0].to_string().contains("You asked: Hello"));
-    let streamed = role.stream_collected(question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    let streamed = calls::streamed(&role, question("Hello").with_raw()).await.unwrap().raw.unwrap();
     assert!(streamed.frames().len() > 2, "{streamed:?}");
     assert!(streamed.json().is_ok());
-    let without = role.stream_collected(question("Hello")).await.unwrap();
-    assert!(without.raw.is_none() && role.chat(question("Hello")).await.unwrap().raw.is_none());
+    let without = calls::streamed(&role, question("Hello")).await.unwrap();
+    assert!(without.raw.is_none() && calls::plain(&role, question("Hello")).await.unwrap().raw.is_none());
 }
 
 /// Whatever a target must change, the plan and both kinds of answer tell.
@@ -148,11 +146,11 @@ pub(super) async fn adjustments(fixture: Arc<Fixture>) {
         random.top_k = Some(3);
         request = request.with_sampling(Sampling::Random(random));
     }
-    let planned = role.plan(request.clone()).unwrap().adjustments;
+    let planned = calls::plan(&role, &request).unwrap().adjustments;
     assert!(!planned.is_empty());
-    assert_eq!(role.chat(request.clone()).await.unwrap().adjustments, planned);
-    assert_eq!(role.stream_collected(request).await.unwrap().adjustments, planned);
-    assert!(role.chat(question("Hello")).await.unwrap().adjustments.is_empty());
+    assert_eq!(calls::plain(&role, request.clone()).await.unwrap().adjustments, planned);
+    assert_eq!(calls::streamed(&role, request).await.unwrap().adjustments, planned);
+    assert!(calls::plain(&role, question("Hello")).await.unwrap().adjustments.is_empty());
 }
 
 pub(super) async fn unicode(fixture: Arc<Fixture>) {
@@ -177,8 +175,8 @@ pub(super) async fn at_once(fixture: Arc<Fixture>) {
         calls.spawn(async move {
             let request = question(&format!("Number {number}!"));
             let answer = match number % 2 {
-                0 => role.chat(request).await.unwrap(),
-                _ => role.stream_collected(request).await.unwrap(),
+                0 => calls::plain(&role, request).await.unwrap(),
+                _ => calls::streamed(&role, request).await.unwrap(),
             };
             assert!(answer.text.ends_with(&format!("Number {number}!")), "{}", answer.text);
         });

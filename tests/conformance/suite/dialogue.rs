@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use polysight::{Conversation, Message, VisionProvider, VisionProviderExt};
-use polysight_testkit::sha256;
+use polysight::{Conversation, Message};
+use polysight_testkit::{calls, sha256};
 
 use super::fixture::Fixture;
 use super::pictures::{jpeg, jpeg_bytes};
@@ -16,8 +16,8 @@ pub(super) async fn with_pictures(fixture: Arc<Fixture>) {
     for turn in 1..=3 {
         talk.push(Message::user(format!("Number {turn}?")).with(jpeg(turn)));
         let answer = match turn {
-            2 => role.stream_collected(talk.request()).await.unwrap(),
-            _ => role.chat(talk.request()).await.unwrap(),
+            2 => calls::streamed(&role, talk.request()).await.unwrap(),
+            _ => calls::plain(&role, talk.request()).await.unwrap(),
         };
         talk.push_response(&answer);
         last = answer.text;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use polysight::{ChatRequest, ErrorKind, Message, Tolerance, VisionProvider};
+use polysight::{ChatRequest, ErrorKind, Message, Tolerance};
+use polysight_testkit::calls;
 
 use super::answers::question;
 use super::capability::{Feature, Support};
@@ -23,11 +24,11 @@ pub(super) async fn refuse_alike(fixture: Arc<Fixture>) {
         ChatRequest::new([Message::user("")]).with_max_tokens(0).with_stop([""]),
     ];
     for request in broken {
-        let planned = role.plan(request.clone()).unwrap_err();
+        let planned = calls::plan(&role, &request).unwrap_err();
         assert_eq!(planned.kind(), ErrorKind::InvalidRequest);
         assert!(!planned.violations().is_empty());
-        let called = role.chat(request.clone()).await.unwrap_err();
-        let streamed = role.stream(request).await.unwrap_err();
+        let called = calls::plain(&role, request.clone()).await.unwrap_err();
+        let streamed = calls::open(&role, request).await.unwrap_err();
         assert_eq!(called.violations(), planned.violations());
         assert_eq!(streamed.violations(), planned.violations());
         assert_eq!((called.to_string(), streamed.to_string()), (planned.to_string(), planned.to_string()));
@@ -40,11 +41,11 @@ pub(super) async fn denied(fixture: Arc<Fixture>) {
     for feature in Feature::ASKED.into_iter().filter(|feature| feature.support(&fixture) == Support::No) {
         let request = feature.request().with_tolerance(Tolerance::Strict);
         let planned =
-            feature.role(&fixture).plan(request.clone()).expect_err(&format!("{feature:?} is refused"));
+            calls::plan(&feature.role(&fixture), &request).expect_err(&format!("{feature:?} is refused"));
         assert_eq!(planned.kind(), ErrorKind::InvalidRequest);
-        let called = feature.role(&fixture).chat(request.clone()).await.unwrap_err();
+        let called = calls::plain(&feature.role(&fixture), request.clone()).await.unwrap_err();
         assert_eq!(called.violations(), planned.violations(), "{feature:?}");
-        assert!(feature.role(&fixture).stream(request).await.is_err());
+        assert!(calls::open(&feature.role(&fixture), request).await.is_err());
     }
     assert!(fixture.arrived().is_empty(), "nothing was sent");
 }
@@ -52,7 +53,7 @@ pub(super) async fn denied(fixture: Arc<Fixture>) {
 pub(super) async fn unknown(fixture: Arc<Fixture>) {
     for feature in Feature::ASKED.into_iter().filter(|feature| feature.support(&fixture) == Support::Unknown)
     {
-        let plan = feature.role(&fixture).plan(feature.request());
+        let plan = calls::plan(&feature.role(&fixture), &feature.request());
         assert!(plan.is_ok(), "{feature:?}: {}", plan.unwrap_err());
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use polysight::{Error, ErrorKind, VisionProvider};
-
-use polysight_testkit::calls::failures;
+use polysight::{Error, ErrorKind};
+use polysight_testkit::calls::{self, failures};
 
 use super::answers::question;
 use super::fixture::{Fixture, Scenario};
@@ -56,7 +55,7 @@ async fn scripted(fixture: &Fixture, scenario: Scenario, kind: ErrorKind, retrya
         let code = error.code().unwrap_or_default();
         assert!(code.eq_ignore_ascii_case(fixture.code(scenario)), "{code}");
     }
-    assert!(fixture.text().chat(question("Hello")).await.is_ok());
+    assert!(calls::plain(&fixture.text(), question("Hello")).await.is_ok());
 }
 
 pub(super) async fn rate_limited(fixture: Arc<Fixture>) {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polysight::{ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking, VisionProvider};
-
-use polysight_testkit::calls::answers;
+use polysight::{ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking};
+use polysight_testkit::calls::{self, answers};
 
 use super::answers::question;
 use super::fixture::{Fixture, Scenario};
@@ -48,7 +47,7 @@ pub(super) async fn calls(fixture: Arc<Fixture>) {
 }
 
 pub(super) async fn pieces(fixture: Arc<Fixture>) {
-    let mut stream = fixture.text().stream(question("Hello, who are you?")).await.unwrap();
+    let mut stream = calls::open(&fixture.text(), question("Hello, who are you?")).await.unwrap();
     let (mut texts, mut ends) = (Vec::new(), 0);
     while let Some(event) = stream.next_event().await {
         match event.unwrap() {
@@ -69,12 +68,12 @@ pub(super) async fn dropped_stream(fixture: Arc<Fixture>) {
     let fixture = Fixture::of(fixture.target).await;
     let role = fixture.text();
     fixture.script(Scenario::Stall);
-    let mut stream = role.stream(question("Hello, who are you?")).await.unwrap();
+    let mut stream = calls::open(&role, question("Hello, who are you?")).await.unwrap();
     stream.next_event().await.unwrap().unwrap();
     assert_eq!(fixture.open_connections(), 1);
     drop(stream);
     assert!(fixture.wait_for_connections(0).await, "the connection stays open");
-    role.chat(question("Hello")).await.unwrap();
+    calls::plain(&role, question("Hello")).await.unwrap();
 }
 
 pub(super) async fn dropped_call(fixture: Arc<Fixture>) {
@@ -87,9 +86,9 @@ pub(super) async fn dropped_call(fixture: Arc<Fixture>) {
         }
     };
     tokio::select! {
-        answer = role.chat(question("Hello")) => panic!("nothing is answered, but {answer:?}"),
+        answer = calls::plain(&role, question("Hello")) => panic!("nothing is answered, but {answer:?}"),
         () = has_arrived => {}
     }
     assert!(fixture.wait_for_connections(0).await, "the connection stays open");
-    role.chat(question("Hello")).await.unwrap();
+    calls::plain(&role, question("Hello")).await.unwrap();
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use polysight::{Thinking, VisionProviderExt};
-
-use polysight_testkit::calls::answers;
+use polysight::Thinking;
+use polysight_testkit::calls::{self, answers};
 
 use super::answers::question;
 use super::fixture::Fixture;
@@ -33,7 +32,7 @@ pub(super) async fn off(fixture: Arc<Fixture>) {
 pub(super) async fn budget(fixture: Arc<Fixture>) {
     let whole = question("Hello").with_thinking(Thinking::On);
     let half = question("Hello").with_thinking(Thinking::Budget(10));
-    let whole = fixture.thinking().stream_collected(whole).await.unwrap().reasoning;
+    let whole = calls::streamed(&fixture.thinking(), whole).await.unwrap().reasoning;
     for answer in answers(&fixture.thinking(), half).await {
         assert!(!answer.reasoning.is_empty() && answer.reasoning.len() < whole.len(), "{}", answer.reasoning);
         assert!(answer.text.ends_with("You asked: Hello"), "{}", answer.text);

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use polysight::{ChatRequest, FinishKind, Message, ToolDefinition};
-use serde_json::{Value, json};
-
 use polysight_testkit::calls::answers;
+use serde_json::{Value, json};
 
 use super::fixture::Fixture;
 

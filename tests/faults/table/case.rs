@@ -82,7 +82,7 @@ async fn read_stream(
     findings: &mut Vec<String>,
 ) -> Observed {
     let mut observed = Observed { text: String::new(), error: None, end: None, attempts: 0 };
-    let mut stream = match provider.stream(request).await {
+    let mut stream = match calls::open(provider, request).await {
         Ok(stream) => stream,
         Err(error) => return Observed { error: Some(error), ..observed },
     };
@@ -175,7 +175,7 @@ impl References {
         ];
         for (ask, _) in asks.into_iter().filter(|(_, offered)| *offered) {
             let mut deltas = Vec::new();
-            let mut stream = provider.stream(request(target, ask)).await.unwrap();
+            let mut stream = calls::open(&*provider, request(target, ask)).await.unwrap();
             while let Some(event) = stream.next_event().await {
                 deltas.extend(Some(shown(&event.unwrap())).filter(|text| !text.is_empty()));
             }

@@ -2,7 +2,25 @@
 
 use std::fmt::Write as _;
 
-use polysight::{ChatRequest, ChatResponse, Error, Result, VisionProvider, VisionProviderExt as _};
+use polysight::{
+    ChatRequest, ChatResponse, ChatStream, Error, Plan, Result, VisionProvider, VisionProviderExt as _,
+};
+
+/// Plans a request without sending anything.
+///
+/// # Errors
+/// The violations that the provider finds.
+pub fn plan(provider: &dyn VisionProvider, request: &ChatRequest) -> Result<Plan> {
+    provider.plan(request.clone())
+}
+
+/// Calls for a stream, and gives it as it comes.
+///
+/// # Errors
+/// The provider's, for everything up to the reply's head.
+pub async fn open(provider: &dyn VisionProvider, request: ChatRequest) -> Result<ChatStream> {
+    provider.stream(request).await
+}
 
 /// Calls plain.
 ///

@@ -1,20 +1,11 @@
 //! A function called, its result sent back, an answer made of it.
 
-use polysight::{ChatRequest, ChatResponse, Conversation, FinishKind, Message, ToolDefinition};
+use polysight::{ChatRequest, ChatResponse, Conversation, FinishKind, Message};
 use polysight_testkit::{calls, zhipu_role};
 use polysight_zhipu::ZhipuExtras;
 use serde_json::json;
 
-fn weather() -> ToolDefinition {
-    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
-    ToolDefinition::new("get_weather", "Weather for a city", schema)
-}
-
-fn news() -> ToolDefinition {
-    let schema =
-        json!({"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]});
-    ToolDefinition::new("get_news", "News about a topic", schema)
-}
+use crate::suite::tools::{news, weather};
 
 #[derive(Clone, Copy)]
 enum How {

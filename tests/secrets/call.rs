@@ -3,22 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polysight::{ChatRequest, Error, Image, Message, Tolerance, VisionProvider};
-use polysight_testkit::{base64, calls};
+use polysight_testkit::base64;
+use polysight_testkit::calls::{self, Way};
 
 use crate::capture::{Sort, note, note_debug, unwrap};
 use crate::secret::{PICTURE, PROMPT, SIGNATURE};
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Way {
-    Plain,
-    Streamed,
-    Collected,
-}
-
-impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Streamed, Self::Collected];
-}
 
 /// Where calls go.
 pub(crate) struct Caller<'c> {

@@ -24,11 +24,12 @@ mod secret;
 
 use std::path::Path;
 
-use call::{Caller, Way};
+use call::Caller;
 use capture::Sort;
 use echo::{Echo, Place};
 use polysight::RoleProvider;
 use polysight_emulator::{Emulator, Fault};
+use polysight_testkit::calls::Way;
 use providers::{SHORT, VENDORS, Vendor, emulator, host};
 use secret::{ERNIE_KEY, PASSWORD, PICTURE};
 

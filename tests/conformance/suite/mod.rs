@@ -14,7 +14,7 @@ mod refusals;
 mod streams;
 pub(crate) mod target;
 mod thinking;
-mod tools;
+pub(crate) mod tools;
 mod videos;
 
 use capability::Feature;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::fixture::Fixture;
 
-pub(super) fn weather() -> ToolDefinition {
+pub(crate) fn weather() -> ToolDefinition {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     ToolDefinition::new("get_weather", "Weather for a city", schema)
 }
 
-fn news() -> ToolDefinition {
+pub(crate) fn news() -> ToolDefinition {
     let schema =
         json!({"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]});
     ToolDefinition::new("get_news", "News about a topic", schema)

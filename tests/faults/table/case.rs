@@ -7,23 +7,12 @@ use polysight::{
     Usage, VisionProvider,
 };
 use polysight_emulator::Emulator;
-use polysight_testkit::{CANARY, bulky_png, calls, noise};
+use polysight_testkit::calls::{self, Way};
+use polysight_testkit::{CANARY, bulky_png, noise};
 
 use super::retries::PersistentFailure;
 use super::row::{Ask, CALLERS_ID, Limits, Outcome, Reference};
 use super::target::Target;
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Way {
-    Plain,
-    Streamed,
-    Collected,
-}
-
-impl Way {
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Streamed, Self::Collected];
-}
 
 /// What a call came to: the text that was seen, and the error if there was one.
 pub(super) struct Observed {

@@ -12,7 +12,8 @@ mod rows;
 mod runner;
 mod target;
 
-use case::{Way, call, request};
+use case::{call, request};
+use polysight_testkit::calls::Way;
 use polysight_testkit::{MockServer, Step};
 use report::{Line, Table};
 use row::{Ask, Limits};

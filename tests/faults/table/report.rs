@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::case::{Cell, Way};
+use polysight_testkit::calls::Way;
+
+use super::case::Cell;
 use super::runner::RowResult;
 
 /// A line of the table: a provider, a fault, and what came.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use polysight::VisionProvider;
 use polysight_emulator::{Emulator, Fault};
 use polysight_testkit::MockServer;
+use polysight_testkit::calls::Way;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::case::{Cell, Observed, References, Way, call, judge, request};
+use super::case::{Cell, Observed, References, call, judge, request};
 use super::row::{Ask, Cause, Limits, Row};
 use super::target::Target;
 

@@ -6,6 +6,22 @@ use polysight::{
     ChatRequest, ChatResponse, ChatStream, Error, Plan, Result, VisionProvider, VisionProviderExt as _,
 };
 
+/// How a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A plain call.
+    Plain,
+    /// A stream, read event by event.
+    Streamed,
+    /// A stream that is collected.
+    Collected,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Streamed, Self::Collected];
+}
+
 /// Plans a request without sending anything.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, Vision
 use super::{Client, MODEL, Picture, Question, Sink};
 use crate::Result;
 
-pub struct Sight(Zhipu);
+pub struct Facade(Zhipu);
 
 fn request(question: &Question) -> Result<ChatRequest> {
     let images = question.pictures.iter().map(|picture| match picture {
@@ -17,7 +17,7 @@ fn request(question: &Question) -> Result<ChatRequest> {
     Ok(ChatRequest::ask(&question.text, images).with_model(MODEL))
 }
 
-impl Client for Sight {
+impl Client for Facade {
     const NAME: &'static str = "polysight";
 
     fn new(base: &str) -> Result<Self> {

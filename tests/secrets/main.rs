@@ -1,4 +1,4 @@
-//! No key and no picture comes out, whatever goes wrong: not in an error, a log, a span, a panic or any `Debug`. What is asked
+//! No key and no picture is shown, whatever goes wrong: not in an error, a log, a span, a panic or any `Debug`. What is asked
 //! stands in requests and answers, which are the program's own, and in errors and logs only where a vendor's own words repeat
 //! it: the emulator repeats questions and no instructions, so that it is the instructions that are looked for.
 //!

@@ -22,7 +22,7 @@ pub(crate) enum Support {
 /// What a behaviour needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feature {
-    /// What everybody can do.
+    /// What every provider can do.
     Nothing,
     PictureLink,
     PictureInline,

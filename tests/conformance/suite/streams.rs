@@ -1,4 +1,4 @@
-//! Streams: the same answer in pieces, and hanging up.
+//! Streams: the same answer in pieces, and closing early.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What each vendor's codes stand for, as its documents have it: held apart from the tables in its crate and in the emulator.
+//! What each vendor's codes stand for, as its documents have it: written apart from the tables in its crate and in the emulator.
 
 use ErrorKind::{
     Authentication, Billing, ContentRefused, ContextTooLong, InvalidRequest, MediaFetchFailed, ModelNotFound,

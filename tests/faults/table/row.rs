@@ -28,7 +28,7 @@ pub(super) enum Cause {
     Emulator(Vec<Fault>),
     /// The emulator sends the client to another host, which must see nothing.
     Redirect,
-    /// A server plays this, a plain call's part and a stream's.
+    /// A server follows these steps, for a plain call and for a stream.
     Server { plain: Vec<Step>, streamed: Vec<Step> },
     /// The same server, asked once with success before.
     SecondRequest { plain: Vec<Step>, streamed: Vec<Step> },
@@ -38,7 +38,7 @@ pub(super) enum Cause {
     QueueFull,
     /// The host has no address.
     NoSuchHost,
-    /// A server plays this where TLS is expected.
+    /// A server follows these steps where TLS is expected.
     NoTls(Vec<Step>),
 }
 
@@ -265,7 +265,7 @@ pub(super) fn unsent(kind: ErrorKind, advice: Advice) -> Outcome {
     error(kind, advice, Billed::No)
 }
 
-/// The vendor, or somebody before it, said no.
+/// The vendor, or a proxy before it, refused.
 pub(super) fn refused(kind: ErrorKind, advice: Advice) -> Outcome {
     error(kind, advice, Billed::No)
 }

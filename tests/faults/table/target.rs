@@ -25,7 +25,7 @@ pub(super) struct Target {
     pub(super) model: &'static str,
     pub(super) reasoning_model: Option<&'static str>,
     pub(super) tool_model: Option<&'static str>,
-    /// What its codes stand for, held apart from the table in its crate.
+    /// What its codes stand for, written apart from the table in its crate.
     pub(super) code_table: &'static [&'static [Coded]],
     /// The codes for what every vendor refuses; each stands in `code_table` too.
     pub(super) codes: Codes,

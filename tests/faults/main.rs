@@ -12,6 +12,5 @@
 )]
 
 mod misplaced_fields;
-mod report;
 mod self_hosted;
 mod table;

@@ -7,10 +7,8 @@ use polysight::{
     ApiKey, ChatRequest, ChatResponse, Error, ErrorKind, Image, Limits, Message, ProviderOptions, Result,
     RetryAdvice, TimeoutPhase, Transport, Video, VisionProvider,
 };
-use polysight_testkit::{CANARY, MockServer, Reply, Step, Wire, calls, picture};
+use polysight_testkit::{CANARY, MockServer, Reply, Step, Wire, calls, picture, shown};
 use serde_json::{Value, json};
-
-use crate::report::{Report, advice, leak};
 
 /// Each wire at each deployment that is none of the vendor's own.
 const DEPLOYMENTS: [Deployment; 9] = [
@@ -43,14 +41,54 @@ fn question() -> ChatRequest {
     ChatRequest::new([Message::user(format!("What does the {CANARY} in the picture sing?"))])
 }
 
+/// What is shown of an error, when it shows what it must not.
+fn leak(error: &Error) -> String {
+    let shown = shown(error);
+    if shown.contains(CANARY) { format!(" LEAKS {shown}") } else { String::new() }
+}
+
+/// Advice in one word.
+fn advice(advice: RetryAdvice) -> String {
+    match advice {
+        RetryAdvice::Never => "never".to_owned(),
+        RetryAdvice::RefreshCredentials => "new key".to_owned(),
+        RetryAdvice::After(None) => "later".to_owned(),
+        RetryAdvice::After(Some(wait)) => format!("{} s", wait.as_secs_f64()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Cases at every deployment, and those that came to something else than they must.
+struct Report {
+    title: &'static str,
+    cases: usize,
+    wrong: Vec<String>,
+}
+
+impl Report {
+    fn new(title: &'static str) -> Self {
+        Self { title, cases: 0, wrong: Vec::new() }
+    }
+
+    fn compare(&mut self, case: &str, deployment: Deployment, came: String, wanted: &str) {
+        self.cases += 1;
+        if came != wanted {
+            self.wrong.push(format!("{case}, {}: {came}\n    wanted: {wanted}", name(deployment)));
+        }
+    }
+
+    /// Prints how many cases there were, and fails with all that is wrong.
+    fn close(self) {
+        let Self { title, cases, wrong } = self;
+        println!("{title}: {cases} cases at {} deployments, {} wrong", DEPLOYMENTS.len(), wrong.len());
+        assert!(wrong.is_empty(), "{title}:\n{}", wrong.join("\n"));
+    }
+}
+
 type Deployment = (Wire, &'static str);
 
 fn name((wire, deployment): Deployment) -> String {
     format!("{} {deployment}", wire.name())
-}
-
-fn columns() -> impl Iterator<Item = String> {
-    DEPLOYMENTS.into_iter().map(name)
 }
 
 fn provider(deployment: Deployment, server: &MockServer, transport: &Transport) -> Arc<dyn VisionProvider> {
@@ -200,12 +238,12 @@ fn shapes() -> Vec<Shape> {
 #[tokio::test]
 async fn every_shape_of_error_is_understood_everywhere() {
     let transport = transport(|_| {});
-    let mut report = Report::new("shapes of errors", columns());
+    let mut report = Report::new("shapes of errors");
     for deployment in DEPLOYMENTS {
         for shape in shapes() {
             let reply = Reply::document(shape.status, &[], &shape.body);
             let came = error_line(&chat(deployment, reply, &transport).await.unwrap_err());
-            report.compare(shape.name, &name(deployment), came, shape.wanted.to_owned());
+            report.compare(shape.name, deployment, came, shape.wanted);
         }
     }
     report.close();
@@ -384,15 +422,15 @@ fn stream_forms() -> Vec<(&'static str, Vec<Value>, &'static str)> {
 #[tokio::test]
 async fn an_answer_is_the_same_in_every_form_of_a_stream() {
     let transport = transport(|_| {});
-    let mut report = Report::new("forms of a stream", columns());
+    let mut report = Report::new("forms of a stream");
     for deployment in DEPLOYMENTS {
         for (case, chunks, wanted) in stream_forms() {
             let marked =
                 stream(deployment, events(&chunks).piece("data: [DONE]\n\n").end(), &transport).await;
-            report.compare(case, &name(deployment), line(marked), wanted.to_owned());
+            report.compare(case, deployment, line(marked), wanted);
             // Some servers close without the mark of the end.
             let closed = stream(deployment, events(&chunks).end(), &transport).await;
-            report.compare(&format!("{case}, no mark"), &name(deployment), line(closed), wanted.to_owned());
+            report.compare(&format!("{case}, no mark"), deployment, line(closed), wanted);
         }
     }
     report.close();

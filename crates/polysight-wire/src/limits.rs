@@ -28,7 +28,7 @@ pub struct Limits {
     pub total: Option<Duration>,
     /// Longest wait for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
     /// shorter. Default 5 s; the answer counts as complete then.
-    pub after_finish: Duration,
+    pub drain_timeout: Duration,
     /// Largest plain reply, in bytes. So much may also be collected of a stream, and be kept of one by
     /// [`keep_raw`](polysight_core::ChatRequest::keep_raw); one that is read event by event is as long as it is. Default
     /// 32 MiB.
@@ -47,7 +47,7 @@ impl Default for Limits {
             idle: Duration::from_secs(90),
             min_rate: Some(1),
             total: None,
-            after_finish: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(5),
             max_reply_bytes: 32 << 20,
             max_error_bytes: 64 << 10,
             max_line_bytes: 8 << 20,
@@ -93,8 +93,8 @@ impl Limits {
 
     /// Sets the longest wait for the rest of a stream after the model has said that it is done.
     #[must_use]
-    pub fn with_after_finish(mut self, limit: Duration) -> Self {
-        self.after_finish = limit;
+    pub fn with_drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
         self
     }
 

@@ -240,8 +240,8 @@ pub struct Chunks {
     idle: Duration,
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    first: WaitLimit,
-    wait: WaitLimit,
+    first: ReadTimeout,
+    wait: ReadTimeout,
     /// Anything but white space has come.
     begun: bool,
     rate: Rate,
@@ -249,13 +249,13 @@ pub struct Chunks {
 
 impl Chunks {
     pub(crate) fn new(body: reqwest::Body, limits: &Limits, deadline: Option<Instant>) -> Self {
-        let first = WaitLimit::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte);
-        let (idle, wait, rate) = (limits.idle, WaitLimit::after(limits.idle), Rate::new(limits));
+        let first = ReadTimeout::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte);
+        let (idle, wait, rate) = (limits.idle, ReadTimeout::after(limits.idle), Rate::new(limits));
         Self { body, idle, deadline, timer: None, first, wait, begun: false, rate }
     }
 
     /// Waits for the first piece as long as for the first event of a stream, since it may be one.
-    pub(crate) fn expect_events(&mut self) {
+    pub(crate) fn use_first_byte_timeout(&mut self) {
         self.wait = self.first;
     }
 
@@ -273,7 +273,7 @@ impl Chunks {
         self.begun |= !is_blank;
         self.rate.is_off = false;
         self.wait = match (is_blank, self.begun) {
-            (false, _) => WaitLimit::after(self.idle),
+            (false, _) => ReadTimeout::after(self.idle),
             // Before the answer white space keeps the line open for a while, within it for no time.
             (true, false) => limit.renewed(self.first),
             (true, true) => limit,
@@ -282,7 +282,7 @@ impl Chunks {
     }
 
     /// The wait for the first piece of the answer, which began with the reply's head.
-    pub(crate) fn first_wait(&self) -> WaitLimit {
+    pub(crate) fn first_wait(&self) -> ReadTimeout {
         self.first
     }
 
@@ -290,7 +290,7 @@ impl Chunks {
     pub(crate) fn poll_chunk(
         &mut self,
         context: &mut Context<'_>,
-        limit: &mut WaitLimit,
+        limit: &mut ReadTimeout,
     ) -> Poll<Result<Option<Bytes>>> {
         loop {
             match Pin::new(&mut self.body).poll_frame(context) {
@@ -312,7 +312,7 @@ impl Chunks {
     }
 
     /// Polls for the first limit that is met.
-    fn poll_limits(&mut self, context: &mut Context<'_>, limit: &mut WaitLimit) -> Poll<Error> {
+    fn poll_limits(&mut self, context: &mut Context<'_>, limit: &mut ReadTimeout) -> Poll<Error> {
         loop {
             let idle_until = limit.deadline();
             let (until, phase) = match self.deadline {
@@ -333,7 +333,7 @@ impl Chunks {
                 timer.as_mut().reset(until);
             } else if window.is_none() {
                 return Poll::Ready(timed_out(phase));
-            } else if let Some(error) = self.rate.judge() {
+            } else if let Some(error) = self.rate.check_min_rate() {
                 return Poll::Ready(error);
             }
         }
@@ -361,13 +361,13 @@ impl Rate {
     }
 
     /// The end of the present window. Before the answer has begun there is none: what comes then keeps the line open.
-    fn window(&mut self, wait: &WaitLimit) -> Option<Instant> {
+    fn window(&mut self, wait: &ReadTimeout) -> Option<Instant> {
         self.least.filter(|_| wait.phase == TimeoutPhase::Idle && !self.is_off)?;
         Some(*self.until.get_or_insert_with(|| Instant::now() + self.window))
     }
 
     /// Begins the next window, unless too little came in the last one.
-    fn judge(&mut self) -> Option<Error> {
+    fn check_min_rate(&mut self) -> Option<Error> {
         let received = std::mem::take(&mut self.received);
         self.until = None;
         let seconds = self.window.as_secs();
@@ -379,13 +379,13 @@ impl Rate {
 
 /// When a wait must end, and which limit that is. It begins with the first poll that finds nothing.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WaitLimit {
+pub(crate) struct ReadTimeout {
     wait: Duration,
     until: Option<Instant>,
     phase: TimeoutPhase,
 }
 
-impl WaitLimit {
+impl ReadTimeout {
     /// A wait for the next piece.
     pub(crate) fn after(wait: Duration) -> Self {
         Self { wait, until: None, phase: TimeoutPhase::Idle }

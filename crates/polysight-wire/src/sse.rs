@@ -57,7 +57,7 @@ pub enum SseItem<'a> {
     /// A whole line that is no field of an event stream, e.g. a bare JSON error written between the events.
     ///
     /// It neither ends nor changes the event around it.
-    Stray(&'a [u8]),
+    NonField(&'a [u8]),
 }
 
 /// An event: the fields between two blank lines.
@@ -205,7 +205,7 @@ impl SseReader {
                 }
                 Line::Field(field, skip) => self.set_field(field, line.skip(skip))?,
                 Line::Comment(skip) => return Ok(Some(SseItem::Comment(self.bytes(line.skip(skip))))),
-                Line::Stray => return Ok(Some(SseItem::Stray(self.bytes(line)))),
+                Line::NonField => return Ok(Some(SseItem::NonField(self.bytes(line)))),
             }
         }
     }
@@ -399,7 +399,7 @@ enum Line {
     Blank,
     Comment(usize),
     Field(Field, usize),
-    Stray,
+    NonField,
 }
 
 enum Field {
@@ -419,12 +419,12 @@ impl Line {
             [b':', b' ', ..] => return Self::Comment(2),
             [b':', ..] => return Self::Comment(1),
             [] => return Self::Blank,
-            _ => return Self::Stray,
+            _ => return Self::NonField,
         };
         let value = match rest {
             [b':', b' ', value @ ..] | [b':', value @ ..] => value,
             [] => rest,
-            _ => return Self::Stray,
+            _ => return Self::NonField,
         };
         Self::Field(field, line.len() - value.len())
     }
@@ -525,7 +525,7 @@ mod tests {
     enum Item {
         Event { name: Option<String>, id: Option<String>, data: String },
         Comment(String),
-        Stray(String),
+        NonField(String),
         Error(SseError),
     }
 
@@ -536,7 +536,7 @@ mod tests {
                     Self::Event { name: name.map(text), id: id.map(text), data: text(data) }
                 }
                 SseItem::Comment(bytes) => Self::Comment(text(bytes)),
-                SseItem::Stray(bytes) => Self::Stray(text(bytes)),
+                SseItem::NonField(bytes) => Self::NonField(text(bytes)),
             }
         }
     }
@@ -562,7 +562,7 @@ mod tests {
     }
 
     fn stray(line: &str) -> Item {
-        Item::Stray(text(line.as_bytes()))
+        Item::NonField(text(line.as_bytes()))
     }
 
     fn drain(reader: &mut SseReader, items: &mut Vec<Item>) {
@@ -693,7 +693,7 @@ mod tests {
         assert_eq!(read_text("\u{feff}\u{feff}data: a\n\n"), [stray("\u{feff}data: a")]);
         assert_eq!(read_text("\n\u{feff}data: a\n\n"), [stray("\u{feff}data: a")]);
         assert_eq!(read_text("data: \u{feff}a\n\n"), [data("\u{feff}a")]);
-        assert_eq!(read(100, [&b"\xEF\xBB"[..]]), [Item::Stray("\\xef\\xbb".into())]);
+        assert_eq!(read(100, [&b"\xEF\xBB"[..]]), [Item::NonField("\\xef\\xbb".into())]);
     }
 
     #[test]
@@ -971,7 +971,7 @@ mod tests {
                 SseItem::Event(SseEvent { name, id, data }) => {
                     assert!(inside(data) && name.is_none_or(inside) && id.is_none_or(inside));
                 }
-                SseItem::Comment(bytes) | SseItem::Stray(bytes) => assert!(inside(bytes)),
+                SseItem::Comment(bytes) | SseItem::NonField(bytes) => assert!(inside(bytes)),
             }
         }
         assert_eq!(count, 4);
@@ -1164,7 +1164,7 @@ mod tests {
                 b"id" if value.contains(&0) => {}
                 b"id" => id = Some(text(value)),
                 b"retry" => {}
-                _ => items.push(Item::Stray(text(line))),
+                _ => items.push(Item::NonField(text(line))),
             }
         }
         items

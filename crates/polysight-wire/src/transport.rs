@@ -346,7 +346,7 @@ impl Limits {
             ("first_byte", Some(self.first_byte)),
             ("idle", Some(self.idle)),
             ("total", self.total),
-            ("after_finish", Some(self.after_finish)),
+            ("drain_timeout", Some(self.drain_timeout)),
         ];
         for (name, limit) in times {
             if limit.is_some_and(|limit| limit.is_zero() || limit > MAX_LIMIT) {

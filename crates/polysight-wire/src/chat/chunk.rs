@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, RetryAdvice, StreamEnd,
+    Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result, RetryAdvice,
     StreamEvent, Usage,
 };
 
@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 use super::repeat::{Repeat, Slot};
 use super::think::{Piece, ThinkSplitter};
 use super::wire::{CallWire, Choice, Delta, Envelope, parse};
-use super::{CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls};
+use super::{
+    CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls, reply_meta,
+};
 use crate::sse::{SseEvent, SseItem};
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
 
@@ -25,7 +27,7 @@ pub struct ChatStreamDecoder<V: ?Sized> {
     limited: bool,
     seen_any: bool,
     repeat: Repeat,
-    end: StreamEnd,
+    end: ResponseMeta,
     finish: Option<FinishReason>,
     calls: CallOrder,
     raw: Option<Vec<Bytes>>,
@@ -41,19 +43,15 @@ impl<V: ?Sized> fmt::Debug for ChatStreamDecoder<V> {
 impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
     /// Starts to read the reply to a plan.
     #[must_use]
-    pub fn new(vendor: Arc<V>, provider: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
+    pub fn new(vendor: Arc<V>, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(FinishKind::Other, "");
-        let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
-        end.request_id = head.request_id().map(str::to_owned).or_else(|| plan.request.request_id.clone());
-        end.rate_limits = head.rate_limits();
-        end.adjustments = plan.adjustments.clone();
         Self {
             head: head.clone(),
             splitter: plan.card.thinking.in_text.then(ThinkSplitter::new),
             limited: plan.request.max_tokens.is_some(),
             seen_any: false,
             repeat: Repeat::default(),
-            end,
+            end: reply_meta(plan, head, no_finish),
             finish: None,
             calls: CallOrder::default(),
             raw: plan.request.keep_raw.then(Vec::new),
@@ -75,7 +73,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if let Some((slot, text)) = self.repeat.read(data) {
             self.keep_raw(data);
             self.add_text(slot, text, events);
-            return Ok(Progress::Piece);
+            return Ok(Progress::Event);
         }
         self.repeat.forget();
         let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
@@ -91,7 +89,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             self.repeat.forget();
             return Err(error);
         }
-        Ok(Progress::Piece)
+        Ok(Progress::Event)
     }
 
     fn keep_raw(&mut self, data: &[u8]) {
@@ -212,7 +210,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
             SseItem::Comment(_) => Ok(Progress::None),
             SseItem::Event(event) => self.read_event(event, events),
             // A bare JSON line between the events is an error that somebody wrote without knowing of events.
-            SseItem::Stray(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
                 Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
                 _ => Ok(Progress::None),
             },
@@ -223,7 +221,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
         self.finish.is_some()
     }
 
-    fn finish(&mut self, events: &mut Events) -> Result<StreamEnd> {
+    fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
         if let Some(splitter) = &mut self.splitter {
             let mut pieces = Vec::new();
             splitter.finish(&mut pieces);
@@ -250,7 +248,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
 #[cfg(test)]
 mod tests {
     use polysight_core::plan::PlanBuilder;
-    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, SafetyLabel};
+    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, ProviderId, SafetyLabel};
 
     use super::*;
     use crate::chat::Failure;
@@ -281,9 +279,10 @@ mod tests {
         let card = Catalog::from_toml(&card).unwrap().card("m");
         let mut request = ChatRequest::ask("?", None::<Image>).with_model("m");
         request.keep_raw = true;
-        let plan = PlanBuilder::new(request, card, true).finish(Estimate::default()).unwrap();
+        let id = ProviderId::new("v", "v");
+        let plan = PlanBuilder::new(&id, &request, card).finish(Estimate::default()).unwrap();
         let head = ReplyHead::new(200, http::HeaderMap::new());
-        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &ProviderId::new("v", "v"), &plan, &head);
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
         let mut seen = Vec::new();
         for chunk in chunks {
             if !by_repeat {

@@ -16,9 +16,11 @@ mod wire;
 pub use calls::{CallOrder, CallPiece, no_calls};
 pub use chunk::ChatStreamDecoder;
 pub use failure::{Failure, FailureSource, decode_failure};
-use polysight_core::{Error, ErrorKind, FinishKind, SafetyLabel};
+use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
+
+use crate::ReplyHead;
 
 /// How one vendor departs from the shared shape in its replies.
 pub trait ChatVendor: Send + Sync + 'static {
@@ -33,6 +35,16 @@ pub trait ChatVendor: Send + Sync + 'static {
 
     /// Says whether these fields withdraw the answer, text already shown included. It becomes an error then.
     fn withdraws(&self, fields: &SafetyFields<'_>) -> bool;
+}
+
+/// What is known of an answer from its plan and its reply's head: who answers, which request it was, what was changed in it.
+#[must_use]
+pub fn reply_meta(plan: &Plan, head: &ReplyHead, finish: FinishReason) -> ResponseMeta {
+    let mut meta = ResponseMeta::new(&*plan.provider.name, plan.model(), finish);
+    meta.request_id = head.request_id().or(plan.request.request_id.as_deref()).map(str::to_owned);
+    meta.rate_limits = head.rate_limits();
+    meta.adjustments.clone_from(&plan.adjustments);
+    meta
 }
 
 /// The error of an answer that was withdrawn.

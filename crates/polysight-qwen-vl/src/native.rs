@@ -17,7 +17,7 @@ use polysight_core::{
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
 use polysight_wire::chat::{
-    self, CallOrder, CallPiece, FailureSource, decode_failure, reply_meta, request, unread,
+    self, ToolCallIndex, CallPiece, FailureSource, decode_failure, reply_meta, request, unread,
 };
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
@@ -331,7 +331,7 @@ pub(crate) struct NativeStreamDecoder {
     seen_any: bool,
     end: ResponseMeta,
     finish: Option<FinishReason>,
-    calls: CallOrder,
+    calls: ToolCallIndex,
     raw: Option<Vec<Bytes>>,
 }
 
@@ -352,7 +352,7 @@ impl NativeStreamDecoder {
             seen_any: false,
             end: reply_meta(plan, head, no_finish),
             finish: None,
-            calls: CallOrder::default(),
+            calls: ToolCallIndex::default(),
             raw: plan.request.keep_raw.then(Vec::new),
         }
     }

@@ -16,9 +16,9 @@ use polysight_core::{
 };
 
 use crate::call::replied;
-use crate::events::EventReader;
-use crate::reply::{Chunks, too_large};
-use crate::{Call, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
+use crate::http::events::EventReader;
+use crate::http::reply::too_large;
+use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
 pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
@@ -299,7 +299,7 @@ mod tests {
     async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
         let wait = async |pieces: &[&'static str]| {
             let begun = tokio::time::Instant::now();
-            let drip = crate::reply::drips::drip(100, pieces);
+            let drip = crate::http::chunks::drips::drip(100, pieces);
             let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
             let (_, mut chunks) = reply.into_chunks().unwrap();
             (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())

@@ -3,22 +3,24 @@
 //! [`request`] writes its parts, for a dialect to put together; [`ChatVendor`] says how one vendor departs from the
 //! shape in replies, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
-mod calls;
-mod chunk;
+mod chunk_template;
+mod classify;
 mod failure;
 pub mod lenient;
-mod repeat;
 pub mod request;
 mod response;
-mod think;
-mod wire;
+mod schema;
+mod stream;
+mod think_tags;
+mod tool_call_index;
 
-pub use calls::{CallOrder, CallPiece, no_calls};
-pub use chunk::ChatStreamDecoder;
+pub use classify::classify;
 pub use failure::{Failure, FailureSource, decode_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
+pub use stream::ChatStreamDecoder;
+pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
 
 use crate::ReplyHead;
 

@@ -7,8 +7,8 @@ use polysight_core::{
 };
 
 use super::failure::not_json;
-use super::wire::{CallWire, Choice, Envelope, parse};
-use super::{ChatVendor, FailureSource, decode_failure, no_calls, reply_meta, think};
+use super::schema::{CallWire, Choice, Envelope, parse};
+use super::{ChatVendor, FailureSource, decode_failure, no_calls, reply_meta, think_tags};
 use crate::ReplyHead;
 
 /// Reads a plain reply of status 2xx.
@@ -84,7 +84,7 @@ fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<
     let mut reasoning = delta.take_reasoning().unwrap_or_default();
     let text = delta.content.non_empty().unwrap_or_default();
     let text = if thinks_in_text {
-        let (thought, visible) = think::split(&text);
+        let (thought, visible) = think_tags::split(&text);
         reasoning.push_str(&thought);
         visible
     } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use polysight_core::{Billed, Error, ErrorKind, Result, StreamEvent};
 
-use crate::reply::{Chunks, ReadTimeout};
+use super::chunks::{Chunks, ReadTimeout};
 use crate::sse::{SseItem, SseReader};
 use crate::{Events, Limits, Progress, StreamDecoder};
 

@@ -11,11 +11,11 @@ use polysight_core::{
 
 use serde_json::value::RawValue;
 
-use super::repeat::{Repeat, Slot};
-use super::think::{Piece, ThinkSplitter};
-use super::wire::{CallWire, Choice, Delta, Envelope, parse};
+use super::chunk_template::{ChunkTemplate, Slot};
+use super::schema::{CallWire, Choice, Delta, Envelope, parse};
+use super::think_tags::{Piece, ThinkTags};
 use super::{
-    CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls, reply_meta,
+    CallPiece, ChatVendor, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta,
 };
 use crate::sse::{SseEvent, SseItem};
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
@@ -23,13 +23,13 @@ use crate::{Events, Progress, ReplyHead, StreamDecoder};
 /// Reads the event stream of a chat completion.
 pub struct ChatStreamDecoder<V: ?Sized> {
     head: ReplyHead,
-    splitter: Option<ThinkSplitter>,
+    splitter: Option<ThinkTags>,
     limited: bool,
     seen_any: bool,
-    repeat: Repeat,
+    template: ChunkTemplate,
     end: ResponseMeta,
     finish: Option<FinishReason>,
-    calls: CallOrder,
+    calls: ToolCallIndex,
     raw: Option<Vec<Bytes>>,
     vendor: Arc<V>,
 }
@@ -47,13 +47,13 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         let no_finish = FinishReason::new(FinishKind::Other, "");
         Self {
             head: head.clone(),
-            splitter: plan.card.thinking.in_text.then(ThinkSplitter::new),
+            splitter: plan.card.thinking.in_text.then(ThinkTags::new),
             limited: plan.request.max_tokens.is_some(),
             seen_any: false,
-            repeat: Repeat::default(),
+            template: ChunkTemplate::default(),
             end: reply_meta(plan, head, no_finish),
             finish: None,
-            calls: CallOrder::default(),
+            calls: ToolCallIndex::default(),
             raw: plan.request.keep_raw.then(Vec::new),
             vendor,
         }
@@ -70,12 +70,12 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if data.is_empty() {
             return Ok(Progress::None);
         }
-        if let Some((slot, text)) = self.repeat.read(data) {
+        if let Some((slot, text)) = self.template.read(data) {
             self.keep_raw(data);
             self.add_text(slot, text, events);
             return Ok(Progress::Event);
         }
-        self.repeat.forget();
+        self.template.forget();
         let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
         if chunk.is_failure() {
             return Err(self.failure(data));
@@ -83,10 +83,10 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         self.seen_any = true;
         self.keep_raw(data);
         if let Some((slot, text)) = chunk.only_text() {
-            self.repeat.learn(data, slot, text);
+            self.template.learn(data, slot, text);
         }
         if let Err(error) = self.read_chunk(chunk, events) {
-            self.repeat.forget();
+            self.template.forget();
             return Err(error);
         }
         Ok(Progress::Event)
@@ -286,7 +286,7 @@ mod tests {
         let mut seen = Vec::new();
         for chunk in chunks {
             if !by_repeat {
-                decoder.repeat.forget();
+                decoder.template.forget();
             }
             let event = SseEvent { name: None, id: None, data: chunk.as_bytes() };
             let mut events = Events::new();

@@ -138,8 +138,11 @@ impl<W> Deployment<W> {
         if names.is_empty() {
             return Ok(());
         }
-        let message =
-            format!("{}: not supported for deployment `{}`: leave it out", names.join(", "), self.name);
+        let message = format!(
+            "{}: of the vendor's own service, and not supported for deployment `{}`: leave it out",
+            names.join(", "),
+            self.name
+        );
         Err(Error::new(ErrorKind::Config, message))
     }
 }

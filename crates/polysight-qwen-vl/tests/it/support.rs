@@ -1,7 +1,7 @@
 //! Providers without a server, and replies read in pieces.
 
 use http::HeaderMap;
-use polysight_core::{ApiKey, ChatRequest, Image, Plan, Result, StreamEnd, StreamEvent, VisionProvider};
+use polysight_core::{ApiKey, ChatRequest, Image, Plan, ResponseMeta, Result, StreamEvent, VisionProvider};
 use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Mode, Progress, ProviderOptions, ReplyHead, WireRequest};
@@ -24,11 +24,11 @@ pub(crate) fn deployment(name: &str) -> QwenVl {
 }
 
 pub(crate) fn plan(provider: &QwenVl, request: ChatRequest) -> Plan {
-    provider.plan(request).unwrap()
+    provider.plan(&request).unwrap()
 }
 
 pub(crate) fn encoded(provider: &QwenVl, request: ChatRequest, mode: Mode) -> WireRequest {
-    provider.dialect().encode(&plan(provider, request), mode).unwrap()
+    provider.inner().dialect().encode(&plan(provider, request), mode).unwrap()
 }
 
 pub(crate) fn body(provider: &QwenVl, request: ChatRequest, mode: Mode) -> Value {
@@ -67,7 +67,7 @@ pub(crate) fn head(status: u16, headers: &[(&'static str, &'static str)]) -> Rep
 /// What a stream gave: its events made into lines, and how it ended.
 pub(crate) struct Read {
     pub(crate) events: Vec<StreamEvent>,
-    pub(crate) end: Result<StreamEnd>,
+    pub(crate) end: Result<ResponseMeta>,
 }
 
 impl Read {
@@ -92,7 +92,8 @@ impl Read {
 
 /// Reads a stream that arrives in these pieces.
 pub(crate) fn read(provider: &QwenVl, plan: &Plan, pieces: &[&[u8]]) -> Read {
-    let mut decoder = provider.dialect().decoder(plan, &head(200, &[("content-type", "text/event-stream")]));
+    let mut decoder =
+        provider.inner().dialect().decoder(plan, &head(200, &[("content-type", "text/event-stream")]));
     let mut sse = SseReader::default();
     let mut events = Events::new();
     let mut drain = |sse: &mut SseReader, events: &mut Events| -> Result<bool> {

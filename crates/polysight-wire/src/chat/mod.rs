@@ -1,38 +1,58 @@
 //! The chat-completions shape that vendors share, each with its own departures.
 //!
-//! [`request`] writes its parts, for a dialect to put together; [`ChatVendor`] says how one vendor departs from the
-//! shape in replies, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
+//! [`request`] writes its parts, for a dialect to put together; [`ChatProfile`](crate::vendor::ChatProfile) says how one vendor departs from the
+//! shape, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
-mod calls;
-mod chunk;
+mod chunk_template;
+mod classify;
 mod failure;
 pub mod lenient;
-mod repeat;
 pub mod request;
 mod response;
-mod think;
-mod wire;
+mod schema;
+mod stream;
+mod think_tags;
+mod thinking;
+mod tool_call_index;
 
-pub use calls::{CallOrder, CallPiece, no_calls};
-pub use chunk::ChatStreamDecoder;
+pub use classify::classify;
 pub use failure::{Failure, FailureSource, decode_failure};
-use polysight_core::{Error, ErrorKind, FinishKind, SafetyLabel};
+use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
+pub use stream::ChatStreamDecoder;
+pub use thinking::{CHAT_TEMPLATE_KWARGS, ThinkingParam, put_inside};
+pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
 
-/// How one vendor departs from the shared shape in its replies.
-pub trait ChatVendor: Send + Sync + 'static {
-    /// What a finish reason stands for; [`finish_kind`] knows the common words.
-    fn finish_kind(&self, raw: &str) -> FinishKind;
+use crate::ReplyHead;
 
-    /// Makes an error of what a failed reply says. `failure` holds the vendor's code and words, as far as there were any.
-    fn error(&self, failure: &Failure<'_>) -> Error;
+/// Fields of the body that a request has fields of its own for, with the names of those: no extra may repeat them. Vendors add
+/// their own.
+pub const RESERVED_EXTRAS: [(&str, &str); 14] = [
+    ("model", "model"),
+    ("messages", "messages"),
+    ("stream", "a streamed call"),
+    ("stream_options", "a streamed call"),
+    ("temperature", "sampling"),
+    ("top_p", "sampling"),
+    ("max_tokens", "max_tokens"),
+    ("stop", "stop"),
+    ("seed", "seed"),
+    ("reasoning_effort", "thinking"),
+    ("tools", "tools"),
+    ("tool_choice", "tool_choice"),
+    ("parallel_tool_calls", "parallel_tool_calls"),
+    ("response_format", "response_format"),
+];
 
-    /// Reads safety labels from a reply, a chunk or an error.
-    fn safety(&self, fields: &SafetyFields<'_>) -> Vec<SafetyLabel>;
-
-    /// Says whether these fields withdraw the answer, text already shown included. It becomes an error then.
-    fn withdraws(&self, fields: &SafetyFields<'_>) -> bool;
+/// What is known of an answer from its plan and its reply's head: who answers, which request it was, what was changed in it.
+#[must_use]
+pub fn reply_meta(plan: &Plan, head: &ReplyHead, finish: FinishReason) -> ResponseMeta {
+    let mut meta = ResponseMeta::new(&*plan.provider.name, plan.model(), finish);
+    meta.request_id = head.request_id().or(plan.request.request_id.as_deref()).map(str::to_owned);
+    meta.rate_limits = head.rate_limits();
+    meta.adjustments.clone_from(&plan.adjustments);
+    meta
 }
 
 /// The error of an answer that was withdrawn.

@@ -1,0 +1,217 @@
+//! The reply's JSON, borrowed from the bytes it came in.
+
+use polysight_core::{TokenDetails, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::SafetyFields;
+use super::chunk_template::Slot;
+use super::lenient::{First, List, Maybe, Text, Whole, json_text};
+
+/// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
+/// where it is not, the parser tells whether that matters.
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
+/// A whole reply or one chunk of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) request_id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) model: Text<'a>,
+    pub(super) created: Whole,
+    #[serde(borrow)]
+    pub(super) choices: First<Choice<'a>>,
+    pub(super) usage: Maybe<UsageWire>,
+    #[serde(borrow)]
+    pub(super) content_filter: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    object: Text<'a>,
+    #[serde(borrow)]
+    pub(super) code: Text<'a>,
+    #[serde(borrow)]
+    pub(super) error_code: Text<'a>,
+}
+
+impl Envelope<'_> {
+    /// True when this is an error though nothing else about the reply says so.
+    pub(super) fn is_failure(&self) -> bool {
+        // An answer beside an error that says nothing is an answer.
+        let empty = |raw: &RawValue| matches!(raw.get(), "\"\"" | "{}" | "false" | "[]");
+        let error = self
+            .error
+            .is_some_and(|error| error.get() != "null" && !(empty(error) && self.choices.0.is_some()));
+        let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
+        let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
+        // Some servers' errors have no code, and say only that they are one.
+        let code = code || self.object.as_str() == Some("error");
+        error || (code && self.choices.0.is_none())
+    }
+
+    /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
+    pub(super) fn only_text(&self) -> Option<(Slot, &str)> {
+        let choice = self.choices.0.as_ref().filter(|choice| choice.finish().is_none())?;
+        let delta = choice.delta.0.as_ref().or(choice.message.0.as_ref())?;
+        let filled = |text: &'_ Text<'_>| text.as_str().is_some_and(|text| !text.is_empty());
+        let reasoning = [&delta.reasoning_content, &delta.reasoning].into_iter().find(|text| filled(text));
+        let (slot, text) = match reasoning {
+            None => (Slot::Text, &delta.content),
+            Some(_) if filled(&delta.content) => return None,
+            Some(reasoning) => (Slot::Reasoning, reasoning),
+        };
+        let text = text.as_str().filter(|_| delta.tool_calls.0.is_empty())?;
+        Some((slot, text))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Choice<'a> {
+    #[serde(borrow)]
+    delta: Maybe<Delta<'a>>,
+    #[serde(borrow)]
+    message: Maybe<Delta<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Text<'a>,
+    pub(super) flag: Whole,
+    pub(super) ban_round: Whole,
+}
+
+impl<'a> Choice<'a> {
+    /// What the choice says: whole replies call it message and chunks delta, and some servers write both, one null.
+    pub(super) fn take_delta(&mut self) -> Option<Delta<'a>> {
+        self.delta.0.take().or_else(|| self.message.0.take())
+    }
+
+    /// The finish reason, where servers also write null, "" and "null" for none.
+    pub(super) fn finish(&self) -> Option<&str> {
+        self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))
+    }
+
+    pub(super) fn safety_fields(&self, content_filter: Option<&'a RawValue>) -> SafetyFields<'a> {
+        SafetyFields { content_filter, flag: self.flag.0, ban_round: self.ban_round.0 }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Delta<'a> {
+    #[serde(borrow)]
+    pub(super) content: Text<'a>,
+    #[serde(borrow)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    reasoning: Text<'a>,
+    #[serde(borrow)]
+    pub(super) tool_calls: List<CallWire<'a>>,
+}
+
+impl Delta<'_> {
+    /// The reasoning, under either of its names: servers on their way from one to the other write both.
+    pub(super) fn take_reasoning(&mut self) -> Option<String> {
+        let names = [&mut self.reasoning_content, &mut self.reasoning];
+        names.into_iter().find_map(|text| std::mem::take(text).non_empty())
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CallWire<'a> {
+    pub(super) index: Whole,
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) function: Maybe<FunctionWire<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionWire<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl FunctionWire<'_> {
+    /// The arguments as JSON text: vendors send them as a string, one schema says object.
+    pub(super) fn arguments(&self) -> String {
+        json_text(self.arguments)
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub(super) struct UsageWire {
+    prompt_tokens: Whole,
+    completion_tokens: Whole,
+    total_tokens: Whole,
+    prompt_tokens_details: Maybe<DetailsWire>,
+    completion_tokens_details: Maybe<DetailsWire>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct DetailsWire {
+    cached_tokens: Whole,
+    text_tokens: Whole,
+    image_tokens: Whole,
+    video_tokens: Whole,
+    reasoning_tokens: Whole,
+}
+
+impl Copy for Maybe<DetailsWire> {}
+
+impl UsageWire {
+    pub(super) fn usage(self) -> Usage {
+        let count = |whole: Whole| whole.count();
+        let (input, output) =
+            (count(self.prompt_tokens).unwrap_or(0), count(self.completion_tokens).unwrap_or(0));
+        let mut usage = Usage::new(input, output, count(self.total_tokens).unwrap_or(input + output));
+        let prompt = self.prompt_tokens_details.0.unwrap_or_default();
+        let answer = self.completion_tokens_details.0.unwrap_or_default();
+        let mut details = TokenDetails::default();
+        details.cached = count(prompt.cached_tokens);
+        details.text = count(prompt.text_tokens);
+        details.image = count(prompt.image_tokens);
+        details.video = count(prompt.video_tokens);
+        details.reasoning = count(answer.reasoning_tokens);
+        usage.details = details;
+        usage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_names_of_a_field_may_be_there() {
+        for text in [
+            r#"{"delta":{"reasoning":"hm","reasoning_content":null},"message":null}"#,
+            r#"{"delta":null,"message":{"reasoning":"","reasoning_content":"hm"}}"#,
+            r#"{"message":{"reasoning":"hm","reasoning_content":"hm","tool_calls":{}}}"#,
+        ] {
+            let mut choice: Choice<'_> = serde_json::from_str(text).unwrap();
+            assert_eq!(choice.take_delta().unwrap().take_reasoning().as_deref(), Some("hm"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_says_it_is_an_error_is_one() {
+        let is_failure = |text| serde_json::from_str::<Envelope<'_>>(text).unwrap().is_failure();
+        assert!(is_failure(r#"{"object":"error","message":"x"}"#));
+        assert!(!is_failure(r#"{"object":"chat.completion.chunk","choices":[]}"#));
+        assert!(!is_failure(r#"{"object":"error","choices":[{}]}"#));
+    }
+}

@@ -1,0 +1,344 @@
+//! A streamed reply of the shared shape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polysight_core::{
+    Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result, RetryAdvice,
+    StreamEvent, Usage,
+};
+
+use serde_json::value::RawValue;
+
+use super::chunk_template::{ChunkTemplate, Slot};
+use super::schema::{CallWire, Choice, Delta, Envelope, parse};
+use super::think_tags::{Piece, ThinkTags};
+use super::{CallPiece, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta};
+use crate::sse::{SseEvent, SseItem};
+use crate::vendor::ChatProfile;
+use crate::{Events, Progress, ReplyHead, StreamDecoder};
+
+/// Reads the event stream of a chat completion.
+pub struct ChatStreamDecoder<P: ?Sized> {
+    head: ReplyHead,
+    splitter: Option<ThinkTags>,
+    limited: bool,
+    seen_any: bool,
+    template: ChunkTemplate,
+    end: ResponseMeta,
+    finish: Option<FinishReason>,
+    calls: ToolCallIndex,
+    raw: Option<Vec<Bytes>>,
+    profile: Arc<P>,
+}
+
+impl<P: ?Sized> fmt::Debug for ChatStreamDecoder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
+    }
+}
+
+impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
+    /// Starts to read the reply to a plan.
+    #[must_use]
+    pub fn new(profile: Arc<P>, plan: &Plan, head: &ReplyHead) -> Self {
+        let no_finish = FinishReason::new(FinishKind::Other, "");
+        Self {
+            head: head.clone(),
+            splitter: plan.card.thinking.in_text.then(ThinkTags::new),
+            limited: plan.request.max_tokens.is_some(),
+            seen_any: false,
+            template: ChunkTemplate::default(),
+            end: reply_meta(plan, head, no_finish),
+            finish: None,
+            calls: ToolCallIndex::default(),
+            raw: plan.request.keep_raw.then(Vec::new),
+            profile,
+        }
+    }
+
+    fn read_event(&mut self, event: SseEvent<'_>, events: &mut Events) -> Result<Progress> {
+        let data = event.data.trim_ascii();
+        if data.starts_with(b"[DONE]") {
+            return Ok(Progress::Done);
+        }
+        if event.name == Some(b"error") {
+            return Err(self.failure(data));
+        }
+        if data.is_empty() {
+            return Ok(Progress::None);
+        }
+        if let Some((slot, text)) = self.template.read(data) {
+            self.keep_raw(data);
+            self.add_text(slot, text, events);
+            return Ok(Progress::Event);
+        }
+        self.template.forget();
+        let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
+        if chunk.is_failure() {
+            return Err(self.failure(data));
+        }
+        self.seen_any = true;
+        self.keep_raw(data);
+        if let Some((slot, text)) = chunk.only_text() {
+            self.template.learn(data, slot, text);
+        }
+        if let Err(error) = self.read_chunk(chunk, events) {
+            self.template.forget();
+            return Err(error);
+        }
+        Ok(Progress::Event)
+    }
+
+    fn keep_raw(&mut self, data: &[u8]) {
+        if let Some(raw) = &mut self.raw {
+            raw.push(Bytes::copy_from_slice(data));
+        }
+    }
+
+    fn add_text(&mut self, slot: Slot, text: String, events: &mut Events) {
+        match (slot, &mut self.splitter) {
+            (Slot::Reasoning, _) => events.push_back(StreamEvent::Reasoning(text)),
+            (Slot::Text, None) => events.push_back(StreamEvent::Text(text)),
+            (Slot::Text, Some(splitter)) => {
+                let mut pieces = Vec::new();
+                splitter.push(&text, &mut pieces);
+                events.extend(pieces.into_iter().map(event_of));
+            }
+        }
+    }
+
+    fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<()> {
+        if self.end.id.is_none() {
+            self.end.id = chunk.id.non_empty();
+            self.end.created = chunk.created.count();
+            if let Some(model) = chunk.model.non_empty() {
+                self.end.model = model;
+            }
+        }
+        if let Some(id) = chunk.request_id.non_empty() {
+            self.end.request_id = Some(id);
+        }
+        // Some servers send a running count with every chunk: the last one holds.
+        if let Some(usage) = chunk.usage.0 {
+            self.end.usage =
+                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.end.usage);
+        }
+        let Some(mut choice) = chunk.choices.0 else {
+            return self.add_safety(&Choice::default(), chunk.content_filter);
+        };
+        self.add_safety(&choice, chunk.content_filter)?;
+        if let Some(raw) = choice.finish() {
+            self.finish = Some(FinishReason::new(self.profile.finish_kind(raw), raw));
+        }
+        if let Some(delta) = choice.take_delta() {
+            self.read_delta(delta, events);
+        }
+        Ok(())
+    }
+
+    /// Keeps safety labels, and ends the stream when they withdraw the answer.
+    fn add_safety(&mut self, choice: &Choice<'_>, content_filter: Option<&RawValue>) -> Result<()> {
+        if content_filter.is_none() && choice.flag.0.is_none() {
+            return Ok(());
+        }
+        let fields = SafetyFields { content_filter, flag: choice.flag.0, ban_round: choice.ban_round.0 };
+        for label in self.profile.safety(&fields) {
+            if !self.end.safety.contains(&label) {
+                self.end.safety.push(label);
+            }
+        }
+        if self.profile.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
+    }
+
+    fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
+        if let Some(reasoning) = delta.take_reasoning() {
+            self.add_text(Slot::Reasoning, reasoning, events);
+        }
+        if let Some(text) = delta.content.non_empty() {
+            self.add_text(Slot::Text, text, events);
+        }
+        let count = delta.tool_calls.0.len();
+        for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
+            events.push_back(StreamEvent::ToolCall(self.calls.delta(place, count, call_piece(call))));
+        }
+    }
+
+    /// Adds what is known of the answer to the error of its end.
+    fn completed(&self, error: Error) -> Error {
+        let error = error.with_safety(self.end.safety.clone());
+        match self.end.id.as_ref().or(self.end.request_id.as_ref()) {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
+    }
+
+    fn failure(&self, data: &[u8]) -> Error {
+        decode_failure(&*self.profile, FailureSource::Stream, &self.head, data)
+    }
+
+    /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
+    fn garbled(&self, error: serde_json::Error) -> Error {
+        Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
+            .with_retry(RetryAdvice::After(None))
+            .with_source(error)
+    }
+}
+
+fn event_of(piece: Piece) -> StreamEvent {
+    match piece {
+        Piece::Reasoning(text) => StreamEvent::Reasoning(text),
+        Piece::Text(text) => StreamEvent::Text(text),
+    }
+}
+
+fn call_piece(call: CallWire<'_>) -> CallPiece {
+    let function = call.function.0.unwrap_or_default();
+    CallPiece {
+        index: call.index.count().and_then(|index| usize::try_from(index).ok()),
+        id: call.id.non_empty(),
+        arguments: function.arguments(),
+        name: function.name.non_empty(),
+    }
+}
+
+impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
+    fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
+        match item {
+            SseItem::Comment(_) => Ok(Progress::None),
+            SseItem::Event(event) => self.read_event(event, events),
+            // A bare JSON line between the events is an error that somebody wrote without knowing of events.
+            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
+                _ => Ok(Progress::None),
+            },
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
+        if let Some(splitter) = &mut self.splitter {
+            let mut pieces = Vec::new();
+            splitter.finish(&mut pieces);
+            events.extend(pieces.into_iter().map(event_of));
+        }
+        let Some(finish) = self.finish.take() else {
+            let message = if self.seen_any {
+                "the stream ended before the answer did"
+            } else {
+                "the stream ended without a single event"
+            };
+            return Err(self.completed(Error::new(ErrorKind::Interrupted, message)));
+        };
+        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
+            return Err(self.completed(no_calls()));
+        }
+        let mut end = self.end.clone();
+        end.finish = finish;
+        end.raw = self.raw.take().map(RawReply::new);
+        end.into_result(self.limited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::plan::PlanBuilder;
+    use polysight_core::{Catalog, ChatRequest, Estimate, Image, ProviderId};
+
+    use super::*;
+    use crate::chat::Failure;
+    use crate::{Mode, WireBody};
+
+    #[derive(Debug)]
+    struct Plain;
+
+    impl ChatProfile for Plain {
+        fn body(&self, _: &Plan, _: Mode) -> Result<WireBody> {
+            Ok(WireBody::default())
+        }
+
+        fn error(&self, _: &Failure<'_>) -> Error {
+            Error::new(ErrorKind::Server, "refused")
+        }
+
+        fn withdraws(&self, fields: &SafetyFields<'_>) -> bool {
+            fields.flag == Some(3)
+        }
+    }
+
+    /// Everything that comes out of these chunks; `by_repeat` says whether repeated ones may be recognised.
+    fn read(chunks: &[String], thinks_in_text: bool, by_repeat: bool) -> String {
+        let card = format!("vendor = \"v\"\n[defaults.thinking]\nin_text = {thinks_in_text}");
+        let card = Catalog::from_toml(&card).unwrap().card("m");
+        let mut request = ChatRequest::ask("?", None::<Image>).with_model("m");
+        request.keep_raw = true;
+        let id = ProviderId::new("v", "v");
+        let plan = PlanBuilder::new(&id, &request, card).finish(Estimate::default()).unwrap();
+        let head = ReplyHead::new(200, http::HeaderMap::new());
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
+        let mut seen = Vec::new();
+        for chunk in chunks {
+            if !by_repeat {
+                decoder.template.forget();
+            }
+            let event = SseEvent { name: None, id: None, data: chunk.as_bytes() };
+            let mut events = Events::new();
+            let progress = decoder.read(SseItem::Event(event), &mut events);
+            seen.push(format!("{events:?} {progress:?}"));
+        }
+        let mut events = Events::new();
+        let end = decoder.finish(&mut events);
+        format!("{seen:#?} {events:?} {end:?}")
+    }
+
+    #[test]
+    fn a_repeated_chunk_says_what_a_reading_of_the_whole_says() {
+        let around =
+            |delta: &str, rest: &str| format!(r#"{{"id":"a","choices":[{{"delta":{delta}{rest}}}]}}"#);
+        let deltas = [
+            r#"{"content":"hm"}"#,
+            r#"{"content":"<think>"}"#,
+            r#"{"content":"</think>\n"}"#,
+            r#"{"content":""}"#,
+            r#"{"content":null}"#,
+            r#"{"content":7}"#,
+            r#"{"content":"\u4f60\n"}"#,
+            r#"{"content":"\ud83d"}"#,
+            r#"{"content":"a","content":"b"}"#,
+            r#"{"content":{"text":"part"}}"#,
+            r#"{"content":{"text":"","text":"part"}}"#,
+            r#"{"content":["x"]}"#,
+            r#"{"content":"a","reasoning_content":"r"}"#,
+            r#"{"content":"","reasoning_content":"r"}"#,
+            r#"{"content":"","reasoning_content":""}"#,
+            r#"{"content":"","reasoning_content":"r","reasoning":"s"}"#,
+            r#"{"content":"","reasoning_content":"","reasoning":"s"}"#,
+            r#"{"content":"a","tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
+        ];
+        let rests = [
+            "",
+            r#","finish_reason":null"#,
+            r#","finish_reason":"stop""#,
+            r#","flag":0"#,
+            r#","flag":3"#,
+            r#"}],"usage":{"prompt_tokens":1,"completion_tokens":2},"x":[{"y":0"#,
+            r#"}],"usage":{"prompt_tokens":1,"completion_tokens":3},"x":[{"y":0"#,
+            r#"}],"error":{"code":1},"x":[{"y":0"#,
+        ];
+        for (rest, delta) in rests.iter().flat_map(|rest| deltas.iter().map(move |delta| (rest, delta))) {
+            let first = around(delta, rest);
+            let others = deltas.iter().map(|other| around(other, rest));
+            for second in others.chain(rests.iter().map(|other| around(delta, other))) {
+                let chunks = [&first, &second, &second, &first, &second].map(String::clone);
+                for thinks_in_text in [false, true] {
+                    let whole = read(&chunks, thinks_in_text, false);
+                    assert_eq!(read(&chunks, thinks_in_text, true), whole, "{chunks:#?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The one place that talks to the network.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase, redact};
+use tokio::time::{Instant, timeout_at};
+
+use super::chunks::timed_out;
+use crate::body::{BufferPool, SendProgress, StreamedBody};
+use crate::{Limits, WireBody, WireReply, WireRequest};
+
+/// Sends requests and hands out replies, within [`Limits`]. Cloning shares connections and memory.
+///
+/// Redirects are never followed: a key must not reach another host.
+#[derive(Clone)]
+pub struct Transport {
+    client: reqwest::Client,
+    limits: Arc<Limits>,
+    headers: Arc<HeaderMap>,
+    pool: BufferPool,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("Transport")
+            .field("limits", &self.limits)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Transport`].
+#[derive(Default)]
+pub struct TransportBuilder {
+    limits: Limits,
+    headers: Vec<(String, String)>,
+    proxy: Option<String>,
+    certificates: Option<Vec<u8>>,
+    shared: Option<Transport>,
+}
+
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl TransportBuilder {
+    /// Sets the limits of time and size.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`. Without it the
+    /// environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Trusts the certificates of a PEM text too, such as those of a company's own authority, beside the system's.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates = Some(pem.into());
+        self
+    }
+
+    /// Shares the connections of another transport, and with them its proxy, its certificates and its connect limit;
+    /// headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
+    /// the system's certificates are read for it.
+    #[must_use]
+    pub fn sharing(mut self, other: &Transport) -> Self {
+        self.shared = Some(other.clone());
+        self
+    }
+
+    /// Makes the transport.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it shares connections and has a proxy or certificates too; for a malformed proxy,
+    /// certificate or header, a header that says how the body goes out (`Content-Type` and
+    /// the like), and when TLS cannot be set up.
+    pub fn build(self) -> Result<Transport> {
+        self.limits.check()?;
+        install_tls();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            let (Ok(key), Ok(mut value)) = parsed else {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("`{}` is not a header to send", redact(name)),
+                ));
+            };
+            // These say how the body goes out, which is the transport's to say.
+            if matches!(key.as_str(), "content-type" | "content-length" | "transfer-encoding" | "host") {
+                let message = format!("the header `{key}` is the transport's own: leave it out");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+            value.set_sensitive(true);
+            headers.append(key, value);
+        }
+        let headers = Arc::new(headers);
+        if let Some(Transport { client, pool, .. }) = self.shared {
+            if self.certificates.is_some() || self.proxy.is_some() {
+                let message = "a transport that shares connections has its proxy and certificates from there";
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+            return Ok(Transport { client, limits: Arc::new(self.limits), headers, pool });
+        }
+        let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool: BufferPool::default() })
+    }
+}
+
+fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
+    let wrong = |message: &str, error: reqwest::Error| {
+        Error::new(ErrorKind::Config, message).with_source(error.without_url())
+    };
+    let mut client = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
+    if names_no_proxy() {
+        client = client.no_proxy();
+    }
+    if let Some(proxy) = proxy {
+        let proxy = reqwest::Proxy::all(proxy).map_err(|error| wrong("the proxy is not a URL", error))?;
+        client = client.proxy(proxy);
+    }
+    if let Some(pem) = certificates {
+        let unusable = "root_certificates holds no certificate in PEM form";
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|error| wrong(unusable, error))?;
+        if certificates.is_empty() {
+            return Err(Error::new(ErrorKind::Config, unusable));
+        }
+        client = client.tls_certs_merge(certificates);
+    }
+    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect);
+    client.build().map_err(|error| wrong("the HTTP client cannot be set up", error))
+}
+
+/// True where only the environment could name a proxy and does not, so that none need be looked for with each request.
+fn names_no_proxy() -> bool {
+    let is_unset =
+        |name: &&str| std::env::var_os(name).is_none() && std::env::var_os(name.to_lowercase()).is_none();
+    cfg!(target_os = "linux") && ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"].iter().all(is_unset)
+}
+
+/// Makes ring the TLS provider unless the program has chosen one.
+fn install_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost only to another thread that installed one in the meantime, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+type Response = std::result::Result<reqwest::Response, reqwest::Error>;
+
+/// A request on its way.
+struct Sent<F> {
+    response: F,
+    deadline: Option<Instant>,
+    progress: Option<Arc<SendProgress>>,
+}
+
+impl Transport {
+    /// Starts to set up a transport.
+    #[must_use]
+    pub fn builder() -> TransportBuilder {
+        TransportBuilder::default()
+    }
+
+    /// The limits of time and size.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The headers that go along with every request.
+    pub(crate) fn headers(&self) -> &Arc<HeaderMap> {
+        &self.headers
+    }
+
+    /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::InvalidMedia`] when a file broke off while it was
+    /// being sent. A reply of any status is no error here.
+    pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
+        let sent = self.post_with(&self.headers, request);
+        self.replied(sent).await
+    }
+
+    /// Posts a body to a host that is not the provider's own, such as a vendor's file store: without the headers that
+    /// this transport adds to every request, since they may hold secrets.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn post_elsewhere(&self, request: WireRequest) -> Result<WireReply> {
+        let sent = self.post_with(&HeaderMap::new(), request);
+        self.replied(sent).await
+    }
+
+    fn post_with(
+        &self,
+        own: &HeaderMap,
+        request: WireRequest,
+    ) -> Sent<impl Future<Output = Response> + use<>> {
+        let WireRequest { url, headers, body } = request;
+        let (body, progress) = self.body(body);
+        let mut wire = reqwest::Request::new(reqwest::Method::POST, url);
+        *wire.body_mut() = Some(body);
+        *wire.headers_mut() = headers;
+        let json = HeaderValue::from_static("application/json");
+        wire.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
+        self.send(own, wire, progress)
+    }
+
+    /// Gets a document, for the few calls that vendors want besides chat.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn get(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+        let sent = self.get_with(&self.headers, url, headers);
+        self.replied(sent).await
+    }
+
+    /// Gets a document from a host that is not the provider's own, such as a vendor's key service: without the headers
+    /// that this transport adds to every request.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn get_elsewhere(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
+        let sent = self.get_with(&HeaderMap::new(), url, headers);
+        self.replied(sent).await
+    }
+
+    fn get_with(
+        &self,
+        own: &HeaderMap,
+        url: url::Url,
+        headers: HeaderMap,
+    ) -> Sent<impl Future<Output = Response> + use<>> {
+        let mut wire = reqwest::Request::new(reqwest::Method::GET, url);
+        *wire.headers_mut() = headers;
+        self.send(own, wire, None)
+    }
+
+    fn body(&self, body: WireBody) -> (reqwest::Body, Option<Arc<SendProgress>>) {
+        if let Some(bytes) = body.as_bytes() {
+            return (reqwest::Body::from(bytes.clone()), None);
+        }
+        let progress = Arc::<SendProgress>::default();
+        let body = StreamedBody::new(body, self.pool.clone(), Arc::clone(&progress));
+        (reqwest::Body::wrap(body), Some(progress))
+    }
+
+    /// Begins to send. No request is kept beside the one that reqwest keeps: what waits for the reply stays small.
+    fn send(
+        &self,
+        own: &HeaderMap,
+        mut wire: reqwest::Request,
+        progress: Option<Arc<SendProgress>>,
+    ) -> Sent<impl Future<Output = Response> + use<>> {
+        for (name, value) in own {
+            wire.headers_mut().insert(name.clone(), value.clone());
+        }
+        let deadline = self.limits.total.map(|total| Instant::now() + total);
+        Sent { response: self.client.execute(wire), deadline, progress }
+    }
+
+    async fn replied<F: Future<Output = Response>>(&self, sent: Sent<F>) -> Result<WireReply> {
+        let Sent { response, deadline, progress } = sent;
+        let response = self.first_byte(response, deadline, progress.as_deref()).await?;
+        match response {
+            Ok(response) => Ok(WireReply::new(response, &self.limits, deadline)),
+            Err(error) => match progress.and_then(|progress| progress.take_failure()) {
+                Some(media) => Err(media),
+                None => Err(unsent(error)),
+            },
+        }
+    }
+
+    /// Waits for the head; the limit starts anew with every block of the request that the connection took.
+    async fn first_byte<T>(
+        &self,
+        sent: impl Future<Output = T>,
+        deadline: Option<Instant>,
+        progress: Option<&SendProgress>,
+    ) -> Result<T> {
+        let mut sent = std::pin::pin!(sent);
+        loop {
+            let blocks = progress.map(SendProgress::blocks);
+            let limit = Instant::now() + self.limits.first_byte;
+            let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+            if let Ok(response) = timeout_at(until, &mut sent).await {
+                return Ok(response);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(timed_out(TimeoutPhase::Total));
+            }
+            if blocks == progress.map(SendProgress::blocks) {
+                return Err(timed_out(TimeoutPhase::FirstByte));
+            }
+        }
+    }
+}
+
+/// The error of a request that got no reply.
+fn unsent(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    if error.is_timeout() {
+        let phase = if error.is_connect() { TimeoutPhase::Connect } else { TimeoutPhase::Total };
+        return timed_out(phase).with_source(error);
+    }
+    let (message, billed) = if error.is_connect() {
+        ("no connection to the server", Billed::No)
+    } else {
+        ("the connection broke before a reply", Billed::Perhaps)
+    };
+    Error::new(ErrorKind::Network, message).with_billed(billed).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_are_none_are_refused() {
+        for pem in ["", "no certificate"] {
+            let error = Transport::builder().root_certificates(pem).build().unwrap_err();
+            assert!(error.to_string().contains("root_certificates"), "{error}");
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use crate::chat::completion::{Completion, Usage};
 use crate::chat::tools::ToolCall;
+use crate::http::PieceKind;
 use crate::json::Json;
-use crate::server::PieceKind;
 use crate::tokens;
 
 /// Which fields stand where.
@@ -138,7 +138,8 @@ fn whole_choice(completion: &Completion) -> Json {
 }
 
 fn openai_choice(completion: &Completion) -> Json {
-    let content = if completion.calls.is_empty() { completion.content.as_str().into() } else { Json::Null };
+    let only_calls = !completion.calls.is_empty() && completion.content.is_empty();
+    let content = if only_calls { Json::Null } else { completion.content.as_str().into() };
     let message = Json::object([("role", "assistant".into()), ("content", content)])
         .with("reasoning_content", completion.reasoning.as_deref())
         .with("tool_calls", tool_calls(&completion.calls));
@@ -151,7 +152,7 @@ fn openai_choice(completion: &Completion) -> Json {
 
 /// Calls as a plain reply has them; `None` where there are none.
 pub(crate) fn tool_calls(calls: &[ToolCall]) -> Option<Json> {
-    let list = || calls.iter().map(|call| started_call(call, call.arguments.to_text())).collect::<Vec<_>>();
+    let list = || calls.iter().map(|call| started_call(call, call.arguments.clone())).collect::<Vec<_>>();
     (!calls.is_empty()).then(|| list().into())
 }
 
@@ -176,13 +177,13 @@ fn call_deltas(calls: &[ToolCall], pieces: bool) -> Vec<Json> {
     let started =
         |(index, call): (usize, &ToolCall), arguments| numbered(index, started_call(call, arguments));
     if !pieces {
-        let complete = |(index, call): (usize, &ToolCall)| started((index, call), call.arguments.to_text());
+        let complete = |(index, call): (usize, &ToolCall)| started((index, call), call.arguments.clone());
         return vec![delta(calls.iter().enumerate().map(complete).collect())];
     }
     let mut deltas = Vec::new();
     for (index, call) in calls.iter().enumerate() {
         deltas.push(delta(vec![started((index, call), String::new())]));
-        let arguments: Vec<char> = call.arguments.to_text().chars().collect();
+        let arguments: Vec<char> = call.arguments.chars().collect();
         for piece in arguments.chunks(ARGUMENTS_PER_DELTA) {
             let function = Json::object([("arguments", piece.iter().collect::<String>().into())]);
             deltas.push(delta(vec![numbered(index, Json::object([("function", function)]))]));

@@ -1,19 +1,19 @@
 //! Faults: everything that may go wrong between a client and a vendor, on demand.
 //!
-//! A fault changes a reply at one of four places, each a module: what the answer says (`content`), the frames of
-//! a stream (`frames`), the whole reply (`replies`), and the bytes on the socket (`wire`).
+//! A fault changes a reply at one of four places, each a module: what the answer says (`completion`), the events
+//! of a stream (`sse`), the whole reply (`replacement`), and the bytes on the socket (`delivery`).
 
-mod catalogue;
-pub(crate) mod content;
-pub(crate) mod frames;
-pub(crate) mod replies;
-pub(crate) mod wire;
+pub(crate) mod completion;
+pub(crate) mod delivery;
+mod fault_names;
+pub(crate) mod replacement;
+pub(crate) mod sse;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use catalogue::FaultEntry;
+pub use fault_names::FaultEntry;
 
 /// One thing that goes wrong with one request.
 ///
@@ -206,7 +206,7 @@ impl Fault {
 
     /// All faults: name, argument, and what they do.
     pub fn catalogue() -> &'static [FaultEntry] {
-        catalogue::ENTRIES
+        fault_names::ENTRIES
     }
 }
 
@@ -226,15 +226,15 @@ impl FromStr for Fault {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
-        catalogue::parse(text.trim()).ok_or_else(|| UnknownFault(text.to_owned()))
+        fault_names::parse(text.trim()).ok_or_else(|| UnknownFault(text.to_owned()))
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match catalogue::argument(self) {
-            Some(argument) => write!(formatter, "{}={argument}", catalogue::name(self)),
-            None => formatter.write_str(catalogue::name(self)),
+        match fault_names::argument(self) {
+            Some(argument) => write!(formatter, "{}={argument}", fault_names::name(self)),
+            None => formatter.write_str(fault_names::name(self)),
         }
     }
 }

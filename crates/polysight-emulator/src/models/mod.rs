@@ -13,7 +13,7 @@ pub use gateway::{GatewayModel, gateway};
 pub use qwen::{PixelClass, QwenLimits, QwenThinking, qwen};
 pub use zhipu::zhipu;
 
-pub(crate) use ernie::{ernie_model, is_retired};
+pub(crate) use ernie::{MOST_ERNIE_PICTURES, ernie_model, is_retired};
 pub(crate) use gateway::{Behind, Served, gateway_model};
 pub(crate) use qwen::qwen_model;
 pub(crate) use zhipu::zhipu_model;

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use crate::http::form::Form;
 use crate::json::Json;
-use crate::media::{Medium, Origin};
+use crate::media::{DecodeBudget, Medium, Origin};
 
 /// Keys whose strings may be inline media.
 const MEDIA_KEYS: [&str; 6] = ["url", "image_url", "video_url", "file_data", "image", "video"];
@@ -39,23 +39,33 @@ fn parse_form(content_type: &str, body: &[u8]) -> RequestBody {
     let Some((form, file)) = Form::parse(content_type, body) else {
         return RequestBody { json: None, media: Vec::new(), form: None };
     };
-    let media = file.map(|bytes| Medium::measure(bytes, Origin::Upload)).into_iter().collect();
+    let media = file
+        .map(|bytes| Medium::measure(bytes, Origin::Upload, &mut DecodeBudget::default()))
+        .into_iter()
+        .collect();
     RequestBody { json: None, media, form: Some(form) }
 }
 
 /// Reads a JSON body and measures its media.
 pub(crate) fn parse_json(body: &[u8]) -> RequestBody {
-    let mut media = Vec::new();
+    let mut media = Media::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let json = Seed { media: &mut media, may_be_media: false }
         .deserialize(&mut reader)
         .and_then(|json| reader.end().map(|()| json))
         .ok();
-    RequestBody { json, media, form: None }
+    RequestBody { json, media: media.list, form: None }
+}
+
+/// Media that were found, and what may still be decoded.
+#[derive(Default)]
+struct Media {
+    list: Vec<Medium>,
+    budget: DecodeBudget,
 }
 
 struct Seed<'m> {
-    media: &'m mut Vec<Medium>,
+    media: &'m mut Media,
     may_be_media: bool,
 }
 
@@ -66,8 +76,8 @@ impl Seed<'_> {
         }
         match decode(text) {
             Inline::Decoded(bytes, origin) => {
-                self.media.push(Medium::measure(&bytes, origin));
-                Json::Media(self.media.len() - 1)
+                self.media.list.push(Medium::measure(&bytes, origin, &mut self.media.budget));
+                Json::Media(self.media.list.len() - 1)
             }
             Inline::Broken if text.len() > 2 * KEPT_OF_BROKEN => {
                 let start: String = text.chars().take(KEPT_OF_BROKEN).collect();

@@ -15,146 +15,97 @@ pub struct FaultEntry {
     pub argument: &'static str,
     /// What happens.
     pub summary: &'static str,
+    /// The fault, where it has no argument.
+    fault: Option<&'static Fault>,
 }
 
-const fn entry(name: &'static str, argument: &'static str, summary: &'static str) -> FaultEntry {
-    FaultEntry { name, argument, summary }
+const fn taking(name: &'static str, argument: &'static str, summary: &'static str) -> FaultEntry {
+    FaultEntry { name, argument, summary, fault: None }
+}
+
+const fn plain(fault: &'static Fault, name: &'static str, summary: &'static str) -> FaultEntry {
+    FaultEntry { name, argument: "", summary, fault: Some(fault) }
 }
 
 pub(super) const ENTRIES: &[FaultEntry] = &[
-    entry("status", "STATUS[:CODE[:TEXT]][|HEADER: VALUE]..", "an error of your own"),
-    entry("code", "CODE", "one of the vendor's error codes, with its status and text"),
-    entry("html-502", "", "HTTP 502 with a page of HTML"),
-    entry("empty-500", "", "HTTP 500 with an empty body"),
-    entry("html-200", "", "HTTP 200 with a page of HTML"),
-    entry("error-body-200", "[CODE]", "HTTP 200 with the body of an error, also for streams"),
-    entry("flat-error-200", "[CODE]", "HTTP 200 with code and msg at the top level"),
-    entry("redirect", "URL", "HTTP 307 to this address"),
-    entry("huge-body", "[BYTES]", "a valid body of this length"),
-    entry("invalid-json", "", "JSON cut in the middle; in a stream, that of one frame"),
-    entry("delay", "MS", "waits before the status line"),
-    entry("pace", "MS", "waits before every delta"),
-    entry("slow-headers", "MS", "the head line by line, with pauses"),
-    entry("endless-headers", "", "headers without end"),
-    entry("stall-before-head", "", "nothing is sent, the connection stays open"),
-    entry("stall-before-first-delta", "", "the head, then nothing"),
-    entry("stall-between-deltas", "N", "stream: nothing more after N deltas"),
-    entry("stall-after-last", "", "stream: everything but [DONE] and the end"),
-    entry("close-before-head", "", "closed when the request has been read"),
-    entry("reset-during-upload", "BYTES", "reset when this much of the request body has been read"),
-    entry("reset-before-head", "", "reset when the request has been read"),
-    entry("reset-in-head", "", "reset in the middle of the head"),
-    entry("reset-after-head", "", "reset after the head"),
-    entry("reset-in-body", "BYTES", "reset after this much of the body"),
-    entry("truncate-after", "BYTES", "closed after this much of the body"),
-    entry("eof-in-character", "", "closed in the middle of a character"),
-    entry("chunked-cut", "", "closed in the middle of a chunk"),
-    entry("wrong-content-length", "DIFFERENCE", "Content-Length too long (positive) or too short"),
-    entry("gzip-promised", "", "Content-Encoding: gzip, of plain bytes"),
-    entry("split-every", "BYTES", "writes of this length"),
-    entry("no-done", "", "stream: no [DONE]"),
-    entry("no-usage", "", "no usage"),
-    entry("no-finish", "", "no finish reason"),
-    entry("error-frame", "data|event|bare[:N]", "stream: an error after N deltas (2 by default)"),
-    entry("empty-stream", "", "stream: no events at all"),
-    entry("glued-frame", "", "stream: a frame cut, and another glued to it"),
-    entry("duplicate-chunk", "", "stream: a delta comes twice"),
-    entry("after-done", "", "stream: a delta after [DONE]"),
-    entry("usage-frame", "", "stream: usage in a frame of its own, with no choices"),
-    entry("null-choices", "", "stream: a frame whose choices is null"),
-    entry("huge-line", "[BYTES]", "stream: a line of this length"),
-    entry("keep-alive-comments", "", "stream: comments before every event"),
-    entry("event-fields", "", "stream: event: and id: lines"),
-    entry("crlf", "", "stream: lines end with CR LF"),
-    entry("cr", "", "stream: lines end with CR"),
-    entry("bom", "", "stream: a byte order mark first"),
-    entry("no-space-after-colon", "", "stream: data: without the space"),
-    entry("multi-line-data", "", "stream: the JSON of each event on two lines"),
-    entry("no-final-blank-line", "", "stream: the last event lacks its empty line"),
-    entry("invalid-utf8", "", "bytes in the text that are not UTF-8"),
-    entry("unicode-line-separators", "", "U+2028, U+0085 and U+2029 in the text"),
-    entry("sensitive", "", "the answer is withdrawn by the content audit"),
-    entry("network-error", "", "inference fails halfway"),
-    entry("finish-reason", "REASON", "the answer ends for this reason"),
-    entry("empty-answer", "", "reasoning, then nothing"),
-    entry("unknown-enums", "", "role, type and finish reason that nobody knows"),
-    entry("nulls-everywhere", "", "every optional field is there and null"),
-    entry("empty-choices", "", "no choices"),
-    entry("content-list", "", "content is a list of text parts"),
-    entry("arguments-object", "", "arguments of tool calls are objects"),
-    entry("task-fails", "", "an asynchronous task fails"),
-    entry("flag", "1|2|3|4", "Qianfan: the safety flag of the answer; 3 and 4 withdraw it halfway"),
+    taking("status", "STATUS[:CODE[:TEXT]][|HEADER: VALUE]..", "an error of your own"),
+    taking("code", "CODE", "one of the vendor's error codes, with its status and text"),
+    plain(&Fault::Html502, "html-502", "HTTP 502 with a page of HTML"),
+    plain(&Fault::Empty500, "empty-500", "HTTP 500 with an empty body"),
+    plain(&Fault::Html200, "html-200", "HTTP 200 with a page of HTML"),
+    taking("error-body-200", "[CODE]", "HTTP 200 with the body of an error, also for streams"),
+    taking("flat-error-200", "[CODE]", "HTTP 200 with code and msg at the top level"),
+    taking("redirect", "URL", "HTTP 307 to this address"),
+    taking("huge-body", "[BYTES]", "a valid body of this length"),
+    plain(&Fault::InvalidJson, "invalid-json", "JSON cut in the middle; in a stream, that of one frame"),
+    taking("delay", "MS", "waits before the status line"),
+    taking("pace", "MS", "waits before every delta"),
+    taking("slow-headers", "MS", "the head line by line, with pauses"),
+    plain(&Fault::EndlessHeaders, "endless-headers", "headers without end"),
+    plain(&Fault::StallBeforeHead, "stall-before-head", "nothing is sent, the connection stays open"),
+    plain(&Fault::StallBeforeFirstDelta, "stall-before-first-delta", "the head, then nothing"),
+    taking("stall-between-deltas", "N", "stream: nothing more after N deltas"),
+    plain(&Fault::StallAfterLast, "stall-after-last", "stream: everything but [DONE] and the end"),
+    plain(&Fault::CloseBeforeHead, "close-before-head", "closed when the request has been read"),
+    taking("reset-during-upload", "BYTES", "reset when this much of the request body has been read"),
+    plain(&Fault::ResetBeforeHead, "reset-before-head", "reset when the request has been read"),
+    plain(&Fault::ResetInHead, "reset-in-head", "reset in the middle of the head"),
+    plain(&Fault::ResetAfterHead, "reset-after-head", "reset after the head"),
+    taking("reset-in-body", "BYTES", "reset after this much of the body"),
+    taking("truncate-after", "BYTES", "closed after this much of the body"),
+    plain(&Fault::EofInCharacter, "eof-in-character", "closed in the middle of a character"),
+    plain(&Fault::ChunkedCut, "chunked-cut", "closed in the middle of a chunk"),
+    taking("wrong-content-length", "DIFFERENCE", "Content-Length too long (positive) or too short"),
+    plain(&Fault::GzipPromised, "gzip-promised", "Content-Encoding: gzip, of plain bytes"),
+    taking("split-every", "BYTES", "writes of this length"),
+    plain(&Fault::NoDone, "no-done", "stream: no [DONE]"),
+    plain(&Fault::NoUsage, "no-usage", "no usage"),
+    plain(&Fault::NoFinish, "no-finish", "no finish reason"),
+    taking("error-frame", "data|event|bare[:N]", "stream: an error after N deltas (2 by default)"),
+    plain(&Fault::EmptyStream, "empty-stream", "stream: no events at all"),
+    plain(&Fault::GluedFrame, "glued-frame", "stream: a frame cut, and another glued to it"),
+    plain(&Fault::DuplicateChunk, "duplicate-chunk", "stream: a delta comes twice"),
+    plain(&Fault::AfterDone, "after-done", "stream: a delta after [DONE]"),
+    plain(&Fault::UsageFrame, "usage-frame", "stream: usage in a frame of its own, with no choices"),
+    plain(&Fault::NullChoices, "null-choices", "stream: a frame whose choices is null"),
+    taking("huge-line", "[BYTES]", "stream: a line of this length, at most 256 MiB"),
+    plain(&Fault::KeepAliveComments, "keep-alive-comments", "stream: comments before every event"),
+    plain(&Fault::EventFields, "event-fields", "stream: event: and id: lines"),
+    plain(&Fault::CrLf, "crlf", "stream: lines end with CR LF"),
+    plain(&Fault::Cr, "cr", "stream: lines end with CR"),
+    plain(&Fault::Bom, "bom", "stream: a byte order mark first"),
+    plain(&Fault::NoSpaceAfterColon, "no-space-after-colon", "stream: data: without the space"),
+    plain(&Fault::MultiLineData, "multi-line-data", "stream: the JSON of each event on two lines"),
+    plain(&Fault::NoFinalBlankLine, "no-final-blank-line", "stream: the last event lacks its empty line"),
+    plain(&Fault::InvalidUtf8, "invalid-utf8", "bytes in the text that are not UTF-8"),
+    plain(&Fault::UnicodeLineSeparators, "unicode-line-separators", "U+2028, U+0085 and U+2029 in the text"),
+    plain(&Fault::Sensitive, "sensitive", "the answer is withdrawn by the content audit"),
+    plain(&Fault::NetworkError, "network-error", "inference fails halfway"),
+    taking("finish-reason", "REASON", "the answer ends for this reason"),
+    plain(&Fault::EmptyAnswer, "empty-answer", "reasoning, then nothing"),
+    plain(&Fault::UnknownEnums, "unknown-enums", "role, type and finish reason of no known value"),
+    plain(&Fault::NullsEverywhere, "nulls-everywhere", "every optional field is there and null"),
+    plain(&Fault::EmptyChoices, "empty-choices", "no choices"),
+    plain(&Fault::ContentList, "content-list", "content is a list of text parts"),
+    plain(&Fault::ArgumentsObject, "arguments-object", "arguments of tool calls are objects"),
+    plain(&Fault::TaskFails, "task-fails", "an asynchronous task fails"),
+    taking("flag", "1|2|3|4", "Qianfan: the safety flag of the answer; 3 and 4 withdraw it halfway"),
 ];
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_ERROR: &str = "1305";
 
+/// Longest line that is written, in bytes.
+pub(super) const MAX_LINE: u64 = 256 * MIB;
+
 /// The name in a header.
 pub(super) fn name(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::Status { .. } => "status",
-        Fault::Code(_) => "code",
-        Fault::Html502 => "html-502",
-        Fault::Empty500 => "empty-500",
-        Fault::Html200 => "html-200",
-        Fault::ErrorBody200(_) => "error-body-200",
-        Fault::FlatError200(_) => "flat-error-200",
-        Fault::RedirectTo(_) => "redirect",
-        Fault::HugeBody(_) => "huge-body",
-        Fault::InvalidJson => "invalid-json",
-        Fault::Delay(_) => "delay",
-        Fault::Pace(_) => "pace",
-        Fault::SlowHeaders(_) => "slow-headers",
-        Fault::EndlessHeaders => "endless-headers",
-        Fault::StallBeforeHead => "stall-before-head",
-        Fault::StallBeforeFirstDelta => "stall-before-first-delta",
-        Fault::StallBetweenDeltas(_) => "stall-between-deltas",
-        Fault::StallAfterLast => "stall-after-last",
-        Fault::CloseBeforeHead => "close-before-head",
-        Fault::ResetDuringUpload(_) => "reset-during-upload",
-        Fault::ResetBeforeHead => "reset-before-head",
-        Fault::ResetInHead => "reset-in-head",
-        Fault::ResetAfterHead => "reset-after-head",
-        Fault::ResetInBody(_) => "reset-in-body",
-        Fault::TruncateAfter(_) => "truncate-after",
-        Fault::EofInCharacter => "eof-in-character",
-        Fault::ChunkedCut => "chunked-cut",
-        Fault::WrongContentLength(_) => "wrong-content-length",
-        Fault::GzipPromised => "gzip-promised",
-        Fault::SplitEvery(_) => "split-every",
-        Fault::NoDone => "no-done",
-        Fault::NoUsage => "no-usage",
-        Fault::NoFinish => "no-finish",
-        Fault::ErrorFrame { .. } => "error-frame",
-        Fault::EmptyStream => "empty-stream",
-        Fault::GluedFrame => "glued-frame",
-        Fault::DuplicateChunk => "duplicate-chunk",
-        Fault::AfterDone => "after-done",
-        Fault::UsageFrame => "usage-frame",
-        Fault::NullChoices => "null-choices",
-        Fault::HugeLine(_) => "huge-line",
-        Fault::KeepAliveComments => "keep-alive-comments",
-        Fault::EventFields => "event-fields",
-        Fault::CrLf => "crlf",
-        Fault::Cr => "cr",
-        Fault::Bom => "bom",
-        Fault::NoSpaceAfterColon => "no-space-after-colon",
-        Fault::MultiLineData => "multi-line-data",
-        Fault::NoFinalBlankLine => "no-final-blank-line",
-        Fault::InvalidUtf8 => "invalid-utf8",
-        Fault::UnicodeLineSeparators => "unicode-line-separators",
-        Fault::Sensitive => "sensitive",
-        Fault::NetworkError => "network-error",
-        Fault::FinishReason(_) => "finish-reason",
-        Fault::EmptyAnswer => "empty-answer",
-        Fault::UnknownEnums => "unknown-enums",
-        Fault::NullsEverywhere => "nulls-everywhere",
-        Fault::EmptyChoices => "empty-choices",
-        Fault::ContentList => "content-list",
-        Fault::ArgumentsObject => "arguments-object",
-        Fault::TaskFails => "task-fails",
-        Fault::Flag(_) => "flag",
-    }
+    fault.into()
+}
+
+/// What a fault of this name takes; `None` where there is none of this name.
+pub(super) fn argument_wanted(name: &str) -> Option<&'static str> {
+    ENTRIES.iter().find(|entry| entry.name == name).map(|entry| entry.argument)
 }
 
 /// The argument in a header.
@@ -179,7 +130,7 @@ pub(super) fn argument(fault: &Fault) -> Option<String> {
         | Fault::HugeLine(count) => Some(count.to_string()),
         Fault::Flag(flag) => Some(flag.to_string()),
         Fault::WrongContentLength(difference) => Some(difference.to_string()),
-        Fault::ErrorFrame { form, after } => Some(format!("{}:{after}", form_name(*form))),
+        Fault::ErrorFrame { form, after } => Some(format!("{}:{after}", <&str>::from(form))),
         _ => None,
     }
 }
@@ -192,61 +143,15 @@ fn status_argument(status: u16, code: &str, message: &str, headers: &[(String, S
     text
 }
 
-/// Reads `name` or `name=argument`.
+/// Reads `name` or `name=argument`. A fault that takes no argument must not be given one.
 pub(super) fn parse(text: &str) -> Option<Fault> {
     let (name, argument) = text.split_once('=').unwrap_or((text, ""));
-    parse_with_argument(name, argument.trim()).or_else(|| {
-        // A fault that takes no argument must not be given one.
-        argument.is_empty().then(|| PLAIN.iter().find(|fault| self::name(fault) == name).cloned())?
-    })
+    let plain = ENTRIES.iter().find(|entry| entry.name == name).and_then(|entry| entry.fault);
+    match plain {
+        Some(fault) => argument.is_empty().then(|| fault.clone()),
+        None => parse_with_argument(name, argument.trim()),
+    }
 }
-
-/// The faults without an argument.
-const PLAIN: &[Fault] = &[
-    Fault::Html502,
-    Fault::Empty500,
-    Fault::Html200,
-    Fault::InvalidJson,
-    Fault::EndlessHeaders,
-    Fault::StallBeforeHead,
-    Fault::StallBeforeFirstDelta,
-    Fault::StallAfterLast,
-    Fault::CloseBeforeHead,
-    Fault::ResetBeforeHead,
-    Fault::ResetInHead,
-    Fault::ResetAfterHead,
-    Fault::EofInCharacter,
-    Fault::ChunkedCut,
-    Fault::GzipPromised,
-    Fault::NoDone,
-    Fault::NoUsage,
-    Fault::NoFinish,
-    Fault::EmptyStream,
-    Fault::GluedFrame,
-    Fault::DuplicateChunk,
-    Fault::AfterDone,
-    Fault::UsageFrame,
-    Fault::NullChoices,
-    Fault::KeepAliveComments,
-    Fault::EventFields,
-    Fault::CrLf,
-    Fault::Cr,
-    Fault::Bom,
-    Fault::NoSpaceAfterColon,
-    Fault::MultiLineData,
-    Fault::NoFinalBlankLine,
-    Fault::InvalidUtf8,
-    Fault::UnicodeLineSeparators,
-    Fault::Sensitive,
-    Fault::NetworkError,
-    Fault::EmptyAnswer,
-    Fault::UnknownEnums,
-    Fault::NullsEverywhere,
-    Fault::EmptyChoices,
-    Fault::ContentList,
-    Fault::ArgumentsObject,
-    Fault::TaskFails,
-];
 
 fn parse_with_argument(name: &str, argument: &str) -> Option<Fault> {
     let text = || (!argument.is_empty()).then(|| argument.to_owned());
@@ -268,7 +173,7 @@ fn parse_with_argument(name: &str, argument: &str) -> Option<Fault> {
         "wrong-content-length" => Fault::WrongContentLength(argument.parse().ok()?),
         "split-every" => Fault::SplitEvery(argument.parse().ok().filter(|bytes| *bytes > 0)?),
         "error-frame" => parse_error_frame(argument)?,
-        "huge-line" => Fault::HugeLine(usize::try_from(or_default(argument, 16 * MIB)?).ok()?),
+        "huge-line" => Fault::HugeLine(line_length(argument)?),
         "finish-reason" => Fault::FinishReason(text()?),
         "flag" => Fault::Flag(argument.parse().ok().filter(|flag| (1..=4).contains(flag))?),
         _ => return None,
@@ -282,6 +187,10 @@ fn known_code(code: &str) -> Option<String> {
 
 fn or_default(argument: &str, default: u64) -> Option<u64> {
     if argument.is_empty() { Some(default) } else { argument.parse().ok() }
+}
+
+fn line_length(argument: &str) -> Option<usize> {
+    usize::try_from(or_default(argument, 16 * MIB).filter(|bytes| *bytes <= MAX_LINE)?).ok()
 }
 
 fn parse_status(argument: &str) -> Option<Fault> {
@@ -304,16 +213,8 @@ fn parse_status(argument: &str) -> Option<Fault> {
 fn parse_error_frame(argument: &str) -> Option<Fault> {
     let (form, after) = argument.split_once(':').unwrap_or((argument, "2"));
     let forms = [ErrorForm::Data, ErrorForm::Event, ErrorForm::BareLine];
-    let form = forms.into_iter().find(|known| form_name(*known) == form)?;
+    let form = forms.into_iter().find(|known| <&str>::from(known) == form)?;
     Some(Fault::ErrorFrame { form, after: after.parse().ok()? })
-}
-
-fn form_name(form: ErrorForm) -> &'static str {
-    match form {
-        ErrorForm::Data => "data",
-        ErrorForm::Event => "event",
-        ErrorForm::BareLine => "bare",
-    }
 }
 
 #[cfg(test)]
@@ -345,7 +246,8 @@ mod tests {
 
     #[test]
     fn every_fault_reads_back_what_it_prints() {
-        let plain: Vec<String> = PLAIN.iter().map(Fault::to_string).collect();
+        let plain: Vec<String> =
+            ENTRIES.iter().filter_map(|entry| entry.fault).map(Fault::to_string).collect();
         let spelled = WITH_ARGUMENT.iter().map(|text| (*text).to_owned()).chain(plain);
         let mut names = Vec::new();
         for text in spelled {
@@ -368,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn says_what_a_fault_takes() {
+        for (text, why) in [
+            ("nonsense", "no fault is called \"nonsense\""),
+            ("delay=soon", "the fault delay takes \"MS\", not \"soon\""),
+            ("bom=1", "the fault bom takes nothing, not \"1\""),
+            ("huge-line=99999999999", "at most 268435456"),
+        ] {
+            let error = text.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_fault() {
         for text in [
             "",
@@ -380,6 +295,8 @@ mod tests {
             "split-every=0",
             "status=99",
             "error-frame=x",
+            "huge-line=268435457",
+            "huge-line=99999999999",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }

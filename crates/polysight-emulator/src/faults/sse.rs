@@ -177,7 +177,8 @@ fn cut_in_half(text: &mut String) {
 /// Makes the first delta so long that its line has this many bytes.
 fn lengthen(events: &mut [Event], length: usize) {
     let Some(event) = events.first_mut() else { return };
-    let padding = length.saturating_sub(event.data.len() + "data: ".len());
+    let most = usize::try_from(super::fault_names::MAX_LINE).unwrap_or(usize::MAX);
+    let padding = length.min(most).saturating_sub(event.data.len() + "data: ".len());
     for key in TEXT_KEYS {
         if let Some(at) = event.data.find(key).map(|at| at + key.len()) {
             event.data.insert_str(at, &"x".repeat(padding));

@@ -1,5 +1,7 @@
 //! Forms with a file (`multipart/form-data`, RFC 7578), read as an object store reads them.
 
+use memchr::memmem;
+
 /// The text fields of a form.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Form {
@@ -16,7 +18,7 @@ impl Form {
         let mut form = Self { fields: Vec::new(), file_is_last: true };
         let mut file = None;
         for part in parts(body, delimiter.as_bytes()) {
-            let end = find(part, b"\r\n\r\n")?;
+            let end = memmem::find(part, b"\r\n\r\n")?;
             let (head, content) = (part.get(..end)?, part.get(end + 4..)?);
             let name = name_of(&String::from_utf8_lossy(head))?;
             if file.is_some() {
@@ -49,29 +51,16 @@ fn boundary(content_type: &str) -> Option<&str> {
 /// The parts between the delimiters, each from its headers to its last byte.
 fn parts<'b>(body: &'b [u8], delimiter: &[u8]) -> Vec<&'b [u8]> {
     let mut parts = Vec::new();
-    let Some(start) = find(body, delimiter) else { return parts };
+    let Some(start) = memmem::find(body, delimiter) else { return parts };
     let mut rest = body.get(start + delimiter.len()..).unwrap_or_default();
     let separator = [b"\r\n".as_slice(), delimiter].concat();
     // Two hyphens after a delimiter end the form.
     while let Some(part) = rest.strip_prefix(b"\r\n") {
-        let Some(end) = find(part, &separator) else { break };
+        let Some(end) = memmem::find(part, &separator) else { break };
         parts.push(part.get(..end).unwrap_or_default());
         rest = part.get(end + separator.len()..).unwrap_or_default();
     }
     parts
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = wanted.first()?;
-    let mut from = 0;
-    // Skipping to the first byte of the pattern keeps this fast enough for files of megabytes.
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| byte == first) {
-        if bytes.get(from + at..)?.starts_with(wanted) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
 }
 
 fn name_of(head: &str) -> Option<String> {

@@ -16,6 +16,7 @@ use read::{ReadError, read_body, read_exactly, read_head};
 use crate::dispatch::{self, Declined};
 use crate::faults::{argument_of, delivery};
 use crate::http::{Head, Reply};
+use crate::route::MAX_BODY;
 use crate::served_request::ServedRequest;
 use crate::state::State;
 
@@ -71,8 +72,11 @@ async fn exchange(socket: &mut BufReader<TcpStream>, state: &Arc<State>) -> Resu
         reset_during_upload(socket, &served, bytes).await;
         return Ok(false);
     }
-    let body = read_body(socket, served.head.body, served.route.action.max_body()).await?;
+    let mut held = state.body_memory.hold();
+    let most = served.route.action.max_body();
+    let body = read_body(socket, served.head.body, most, &mut held).await?;
     let reply = dispatch::serve(&served, body).await;
+    drop(held);
     let transcript = delivery::compose(&reply, &served.faults, false, served.head.keep_alive);
     Ok(write::transcript(socket, &transcript, || served.leave()).await)
 }
@@ -87,7 +91,8 @@ async fn decline(socket: &mut BufReader<TcpStream>, declined: &Declined) -> bool
 
 async fn reset_during_upload(socket: &mut BufReader<TcpStream>, served: &ServedRequest, bytes: u64) {
     let mut body = Vec::new();
-    let _ = read_exactly(socket, &mut body, bytes).await;
+    let mut held = served.state.body_memory.hold();
+    let _ = read_exactly(socket, &mut body, bytes.min(MAX_BODY), &mut held).await;
     dispatch::record(&served.head, &body, &served.state);
     write::reset(socket).await;
 }

@@ -1,7 +1,8 @@
 //! Reading HTTP/1.1 requests.
 //!
 //! Written by hand rather than taken from a library because the other half, the replies, must be able to break every rule of
-//! HTTP. What is read is bounded: 64 KB of head, 256 MB of body, and a minute without progress.
+//! HTTP. What is read is bounded: 64 KB of head, 256 MB of body, 1 GB of all bodies together, and a minute
+//! without progress.
 
 use std::io;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tokio::time::timeout;
 
 use crate::http::{BodyLength, Head, Headers};
+use crate::state::body_memory::HeldBytes;
 
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_CHUNK_LINE: usize = 4096;
@@ -113,11 +115,12 @@ pub(crate) async fn read_body<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     length: BodyLength,
     most: u64,
+    held: &mut HeldBytes,
 ) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
     match length {
-        BodyLength::Exact(length) => read_exactly(reader, &mut body, length).await?,
-        BodyLength::Chunked => read_chunks(reader, &mut body, most).await?,
+        BodyLength::Exact(length) => read_exactly(reader, &mut body, length, held).await?,
+        BodyLength::Chunked => read_chunks(reader, &mut body, most, held).await?,
     }
     Ok(body)
 }
@@ -127,6 +130,7 @@ pub(crate) async fn read_exactly<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     body: &mut Vec<u8>,
     length: u64,
+    held: &mut HeldBytes,
 ) -> Result<(), ReadError> {
     let mut missing = length;
     while missing > 0 {
@@ -135,6 +139,9 @@ pub(crate) async fn read_exactly<R: AsyncBufRead + Unpin>(
         let read = with_timeout((&mut *reader).take(missing).read_buf(body)).await?;
         if read == 0 {
             return Err(ReadError::Gone);
+        }
+        if !held.grow(read as u64) {
+            return Err(ReadError::Bad(503));
         }
         missing -= read as u64;
     }
@@ -145,6 +152,7 @@ async fn read_chunks<R: AsyncBufRead + Unpin>(
     reader: &mut R,
     body: &mut Vec<u8>,
     most: u64,
+    held: &mut HeldBytes,
 ) -> Result<(), ReadError> {
     loop {
         let line = read_short_line(reader).await?;
@@ -156,7 +164,7 @@ async fn read_chunks<R: AsyncBufRead + Unpin>(
         if size == 0 {
             break;
         }
-        read_exactly(reader, body, size).await?;
+        read_exactly(reader, body, size, held).await?;
         if !read_short_line(reader).await?.is_empty() {
             return Err(ReadError::Bad(400));
         }
@@ -203,11 +211,12 @@ async fn with_timeout<T>(action: impl Future<Output = io::Result<T>>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::body_memory::BodyMemory;
 
     async fn read(text: &str) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
         let mut reader = text.as_bytes();
         let Some(head) = read_head(&mut reader).await? else { return Ok(None) };
-        let body = read_body(&mut reader, head.body, 100).await?;
+        let body = read_body(&mut reader, head.body, 100, &mut BodyMemory::default().hold()).await?;
         Ok(Some((head, body)))
     }
 

@@ -1,6 +1,7 @@
 //! What the connections of one emulator share.
 
 mod answers;
+pub(crate) mod body_memory;
 pub(crate) mod concurrency;
 pub(crate) mod quota;
 pub(crate) mod random_faults;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use answers::Answers;
+use body_memory::BodyMemory;
 use concurrency::{Allowed, Concurrency};
 use quota::QuotaUsage;
 use random_faults::RandomFaults;
@@ -82,6 +84,7 @@ pub(crate) struct State {
     /// Permits for decoding media: a picture of the largest size takes hundreds of megabytes.
     pub(crate) workers: Semaphore,
     pub(crate) answers: Answers,
+    pub(crate) body_memory: BodyMemory,
     script: Mutex<VecDeque<Vec<Fault>>>,
     requests: Mutex<VecDeque<RecordedRequest>>,
     tasks: Mutex<VecDeque<Task>>,
@@ -127,6 +130,7 @@ impl State {
             settings,
             workers: Semaphore::new(workers),
             answers: Answers::default(),
+            body_memory: BodyMemory::default(),
             script: Mutex::default(),
             requests: Mutex::default(),
             tasks: Mutex::default(),

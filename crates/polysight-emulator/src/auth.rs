@@ -216,7 +216,7 @@ mod tests {
         assert!(is_accepted(&authenticate_key(Some(TOKEN), &[], 1_700_000_000_000)));
         let forged = TOKEN.replace(".-z1p", ".-z1q");
         assert_eq!(authenticate_key(Some(&forged), &keys(), 1_700_000_000_000), Authentication::Refused);
-        let stranger = [Key::parse("someone.else").unwrap()];
-        assert_eq!(authenticate_key(Some(TOKEN), &stranger, 1_700_000_000_000), Authentication::Refused);
+        let other = [Key::parse("someone.else").unwrap()];
+        assert_eq!(authenticate_key(Some(TOKEN), &other, 1_700_000_000_000), Authentication::Refused);
     }
 }

@@ -31,7 +31,7 @@ use crate::surface::Surface;
 /// let base_url = emulator.base_url(Surface::Zhipu);
 /// assert!(base_url.ends_with("/api/paas/v4"));
 ///
-/// emulator.script(Fault::Code("1302".to_owned())); // the next chat request is told to slow down
+/// emulator.script(Fault::Code("1302".to_owned())); // the next chat request is refused with a rate limit
 /// // ... let the program under test talk to `base_url` ...
 /// assert!(emulator.requests().is_empty());
 /// emulator.shutdown().await;
@@ -170,7 +170,7 @@ impl Emulator {
         self.shared.0.requests()
     }
 
-    /// What it has had to bear since it was started: how many requests, at once and within the window, and how many of
+    /// The load since it was started: how many requests, at once and within the window, and how many of
     /// them were too many.
     pub fn load(&self) -> Load {
         self.shared.0.concurrency.load()
@@ -209,7 +209,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Accepts this key, and with it no key that was not given, of whatever vendor. May be called for several. Its form tells
+    /// Accepts this key, and with it no key that was not given, of whatever vendor. May be called for several. Its form names
     /// the vendor: `id.secret` is Zhipu's, `sk-..` Alibaba's, `bce-v3/../..` Baidu's; the gateway takes all of them. Zhipu's
     /// signed tokens (JWT) are verified only against keys given here.
     pub fn key(self, key: &str) -> Self {

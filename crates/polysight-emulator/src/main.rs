@@ -39,7 +39,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let Some(builder) = arguments()? else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Nobody will ask what arrived.
+        // The program has no way to show what arrived.
         let emulator = builder.kept_requests(0).start().await?;
         for surface in Surface::ALL {
             println!("{}", emulator.base_url(*surface));

@@ -29,7 +29,7 @@ pub(crate) struct Completion {
 pub(crate) struct Usage {
     pub(crate) prompt: Prompt,
     pub(crate) completion: u64,
-    /// Part of the completion; `None` for a model that does not tell.
+    /// Part of the completion; `None` where the vendor does not report it.
     pub(crate) reasoning: Option<u64>,
 }
 

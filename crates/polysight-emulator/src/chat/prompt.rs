@@ -3,9 +3,9 @@
 /// Tokens of a prompt by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Prompt {
-    /// Words, and whatever is not told apart.
+    /// Words, and whatever is not counted apart.
     pub(crate) text: u64,
-    /// Pictures, where the vendor tells them apart and there are any.
+    /// Pictures, where the vendor counts them apart and there are any.
     pub(crate) image: Option<u64>,
     /// Videos, likewise.
     pub(crate) video: Option<u64>,

@@ -162,7 +162,7 @@ fn started_call(call: &ToolCall, arguments: String) -> Json {
     Json::object([("id", call.id.as_str().into()), ("type", "function".into()), ("function", function)])
 }
 
-/// A call as it stands in a delta, where its place is told by number.
+/// A call as it stands in a delta, where it is known by its index.
 pub(crate) fn numbered(index: usize, call: Json) -> Json {
     let Json::Object(entries) = call else { return call };
     Json::Object(std::iter::once(("index".to_owned(), index.into())).chain(entries).collect())

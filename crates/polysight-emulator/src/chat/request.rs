@@ -12,7 +12,7 @@ use crate::tokens;
 pub(crate) enum Reasoning {
     /// None is shown, and the vendor does not count it.
     Absent,
-    /// The model could think and was told not to.
+    /// The model could think, and the request switched it off.
     Off,
     /// In `reasoning_content`.
     Apart,

@@ -69,7 +69,7 @@ impl Planner<'_> {
         self.has(&Fault::CloseBeforeHead).then_some(Ending::Close)
     }
 
-    /// The head, whether the body goes in chunks, and whether its length is told truthfully.
+    /// The head, whether the body goes in chunks, and whether its length is right.
     fn head(&self, reply: &Reply) -> (String, bool, bool) {
         let length = body_length(&reply.body) as u64 + self.padding(reply);
         let wrong = argument_of!(self.faults, WrongContentLength);

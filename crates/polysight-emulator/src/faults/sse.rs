@@ -9,7 +9,7 @@ use crate::json::Json;
 #[derive(Clone, Debug)]
 struct Event {
     kind: PieceKind,
-    /// Told by DashScope alone.
+    /// Sent by DashScope alone.
     status: u16,
     /// The name after `event:`.
     name: Option<&'static str>,
@@ -35,7 +35,7 @@ pub(crate) fn breaking_off(chunks: &[(PieceKind, Json)], faults: &[Fault]) -> Ve
     faults.iter().cloned().chain([error]).collect()
 }
 
-/// One event that tells of an error.
+/// One event with an error.
 pub(crate) fn only_error(format: &StreamFormat) -> Vec<Piece> {
     Framing::of(format, &[]).write(&[error_event(ErrorForm::Data, format)])
 }
@@ -155,7 +155,7 @@ fn glue(events: &mut Vec<Event>) {
     let Some(next) = events.get(2).cloned() else { return };
     if let Some(event) = events.get_mut(1) {
         cut_in_half(&mut event.data);
-        let stranger = match crate::request_body::parse_json(next.data.as_bytes()).json {
+        let other = match crate::request_body::parse_json(next.data.as_bytes()).json {
             Some(mut chunk) => {
                 chunk.set("id", "20240101000000ffffffffffffffff".into());
                 chunk.to_text()
@@ -163,7 +163,7 @@ fn glue(events: &mut Vec<Event>) {
             None => next.data,
         };
         event.data.push_str("data: ");
-        event.data.push_str(&stranger);
+        event.data.push_str(&other);
         events.remove(2);
     }
 }

@@ -90,7 +90,7 @@ pub struct VideoLimits {
 pub enum Thinking {
     /// Not at all.
     None,
-    /// Unless told not to.
+    /// Unless the request switches it off.
     Switchable,
     /// Always; a request to switch it off is refused.
     Forced,

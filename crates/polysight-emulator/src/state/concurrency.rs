@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What an emulator has had to bear since it was started; see [`Emulator::load`](crate::Emulator::load).
+/// The load of an emulator since it was started; see [`Emulator::load`](crate::Emulator::load).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Load {

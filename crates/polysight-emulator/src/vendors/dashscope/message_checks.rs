@@ -61,7 +61,7 @@ pub(super) fn last(request: &Request<'_>) -> Result<(), Refusal> {
     refuse_if(!sound, || Refusal::with_message("InternalError.Algo", "list index out of range"))
 }
 
-/// Whoever wants an object must say so in words too.
+/// A request for an object must say so in its text too.
 pub(super) fn json_is_named(request: &Request<'_>) -> Result<(), Refusal> {
     let wanted = request.type_of("response_format");
     let mut texts = request.messages().iter().flat_map(Message::texts);

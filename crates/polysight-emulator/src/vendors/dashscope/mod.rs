@@ -14,7 +14,6 @@ mod uploads;
 use error_body::{ErrorBody, engine};
 use parsed_request::{Dialect, Request, items, thinking_of, thinks, wants_stream};
 
-use crate::auth::{Authentication, authenticate_bearer, is_dashscope_key};
 use crate::chat::completion::{Completion, Stamp};
 use crate::chat::message::Part;
 use crate::chat::prompt::Prompt;
@@ -70,10 +69,6 @@ fn with_headers(reply: Reply, errors: &ErrorBody) -> Reply {
     ]
     .into_iter()
     .fold(reply, |reply, (name, value)| reply.with_header(name, value))
-}
-
-fn authentication(served: &ServedRequest) -> Authentication {
-    authenticate_bearer(served.header("authorization"), &served.state.settings.keys, is_dashscope_key)
 }
 
 fn chat(served: &ServedRequest, body: &RequestBody, errors: &ErrorBody) -> Result<Reply, Refusal> {

@@ -7,7 +7,7 @@ use crate::models::QwenThinking;
 use crate::refusal::{Refusal, refuse_if};
 use crate::vendors::parsed_request::function_name;
 
-/// Only hybrid models may be told to think, and only they may be told not to.
+/// Only hybrid models take both values.
 pub(super) fn thinking(request: &Request<'_>) -> Result<(), Refusal> {
     if let Some(value) = request.field("enable_thinking") {
         let wanted = value

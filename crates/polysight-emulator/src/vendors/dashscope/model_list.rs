@@ -1,7 +1,7 @@
 //! The lists of models of both dialects.
 
-use super::parsed_request::Dialect;
-use super::{authentication, checks};
+use super::checks;
+use super::parsed_request::{Dialect, authentication};
 use crate::http::Reply;
 use crate::json::Json;
 use crate::models::{self, QwenLimits};

@@ -26,7 +26,7 @@ pub(super) fn chunks(
     let mut writer = EventWriter { incremental, ..EventWriter::default() };
     let mut chunks: Vec<_> = deltas(completion, true)
         .into_iter()
-        .map(|delta| (PieceKind::Delta, writer.tell(completion, &delta)))
+        .map(|delta| (PieceKind::Delta, writer.event(completion, &delta)))
         .collect();
     let content = if incremental { Vec::new() } else { text(&completion.content) };
     let last = message(content.into_iter().chain(sizes.map(image_hw)).collect());
@@ -51,7 +51,7 @@ struct EventWriter {
 }
 
 impl EventWriter {
-    fn tell(&mut self, completion: &Completion, delta: &Json) -> Json {
+    fn event(&mut self, completion: &Completion, delta: &Json) -> Json {
         let piece = |key: &str| delta.get(key).and_then(Json::text).unwrap_or_default();
         let (content, reasoning) = (piece("content"), piece("reasoning_content"));
         self.content.push_str(content);

@@ -1,5 +1,6 @@
 //! A request to DashScope in either dialect.
 
+use crate::auth::{Authentication, authenticate_bearer, is_dashscope_key};
 use crate::chat::message::{self, Message, Part};
 use crate::json::Json;
 use crate::media::Medium;
@@ -58,7 +59,7 @@ pub(super) fn parse<'r>(
         text_path: served.route.action == Action::TextChat,
         asynchronous: served.header("x-dashscope-async") == Some("enable"),
     };
-    let request = ParsedRequest::new(served, json, super::authentication(served), qwen_model, extra);
+    let request = ParsedRequest::new(served, json, authentication(served), qwen_model, extra);
     match dialect {
         Dialect::Compatible => {
             request.with_messages(|raw| message::parse_with(raw, &body.media, compatible_part))
@@ -70,6 +71,10 @@ pub(super) fn parse<'r>(
             )
             .with_messages(|raw| message::parse_with(raw, &body.media, native_part)),
     }
+}
+
+pub(super) fn authentication(served: &ServedRequest) -> Authentication {
+    authenticate_bearer(served.header("authorization"), &served.state.settings.keys, is_dashscope_key)
 }
 
 /// All parts of all messages, with the hints beside them.

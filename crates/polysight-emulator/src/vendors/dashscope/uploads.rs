@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::checks::credential;
 use super::error_body::parameter;
+use super::parsed_request::authentication;
 use crate::clock;
 use crate::http::Reply;
 use crate::http::form::Form;
@@ -22,7 +23,7 @@ const MAX_FILE_MB: u64 = 1024;
 
 /// Answers with a ticket.
 pub(super) fn policy(served: &ServedRequest) -> Result<Json, Refusal> {
-    let authentication = super::authentication(served);
+    let authentication = authentication(served);
     let account = credential(&authentication)?;
     if served.query("action").as_deref() != Some("getPolicy") {
         return Err(parameter("action should be getPolicy"));
@@ -196,7 +197,7 @@ fn holds(rule: &Json, form: &Form, key: &str, medium: &Medium) -> bool {
 /// expired, and all links of a request without the header stay links.
 pub(super) fn resolve(served: &ServedRequest, body: &mut RequestBody) {
     let enabled = served.header("x-dashscope-ossresourceresolve") == Some("enable");
-    let authentication = super::authentication(served);
+    let authentication = authentication(served);
     let (true, Ok(account), Some(json)) = (enabled, credential(&authentication), &mut body.json) else {
         return;
     };

@@ -3,7 +3,8 @@
 //! The vendor documents neither the order nor most of the words; codes and limits are its own.
 
 use super::error_body::messages;
-use super::{Request, media_checks, option_checks};
+use super::parsed_request::Request;
+use super::{media_checks, option_checks};
 use crate::auth::Authentication;
 use crate::chat::message::{Message, Part, Role};
 use crate::json::Json;
@@ -46,12 +47,6 @@ pub(super) fn check(request: &Request<'_>) -> Result<(), Refusal> {
     CHECKS.iter().try_for_each(|check| check(request))
 }
 
-/// Whether the model will think.
-pub(super) fn thinks(request: &Request<'_>) -> bool {
-    let Some(model) = request.model.filter(|model| model.thinking) else { return false };
-    request.flag("enable_thinking").unwrap_or(model.thinks_by_default)
-}
-
 fn is_json(request: &Request<'_>) -> Result<(), Refusal> {
     refuse_if(!request.is_object(), || Refusal::plain("malformed_json"))
 }
@@ -67,7 +62,7 @@ fn authenticated(request: &Request<'_>) -> Result<(), Refusal> {
     credential(&request.authentication).map(|_| ())
 }
 
-/// The account behind a credential. Nothing is told apart here: not a missing key, not an expired one.
+/// The account behind a credential. A missing, a wrong and an expired key get the same error.
 pub(super) fn credential(authentication: &Authentication) -> Result<&str, Refusal> {
     match authentication {
         Authentication::Accepted { id, .. } => Ok(id),

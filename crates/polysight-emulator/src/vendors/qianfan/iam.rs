@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::parsed_request::authentication;
 use super::signature::Signature;
 use crate::auth::{Authentication, bearer};
 use crate::clock;
@@ -42,7 +43,7 @@ pub(crate) fn answer(served: &ServedRequest) -> Reply {
 fn authenticate(served: &ServedRequest) -> Result<String, IamError> {
     let header = served.header("authorization").unwrap_or_default();
     if bearer(header).is_some() {
-        return match super::authentication(served) {
+        return match authentication(served) {
             Authentication::Accepted { id, .. } => Ok(id),
             _ => Err(IamError(403, "AccessDenied", "The key is not accepted.")),
         };

@@ -1,7 +1,7 @@
 //! What Qianfan checks of pictures and videos.
 
-use super::Request;
 use super::error_body::{argument, messages};
+use super::parsed_request::Request;
 use crate::chat::message::{Part, Role, Source};
 use crate::json::Json;
 use crate::media::{Medium, Origin};

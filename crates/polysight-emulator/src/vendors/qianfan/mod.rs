@@ -5,22 +5,22 @@ mod error_body;
 pub(crate) mod iam;
 mod media_checks;
 mod option_checks;
+mod parsed_request;
 mod render;
 mod signature;
 
-use checks::{check, credential, thinks};
+use checks::{check, credential};
 use error_body::ErrorBody;
+use parsed_request::{Request, authentication, thinks};
 
-use crate::auth::{Authentication, authenticate_bearer, bearer, is_qianfan_key};
 use crate::chat::completion::{Completion, Stamp};
-use crate::chat::message;
 use crate::chat::request::{ChatRequest, Limit, Reasoning, Terms, whole_number};
 use crate::faults::replacement::instead;
 use crate::faults::sse::{self, StreamFormat};
 use crate::faults::{Fault, argument_of, completion};
 use crate::http::Reply;
 use crate::json::Json;
-use crate::models::{self, ErnieLimits, Quota, ernie_model};
+use crate::models::{self, ErnieLimits, Quota};
 use crate::refusal::{ErrorFormat, Refusal};
 use crate::request_body::RequestBody;
 use crate::route::Action;
@@ -28,10 +28,6 @@ use crate::served_request::ServedRequest;
 use crate::state::State;
 use crate::state::quota::{Exceeded, Left};
 use crate::tokens::ernie;
-use crate::vendors::parsed_request::ParsedRequest;
-
-/// With the application that a request names.
-type Request<'r> = ParsedRequest<'r, ErnieLimits, Option<&'r str>>;
 
 /// Serves one request.
 pub(crate) fn answer(served: &ServedRequest, body: &RequestBody) -> Reply {
@@ -61,26 +57,11 @@ fn request_id(state: &State) -> String {
     "as-".chars().chain(tail).collect()
 }
 
-/// A short-lived key counts as long as it lives, whatever other keys are known.
-fn authentication(served: &ServedRequest) -> Authentication {
-    let header = served.header("authorization");
-    let token = header.and_then(bearer);
-    match token.and_then(|token| served.state.iam_key(token)) {
-        Some(true) => {
-            Authentication::Accepted { id: token.unwrap_or_default().to_owned(), without_balance: false }
-        }
-        Some(false) => Authentication::Expired,
-        None => authenticate_bearer(header, &served.state.settings.keys, is_qianfan_key),
-    }
-}
-
 fn chat(served: &ServedRequest, body: &RequestBody, errors: &ErrorBody) -> Result<Reply, Refusal> {
     if let Some(reply) = instead(&served.faults, errors) {
         return Ok(reply);
     }
-    let (json, app) = (body.json.as_ref(), served.header("appid"));
-    let request: Request<'_> = ParsedRequest::new(served, json, authentication(served), ernie_model, app)
-        .with_messages(|messages| message::parse(messages, &body.media));
+    let request = parsed_request::parse(served, body);
     check(&request)?;
     let model = request.model.ok_or_else(|| Refusal::plain("invalid_model"))?;
     let account = credential(&request.authentication)?;

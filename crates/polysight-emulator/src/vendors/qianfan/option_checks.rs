@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::Number;
 
-use super::Request;
 use super::error_body::argument;
+use super::parsed_request::Request;
 use crate::json::Json;
 use crate::refusal::{Refusal, refuse_if};
 use crate::vendors::parsed_request::function_name;
@@ -68,7 +68,7 @@ pub(super) fn labels(request: &Request<'_>) -> Result<(), Refusal> {
     refuse_if(!sound, || argument("metadata should be at most 16 pairs of strings"))
 }
 
-/// A model that cannot think may be told not to.
+/// `false` is taken by models that cannot think.
 pub(super) fn thinking(request: &Request<'_>) -> Result<(), Refusal> {
     let able = request.model.is_some_and(|model| model.thinking);
     if let Some(value) = request.field("enable_thinking") {

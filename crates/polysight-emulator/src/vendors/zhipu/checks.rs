@@ -3,7 +3,8 @@
 //! The vendor does not document the order. It matters where a request is wrong in two ways: the first row that finds
 //! something decides the code.
 
-use super::{Request, media_checks};
+use super::media_checks;
+use super::parsed_request::Request;
 use crate::auth::Authentication;
 use crate::chat::message::{Message, Part, Role};
 use crate::json::{Json, decimals};

@@ -1,6 +1,6 @@
 //! What Zhipu checks of pictures, videos and documents.
 
-use super::Request;
+use super::parsed_request::Request;
 use crate::chat::message::{Part, Role, Source};
 use crate::media::Medium;
 use crate::models::{ModelLimits, VideoLimits};

@@ -3,31 +3,27 @@
 mod checks;
 mod error_body;
 mod media_checks;
+mod parsed_request;
 
 use checks::{check, credential};
 use error_body::ErrorBody;
+use parsed_request::{Request, authentication};
 
-use crate::auth::{Authentication, authenticate_key};
 use crate::chat::completion::Completion;
-use crate::chat::message;
 use crate::chat::render::{self, Shape, Slicing};
 use crate::chat::request::{ChatRequest, Terms};
-use crate::clock;
 use crate::faults::replacement::instead;
 use crate::faults::sse::{self, StreamFormat};
 use crate::faults::{Fault, completion};
 use crate::http::Reply;
 use crate::json::Json;
-use crate::models::{self, ModelLimits};
+use crate::models;
 use crate::refusal::{ErrorFormat, Refusal};
 use crate::request_body::RequestBody;
 use crate::route::Action;
 use crate::served_request::ServedRequest;
 use crate::state::Task;
 use crate::vendors::model_list::model_list;
-use crate::vendors::parsed_request::ParsedRequest;
-
-type Request<'r> = ParsedRequest<'r, ModelLimits>;
 
 /// Serves one request.
 pub(crate) fn answer(served: &ServedRequest, body: &RequestBody) -> Reply {
@@ -40,17 +36,11 @@ pub(crate) fn answer(served: &ServedRequest, body: &RequestBody) -> Reply {
     reply.unwrap_or_else(|refusal| errors.reply(&refusal))
 }
 
-fn authentication(served: &ServedRequest) -> Authentication {
-    authenticate_key(served.header("authorization"), &served.state.settings.keys, clock::unix_millis())
-}
-
 fn chat(served: &ServedRequest, body: &RequestBody, errors: ErrorBody) -> Result<Reply, Refusal> {
     if let Some(reply) = instead(&served.faults, &errors) {
         return Ok(reply);
     }
-    let request: Request<'_> =
-        ParsedRequest::new(served, body.json.as_ref(), authentication(served), models::zhipu_model, ())
-            .with_messages(|messages| message::parse(messages, &body.media));
+    let request = parsed_request::parse(served, body);
     check(&request)?;
     let (Some(id), Some(model)) = (request.model_name(), request.model) else {
         return Err(Refusal::plain("1210"));

@@ -69,7 +69,9 @@ pub(crate) fn chunks(completion: &Completion, shape: Shape, slicing: Slicing) ->
         .into_iter()
         .enumerate()
         .map(|(index, delta)| {
-            (PieceKind::Delta, chunk(completion, shape, with_role(delta, shape, index == 0)))
+            // Zhipu repeats the role in every delta, OpenAI says it once.
+            let delta = with_role(delta, index == 0 || shape != Shape::OpenAi);
+            (PieceKind::Delta, chunk(completion, shape, delta))
         })
         .collect();
     chunks.push((PieceKind::Finish, finish_chunk(completion, shape)));
@@ -138,16 +140,22 @@ fn whole_choice(completion: &Completion) -> Json {
 }
 
 fn openai_choice(completion: &Completion) -> Json {
-    let only_calls = !completion.calls.is_empty() && completion.content.is_empty();
-    let content = if only_calls { Json::Null } else { completion.content.as_str().into() };
-    let message = Json::object([("role", "assistant".into()), ("content", content)])
-        .with("reasoning_content", completion.reasoning.as_deref())
-        .with("tool_calls", tool_calls(&completion.calls));
+    let mut message = message(completion);
+    if !completion.calls.is_empty() && completion.content.is_empty() {
+        message.set("content", Json::Null);
+    }
     Json::object([
         ("index", 0_u64.into()),
         ("message", message),
         ("finish_reason", completion.finish.as_str().into()),
     ])
+}
+
+/// The whole answer as OpenAI has it.
+pub(crate) fn message(completion: &Completion) -> Json {
+    Json::object([("role", "assistant".into()), ("content", completion.content.as_str().into())])
+        .with("reasoning_content", completion.reasoning.as_deref())
+        .with("tool_calls", tool_calls(&completion.calls))
 }
 
 /// Calls as a plain reply has them; `None` where there are none.
@@ -201,10 +209,10 @@ fn slices(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Zhipu repeats the role in every delta, OpenAI says it once.
-fn with_role(delta: Json, shape: Shape, first: bool) -> Json {
+/// A delta that begins with the role, or goes on without it.
+pub(crate) fn with_role(delta: Json, role: bool) -> Json {
     let Json::Object(entries) = delta else { return delta };
-    let role = (first || shape != Shape::OpenAi).then(|| ("role".to_owned(), Json::from("assistant")));
+    let role = role.then(|| ("role".to_owned(), Json::from("assistant")));
     Json::Object(role.into_iter().chain(entries).collect())
 }
 

@@ -6,12 +6,17 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
     Write(Vec<u8>),
+    /// Writes bytes this many at a time, and lets other tasks run after each write.
+    WriteSplit {
+        bytes: Vec<u8>,
+        length: usize,
+    },
     /// Writes the same bytes again and again.
     Repeat {
         unit: Vec<u8>,
         times: u64,
     },
-    /// Waits; with no duration, lets other tasks run.
+    /// Waits.
     Pause(Duration),
     /// Sends nothing more until the client goes away.
     Stall,

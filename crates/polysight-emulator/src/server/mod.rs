@@ -47,14 +47,26 @@ async fn connection(socket: TcpStream, state: Arc<State>) {
         let proceed = match exchange(&mut socket, &state).await {
             Ok(proceed) => proceed,
             Err(ReadError::Gone) => false,
-            Err(ReadError::Bad(status)) => {
-                let refusal = delivery::compose(&Reply::plain(status, "bad request\n"), &[], false, false);
+            Err(error) => {
+                let refusal = delivery::compose(&refused(&error), &[], false, false);
                 write::transcript(&mut socket, &refusal, || {}).await
             }
         };
         if !proceed {
             return;
         }
+    }
+}
+
+/// The reply to a request that could not be read.
+fn refused(error: &ReadError) -> Reply {
+    match error {
+        ReadError::TooLarge(most) => {
+            Reply::plain(413, &format!("the body is longer than the {most} bytes that are taken here\n"))
+        }
+        ReadError::OutOfMemory => Reply::plain(503, "too many large bodies at once; try again later\n"),
+        ReadError::Bad(status) => Reply::plain(*status, "bad request\n"),
+        ReadError::Gone => Reply::plain(400, "bad request\n"),
     }
 }
 

@@ -50,14 +50,18 @@ pub(super) async fn transcript(
 async fn take(socket: &mut BufReader<TcpStream>, step: &Step) -> io::Result<()> {
     match step {
         Step::Write(bytes) => self::bytes(socket, bytes).await,
+        Step::WriteSplit { bytes, length } => {
+            for part in bytes.chunks((*length).max(1)) {
+                self::bytes(socket, part).await?;
+                // A client of the same runtime can read each part alone.
+                yield_now().await;
+            }
+            Ok(())
+        }
         Step::Repeat { unit, times } => {
             for _ in 0..*times {
                 bytes(socket, unit).await?;
             }
-            Ok(())
-        }
-        Step::Pause(Duration::ZERO) => {
-            yield_now().await;
             Ok(())
         }
         Step::Pause(duration) => {
@@ -94,4 +98,35 @@ async fn close(socket: &mut BufReader<TcpStream>) {
 pub(super) async fn reset(socket: &mut BufReader<TcpStream>) {
     sleep(BEFORE_RESET).await;
     let _ = socket.get_ref().set_zero_linger();
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_split_write_arrives_part_by_part() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let reading = tokio::spawn(async move {
+            let (mut client, mut reads) = (client, Vec::new());
+            loop {
+                let mut buffer = [0; 64];
+                match client.read(&mut buffer).await.unwrap() {
+                    0 => return reads,
+                    length => reads.push(buffer[..length].to_vec()),
+                }
+            }
+        });
+        let steps = vec![Step::WriteSplit { bytes: b"one, two, three".to_vec(), length: 4 }];
+        let transcript = Transcript { steps, ending: Ending::Close };
+        super::transcript(&mut BufReader::new(socket), &transcript, || {}).await;
+        let reads = reading.await.unwrap();
+        assert!(reads.len() > 1, "{reads:?}");
+        assert_eq!(reads.concat(), b"one, two, three");
+    }
 }

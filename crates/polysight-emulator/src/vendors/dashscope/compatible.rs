@@ -1,18 +1,14 @@
 //! Answers in the shape of compatible mode, keys in the order seen live.
 
 use crate::chat::completion::{Completion, Usage};
-use crate::chat::render::{deltas, tool_calls};
+use crate::chat::render::{deltas, message};
 use crate::http::PieceKind;
 use crate::json::Json;
 
 /// The body of a plain reply.
 pub(super) fn whole(completion: &Completion) -> Json {
-    let message =
-        Json::object([("role", "assistant".into()), ("content", completion.content.as_str().into())])
-            .with("reasoning_content", completion.reasoning.as_deref())
-            .with("tool_calls", tool_calls(&completion.calls));
     let choice = Json::object([
-        ("message", message),
+        ("message", message(completion)),
         ("finish_reason", completion.finish.as_str().into()),
         ("index", 0_u64.into()),
         ("logprobs", Json::Null),

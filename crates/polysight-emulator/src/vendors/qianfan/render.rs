@@ -1,19 +1,15 @@
 //! Answers in Qianfan's shape: OpenAI's, with a safety flag in every choice.
 
 use crate::chat::completion::{Completion, Usage};
-use crate::chat::render::{deltas, tool_calls};
+use crate::chat::render::{deltas, message, with_role};
 use crate::http::PieceKind;
 use crate::json::Json;
 
 /// The body of a plain reply.
 pub(super) fn whole(completion: &Completion, flag: u8) -> Json {
-    let message =
-        Json::object([("role", "assistant".into()), ("content", completion.content.as_str().into())])
-            .with("reasoning_content", completion.reasoning.as_deref())
-            .with("tool_calls", tool_calls(&completion.calls));
     let choice = Json::object([
         ("index", 0_u64.into()),
-        ("message", message),
+        ("message", message(completion)),
         ("finish_reason", completion.finish.as_str().into()),
     ]);
     envelope(completion, "chat.completion", flagged(choice, flag))
@@ -38,12 +34,6 @@ pub(super) fn chunks(completion: &Completion, flag: u8, with_usage: bool) -> Vec
 }
 
 const CHUNK: &str = "chat.completion.chunk";
-
-fn with_role(delta: Json, first: bool) -> Json {
-    let Json::Object(entries) = delta else { return delta };
-    let role = first.then(|| ("role".to_owned(), Json::from("assistant")));
-    Json::Object(role.into_iter().chain(entries).collect())
-}
 
 fn chunk(completion: &Completion, delta: Json) -> Json {
     envelope(completion, CHUNK, flagged(Json::object([("index", 0_u64.into()), ("delta", delta)]), 0))

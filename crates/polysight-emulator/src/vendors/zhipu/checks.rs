@@ -3,6 +3,7 @@
 //! The vendor does not document the order. It matters where a request is wrong in two ways: the first row that finds
 //! something decides the code.
 
+use super::error_body::parameter;
 use super::media_checks;
 use super::parsed_request::Request;
 use crate::auth::Authentication;
@@ -121,8 +122,7 @@ fn tool_messages_have_their_call(request: &Request<'_>) -> Result<(), Refusal> {
 fn max_tokens(request: &Request<'_>) -> Result<(), Refusal> {
     let cap = request.model.map_or(u64::MAX, |model| model.max_output);
     refuse_if(!request.whole_fits("max_tokens", &(1..=cap)), || {
-        Refusal::bilingual(
-            "1210",
+        parameter(
             format!("max_tokens参数非法：限制数值范围[1,{cap}]"),
             format!("max_tokens is invalid: it must be within [1,{cap}]"),
         )
@@ -142,16 +142,14 @@ fn sampling(request: &Request<'_>, name: &str, least: f64) -> Result<(), Refusal
     let Some(value) = request.field(name) else { return Ok(()) };
     let number = value.number().ok_or_else(|| invalid(name))?;
     refuse_if(decimals(number) > 2, || {
-        Refusal::bilingual(
-            "1210",
+        parameter(
             format!("{name} 参数非法：限制小数点[2]位"),
             format!("{name} is invalid: at most 2 decimals"),
         )
     })?;
     let in_range = number.as_f64().is_some_and(|value| (least..=1.0).contains(&value));
     refuse_if(!in_range, || {
-        Refusal::bilingual(
-            "1210",
+        parameter(
             format!("{name} 参数非法：限制数值范围[{least},1]"),
             format!("{name} is invalid: it must be within [{least},1]"),
         )
@@ -172,8 +170,7 @@ fn thinking(request: &Request<'_>) -> Result<(), Refusal> {
     match value.get("type").and_then(Json::text) {
         Some("enabled") => Ok(()),
         Some("disabled") if !forced => Ok(()),
-        Some("disabled") => Err(Refusal::bilingual(
-            "1210",
+        Some("disabled") => Err(parameter(
             "thinking 参数非法：该模型不支持关闭思考",
             "thinking is invalid: this model cannot stop thinking",
         )),
@@ -187,8 +184,7 @@ fn reasoning_effort(request: &Request<'_>) -> Result<(), Refusal> {
     let heeded = request.model.is_some_and(|model| model.thinking == Thinking::Forced);
     let known = matches!(value.text(), Some("low" | "high" | "max"));
     refuse_if(heeded && !known, || {
-        Refusal::bilingual(
-            "1210",
+        parameter(
             "reasoning_effort 参数非法：取值范围 low、high、max",
             "reasoning_effort is invalid: low, high or max",
         )
@@ -222,11 +218,7 @@ fn is_function_name(name: &str) -> bool {
 fn tool_choice(request: &Request<'_>) -> Result<(), Refusal> {
     let Some(value) = request.field("tool_choice") else { return Ok(()) };
     refuse_if(!matches!(value.text(), Some("auto" | "none")), || {
-        Refusal::bilingual(
-            "1210",
-            "tool_choice 参数非法：仅支持 auto",
-            "tool_choice is invalid: only auto is supported",
-        )
+        parameter("tool_choice 参数非法：仅支持 auto", "tool_choice is invalid: only auto is supported")
     })
 }
 

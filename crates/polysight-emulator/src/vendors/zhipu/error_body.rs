@@ -5,6 +5,11 @@ use crate::http::Headers;
 use crate::json::Json;
 use crate::refusal::{ErrorFormat, Refusal};
 
+/// A parameter that is wrong, in Chinese and in English.
+pub(super) fn parameter(chinese: impl Into<String>, english: impl Into<String>) -> Refusal {
+    Refusal::bilingual("1210", chinese, english)
+}
+
 /// Errors in the language that the client asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ErrorBody {

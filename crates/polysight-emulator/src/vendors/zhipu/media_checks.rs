@@ -1,5 +1,6 @@
 //! What Zhipu checks of pictures, videos and documents.
 
+use super::error_body::parameter;
 use super::parsed_request::Request;
 use crate::chat::message::{Part, Role, Source};
 use crate::media::Medium;
@@ -30,8 +31,7 @@ fn unsupported_type(model: &ModelLimits) -> Refusal {
     types.extend(model.video.as_ref().map(|_| "'video_url'"));
     types.extend(model.documents.then_some("'file_url', 'file'"));
     let types = types.join(", ");
-    Refusal::bilingual(
-        "1210",
+    parameter(
         format!("content.type 参数非法, allowed [{types}]"),
         format!("content.type is invalid, allowed [{types}]"),
     )
@@ -42,12 +42,12 @@ pub(super) fn counts(request: &Request<'_>) -> Result<(), Refusal> {
     let Some(model) = request.model else { return Ok(()) };
     let pictures = request.parts().filter(|part| matches!(part, Part::Picture(_))).count();
     refuse_if(pictures as u64 > u64::from(model.pictures), || {
-        Refusal::bilingual("1210", "输入图片数量超过限制", "The number of input images exceeds the limit")
+        parameter("输入图片数量超过限制", "The number of input images exceeds the limit")
     })?;
     let videos = request.parts().filter(|part| matches!(part, Part::Video(_))).count();
     let most = model.video.as_ref().and_then(|video| video.count).map_or(u64::MAX, u64::from);
     refuse_if(videos as u64 > most, || {
-        Refusal::bilingual("1210", "输入视频数量超过限制", "The number of input videos exceeds the limit")
+        parameter("输入视频数量超过限制", "The number of input videos exceeds the limit")
     })
 }
 
@@ -61,18 +61,14 @@ pub(super) fn mixing(request: &Request<'_>) -> Result<(), Refusal> {
         let picture = has(|part| matches!(part, Part::Picture(_)));
         let document = has(|part| matches!(part, Part::Document(_)));
         refuse_if(document && (video || picture), || {
-            Refusal::bilingual("1210", "文件不能与图片或视频同时输入", "Files exclude images and videos")
+            parameter("文件不能与图片或视频同时输入", "Files exclude images and videos")
         })?;
         refuse_if(strict && video && picture, || {
-            Refusal::bilingual("1210", "视频和图片不能同时输入", "Videos and images exclude each other")
+            parameter("视频和图片不能同时输入", "Videos and images exclude each other")
         })?;
         let first = matches!(message.parts.first(), Some(Part::Video(_)));
         refuse_if(strict && video && !first, || {
-            Refusal::bilingual(
-                "1210",
-                "video_url 必须是 content 的第一个元素",
-                "video_url must be the first part of content",
-            )
+            parameter("video_url 必须是 content 的第一个元素", "video_url must be the first part of content")
         })?;
     }
     Ok(())
@@ -92,21 +88,17 @@ pub(super) fn pictures(request: &Request<'_>) -> Result<(), Refusal> {
 /// One picture that came as bytes: readable, and within the vendor's limits.
 fn picture(medium: &Medium) -> Result<(), Refusal> {
     PictureRules::ZHIPU.check(medium).map(|_| ()).map_err(|problem| match problem {
-        PictureProblem::Bytes => {
-            Refusal::bilingual("1210", "图片大小超过限制，单张图片不能超过5MB", "The image is over 5 MB")
+        PictureProblem::Bytes => parameter("图片大小超过限制，单张图片不能超过5MB", "The image is over 5 MB"),
+        PictureProblem::Sides => {
+            parameter("图片像素超过限制，不能超过6000*6000", "The image is over 6000*6000 pixels")
         }
-        PictureProblem::Sides => Refusal::bilingual(
-            "1210",
-            "图片像素超过限制，不能超过6000*6000",
-            "The image is over 6000*6000 pixels",
-        ),
         PictureProblem::Unreadable | PictureProblem::Ratio | PictureProblem::Pixels => unreadable_picture(),
     })
 }
 
 /// The same words for every way in which a picture cannot be read, a link that cannot be followed included.
 fn unreadable_picture() -> Refusal {
-    Refusal::bilingual("1210", "图片输入格式/解析错误", "Image input format or parsing error")
+    parameter("图片输入格式/解析错误", "Image input format or parsing error")
 }
 
 /// Each video by itself. Links are not followed, so their limits are not checked.
@@ -126,16 +118,15 @@ fn video(medium: &Medium, limits: &VideoLimits) -> Result<(), Refusal> {
         VideoProblem::Unreadable => unreadable_video(),
         VideoProblem::Bytes => {
             let megabytes = limits.bytes / (1024 * 1024);
-            Refusal::bilingual(
-                "1210",
+            parameter(
                 format!("视频大小超过限制，不能超过{megabytes}MB"),
                 format!("The video is over {megabytes} MB"),
             )
         }
-        VideoProblem::Duration => Refusal::bilingual("1210", "视频时长超过限制", "The video is too long"),
+        VideoProblem::Duration => parameter("视频时长超过限制", "The video is too long"),
     })
 }
 
 fn unreadable_video() -> Refusal {
-    Refusal::bilingual("1210", "视频输入格式/解析错误", "Video input format or parsing error")
+    parameter("视频输入格式/解析错误", "Video input format or parsing error")
 }

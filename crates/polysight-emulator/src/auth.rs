@@ -57,7 +57,7 @@ pub(crate) enum Authentication {
     Expired,
 }
 
-/// Judges a Zhipu credential: a key or a signed token, with or without the word `Bearer`.
+/// Checks a Zhipu credential: a key or a signed token, with or without the word `Bearer`.
 ///
 /// With no known keys any well-formed key is accepted, and of a token everything but the signature is checked.
 pub(crate) fn authenticate_key(header: Option<&str>, keys: &[Key], now_millis: u64) -> Authentication {
@@ -84,7 +84,7 @@ fn known(credential: &str, keys: &[Key]) -> Option<bool> {
     keys.iter().find(|key| key.text == credential).map(|key| key.without_balance)
 }
 
-/// Judges a bearer token: any well-formed one where no keys are known.
+/// Checks a bearer token: any well-formed one where no keys are known.
 pub(crate) fn authenticate_bearer(
     header: Option<&str>,
     keys: &[Key],

@@ -1,6 +1,6 @@
 //! A chat request, or another, while it is being served.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use crate::chat::completion::{Completion, Stamp, complete};
@@ -10,9 +10,9 @@ use crate::faults::{Fault, completion};
 use crate::http::Head;
 use crate::models::Quota;
 use crate::route::Route;
-use crate::state::State;
 use crate::state::concurrency::InFlight;
 use crate::state::quota::{Admission, Exceeded, Left};
+use crate::state::{State, lock};
 use crate::surface::Surface;
 
 /// A request that will be served.
@@ -110,6 +110,6 @@ impl ServedRequest {
     /// Leaves the requests in flight. A client that has read the end of its answer may ask again at once, so this comes
     /// before the last bytes are written.
     pub(crate) fn leave(&self) {
-        drop(self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(lock(&self.in_flight).take());
     }
 }

@@ -70,7 +70,9 @@ impl<'r> Facts<'r> {
             self.system.map(|count| format!("System: instructions of {}.", plural(count, "character"))),
         );
         lines.extend(numbered("Picture", self.pictures.iter().map(describe)));
-        lines.extend(self.videos.iter().enumerate().flat_map(|(index, film)| describe_film(index + 1, film)));
+        lines.extend(
+            self.videos.iter().enumerate().flat_map(|(index, input)| describe_video_input(index + 1, input)),
+        );
         lines.extend(numbered("Document", self.documents.iter().map(describe)));
         if self.user_turns > 1 {
             lines.push(self.turns());
@@ -91,7 +93,7 @@ impl<'r> Facts<'r> {
         Json::object([])
             .with("system_characters", self.system)
             .with("pictures", Some(all(&self.pictures)))
-            .with("videos", Some(self.videos.iter().map(film_facts).collect::<Vec<_>>()))
+            .with("videos", Some(self.videos.iter().map(video_facts).collect::<Vec<_>>()))
             .with("documents", Some(all(&self.documents)))
             .with("user_turns", Some(self.user_turns))
             .with("tool_results", self.brings_results().then_some(results))
@@ -149,8 +151,8 @@ fn describe(source: &Source<'_>) -> String {
 }
 
 /// One line for a file; for frames one for the list and one for each.
-fn describe_film(number: usize, film: &VideoInput<'_>) -> Vec<String> {
-    match film {
+fn describe_video_input(number: usize, input: &VideoInput<'_>) -> Vec<String> {
+    match input {
         VideoInput::File(source) => vec![format!("Video {number}: {}", describe(source))],
         VideoInput::Frames(frames) => {
             let name = format!("Video {number}, frame");
@@ -180,8 +182,8 @@ fn facts(source: &Source<'_>) -> Json {
     }
 }
 
-fn film_facts(film: &VideoInput<'_>) -> Json {
-    match film {
+fn video_facts(input: &VideoInput<'_>) -> Json {
+    match input {
         VideoInput::File(source) => facts(source),
         VideoInput::Frames(frames) => {
             let list: Vec<Json> = frames.sources().flatten().map(|source| facts(&source)).collect();

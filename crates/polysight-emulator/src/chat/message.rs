@@ -80,7 +80,7 @@ impl<'r> Message<'r> {
 
 impl<'r> Part<'r> {
     /// A video as one file, or as a list of frames.
-    pub(crate) fn film(value: &'r Json, media: &'r [Medium]) -> Option<Self> {
+    pub(crate) fn video(value: &'r Json, media: &'r [Medium]) -> Option<Self> {
         match value {
             Json::List(list) => Some(Self::Frames(Frames { list, media })),
             other => to_source(other, media).map(Self::Video),

@@ -1,8 +1,9 @@
 //! The queue of prepared answers.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
+use super::lock;
 use crate::chat::prepared_answer::{InvalidAnswer, PreparedAnswer};
 
 /// Answers that wait, at most.
@@ -23,7 +24,7 @@ struct Queue {
 impl Answers {
     /// Puts answers at the end of the queue, all or none.
     pub(crate) fn push(&self, answers: Vec<PreparedAnswer>) -> Result<(), InvalidAnswer> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.0);
         let bytes = queue.bytes + answers.iter().map(PreparedAnswer::bytes).sum::<usize>();
         if queue.answers.len() + answers.len() > MAX_QUEUED || bytes > MAX_QUEUED_BYTES {
             return Err(InvalidAnswer::new(format!(
@@ -37,22 +38,18 @@ impl Answers {
 
     /// The next answer.
     pub(crate) fn take(&self) -> Option<PreparedAnswer> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.0);
         let answer = queue.answers.pop_front()?;
         queue.bytes -= answer.bytes();
         Some(answer)
     }
 
     pub(crate) fn clear(&self) {
-        *self.lock() = Queue::default();
+        *lock(&self.0) = Queue::default();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().answers.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).answers.len()
     }
 }
 

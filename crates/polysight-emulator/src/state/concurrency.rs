@@ -1,8 +1,10 @@
 //! How much arrives: requests at once, requests in any window, and what is allowed of both.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use super::lock;
 
 /// The load of an emulator since it was started; see [`Emulator::load`](crate::Emulator::load).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub(crate) struct InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.concurrency.lock().load.in_flight -= 1;
+        lock(&self.concurrency.0).load.in_flight -= 1;
     }
 }
 
@@ -70,17 +72,17 @@ pub(crate) struct Connection(Concurrency);
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.lock().load.connections -= 1;
+        lock(&self.0.0).load.connections -= 1;
     }
 }
 
 impl Concurrency {
     pub(crate) fn load(&self) -> Load {
-        self.lock().load
+        lock(&self.0).load
     }
 
     pub(crate) fn arrive(&self, allowed: &Allowed, faulty: bool, now: Instant) -> InFlight {
-        let mut counts = self.lock();
+        let mut counts = lock(&self.0);
         let Counts { load, arrivals } = &mut *counts;
         arrivals.push_back(now);
         while arrivals.front().is_some_and(|first| now.saturating_duration_since(*first) >= allowed.window) {
@@ -98,14 +100,10 @@ impl Concurrency {
     }
 
     pub(crate) fn connect(&self) -> Connection {
-        let mut counts = self.lock();
+        let mut counts = lock(&self.0);
         counts.load.connections += 1;
         counts.load.most_connections = counts.load.most_connections.max(counts.load.connections);
         Connection(self.clone())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

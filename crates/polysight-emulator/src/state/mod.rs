@@ -253,6 +253,7 @@ fn keep<T>(list: &mut VecDeque<T>, item: T, most: usize) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// The content of a mutex, also where a thread has panicked with it: it holds counts and lists.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

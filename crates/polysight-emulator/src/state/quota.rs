@@ -1,9 +1,10 @@
 //! Quotas: requests and tokens in any minute, and requests at the same time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::lock;
 use crate::models::Quota;
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -43,7 +44,7 @@ pub(crate) struct Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        if let Some(usage) = self.quota_usage.lock().get_mut(&self.name) {
+        if let Some(usage) = lock(&self.quota_usage.0).get_mut(&self.name) {
             usage.running = usage.running.saturating_sub(1);
         }
     }
@@ -58,7 +59,7 @@ impl QuotaUsage {
         prompt: u64,
         now: Instant,
     ) -> Result<(Admission, Left), Exceeded> {
-        let mut quota_usage = self.lock();
+        let mut quota_usage = lock(&self.0);
         quota_usage.retain(|_, usage| usage.is_in_use(now));
         let usage = quota_usage.entry(name.to_owned()).or_default();
         let left = usage.check(quota, prompt)?;
@@ -66,17 +67,13 @@ impl QuotaUsage {
         usage.running += 1;
         Ok((Admission { quota_usage: self.clone(), name: name.to_owned() }, left))
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, ModelUsage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Admission {
     /// Charges the answer to the request that was let in last.
     pub(crate) fn charge(&self, tokens: u64) {
         if let Some((_, spent)) =
-            self.quota_usage.lock().get_mut(&self.name).and_then(|usage| usage.spent.back_mut())
+            lock(&self.quota_usage.0).get_mut(&self.name).and_then(|usage| usage.spent.back_mut())
         {
             *spent += tokens;
         }

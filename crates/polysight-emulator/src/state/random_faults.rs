@@ -1,7 +1,8 @@
 //! Faults by chance, the same in each run of the same seed.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use super::lock;
 use crate::faults::Fault;
 
 /// Draws faults for a share of the requests.
@@ -28,7 +29,7 @@ impl RandomFaults {
 
     /// A number in `[0, 1)`: SplitMix64, whose every state is a good one.
     fn unit(&self) -> f64 {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = *state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

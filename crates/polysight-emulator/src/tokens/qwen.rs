@@ -57,7 +57,7 @@ pub(crate) fn prompt(items: &[Item<'_>], messages: usize, model: &QwenLimits, hi
                 continue;
             }
             Part::Picture(source) => (&mut prompt.image, picture(item, source, model, high)),
-            Part::Video(source) => (&mut prompt.video, film(item, source, model)),
+            Part::Video(source) => (&mut prompt.video, video(item, source, model)),
             Part::Frames(frames) => (&mut prompt.video, frame_list(item, frames, model)),
             Part::Document(_) | Part::Unknown(_) => continue,
         };
@@ -101,7 +101,7 @@ fn size_of(source: Source<'_>) -> Option<Size> {
 }
 
 /// A file is sampled at its rate; a length or size that is not known counts as a stand-in.
-fn film(item: &Item<'_>, source: Source<'_>, model: &QwenLimits) -> u64 {
+fn video(item: &Item<'_>, source: Source<'_>, model: &QwenLimits) -> u64 {
     let seconds = match source {
         Source::Inline(medium) => medium.video().and_then(|video| video.seconds),
         Source::Link(_) => None,

@@ -45,7 +45,7 @@ pub(super) fn each(request: &Request<'_>) -> Result<(), Refusal> {
         Part::Video(_) | Part::Frames(_) if !model.video => {
             Err(engine("The model does not support video input"))
         }
-        Part::Video(source) => rate(item).and_then(|()| film(source, model)),
+        Part::Video(source) => rate(item).and_then(|()| video(source, model)),
         Part::Frames(_) => rate(item).and_then(|()| frames(item, model)),
         _ => Ok(()),
     })
@@ -133,7 +133,7 @@ fn rate(item: &Item<'_>) -> Result<(), Refusal> {
     refuse_if(!sound, || engine("Range of fps should be [0.1, 10]"))
 }
 
-fn film(source: Source<'_>, model: &QwenLimits) -> Result<(), Refusal> {
+fn video(source: Source<'_>, model: &QwenLimits) -> Result<(), Refusal> {
     let Some(medium) = sourced(source)? else { return Ok(()) };
     inline(medium, "video/")?;
     let video = medium.video().ok_or_else(|| engine("The video format is illegal and cannot be opened"))?;

@@ -111,7 +111,7 @@ pub(super) fn thinks(request: &Request<'_>) -> bool {
 fn compatible_part<'r>(json: &'r Json, media: &'r [Medium]) -> Part<'r> {
     match json.get("type").and_then(Json::text) {
         Some("video") => {
-            json.get("video").and_then(|video| Part::film(video, media)).unwrap_or(Part::Unknown("video"))
+            json.get("video").and_then(|video| Part::video(video, media)).unwrap_or(Part::Unknown("video"))
         }
         Some(other @ ("file" | "file_url")) => Part::Unknown(other),
         _ => message::parse_part(json, media),
@@ -122,6 +122,6 @@ fn compatible_part<'r>(json: &'r Json, media: &'r [Medium]) -> Part<'r> {
 fn native_part<'r>(json: &'r Json, media: &'r [Medium]) -> Part<'r> {
     let text = || json.get("text").and_then(Json::text).map(Part::Text);
     let picture = || json.get("image").and_then(|image| message::to_source(image, media)).map(Part::Picture);
-    let film = || json.get("video").and_then(|video| Part::film(video, media));
-    picture().or_else(film).or_else(text).unwrap_or(Part::Unknown(""))
+    let video = || json.get("video").and_then(|video| Part::video(video, media));
+    picture().or_else(video).or_else(text).unwrap_or(Part::Unknown(""))
 }

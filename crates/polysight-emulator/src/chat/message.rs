@@ -72,6 +72,15 @@ impl<'r> Message<'r> {
         })
     }
 
+    /// Whether it has what its role needs: content, or calls of an assistant. A tool may well return nothing.
+    pub(crate) fn says_something(&self) -> bool {
+        match self.role {
+            Role::User | Role::System => !self.is_empty(),
+            Role::Assistant => !self.is_empty() || !self.calls.is_empty(),
+            Role::Tool => true,
+        }
+    }
+
     /// Whether there is anything to read or look at.
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(text) if text.is_empty()))

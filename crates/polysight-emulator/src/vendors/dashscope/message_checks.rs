@@ -22,18 +22,10 @@ const ROLE_OR_CONTENT: &str = "Role must be user or assistant and Content length
 
 /// Roles are known and no message is empty.
 pub(super) fn readable(request: &Request<'_>) -> Result<(), Refusal> {
-    let sound = request.messages.is_some() && request.messages().iter().all(says_something);
+    let sound = request.messages.is_some() && request.messages().iter().all(Message::says_something);
     refuse_if(!sound, || parameter(ROLE_OR_CONTENT))?;
     let user = request.messages().iter().any(|message| message.role == Role::User);
     refuse_if(!user, || engine("The input messages do not contain elements with the role of user"))
-}
-
-fn says_something(message: &Message<'_>) -> bool {
-    match message.role {
-        Role::User | Role::System => !message.is_empty(),
-        Role::Assistant => !message.is_empty() || !message.calls.is_empty(),
-        Role::Tool => true,
-    }
 }
 
 /// Every part is of a kind that this interface knows.

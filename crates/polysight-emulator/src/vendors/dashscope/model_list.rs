@@ -35,18 +35,5 @@ pub(super) fn answer(served: &ServedRequest, dialect: Dialect) -> Result<Reply, 
 }
 
 fn entry(model: &QwenLimits) -> Json {
-    Json::object([
-        ("model", model.id.into()),
-        ("source", "official".into()),
-        ("provider", "qwen".into()),
-        ("opensource", has_open_weights(model.id).into()),
-    ])
-}
-
-/// Ids of open models name their size: `-72b-`, `-a3b`.
-fn has_open_weights(id: &str) -> bool {
-    let size = |word: &str| {
-        word.strip_suffix('b').is_some_and(|number| number.ends_with(|last: char| last.is_ascii_digit()))
-    };
-    id.split('-').any(size)
+    Json::object([("model", model.id.into()), ("source", "official".into()), ("provider", "qwen".into())])
 }

@@ -92,17 +92,9 @@ fn messages_present(request: &Request<'_>) -> Result<(), Refusal> {
 
 fn messages_well_formed(request: &Request<'_>) -> Result<(), Refusal> {
     refuse_if(request.messages.is_none(), || messages("the role of a message is invalid"))?;
-    refuse_if(!request.messages().iter().all(says_something), || {
+    refuse_if(!request.messages().iter().all(Message::says_something), || {
         messages("the content of a message is empty")
     })
-}
-
-fn says_something(message: &Message<'_>) -> bool {
-    match message.role {
-        Role::User | Role::System => !message.is_empty(),
-        Role::Assistant => !message.is_empty() || !message.calls.is_empty(),
-        Role::Tool => true,
-    }
 }
 
 /// The last word is a user's or a tool's, and more than white space.

@@ -89,20 +89,15 @@ fn messages_present(request: &Request<'_>) -> Result<(), Refusal> {
 /// A list with a user's turn in it, where no message is empty.
 fn messages_well_formed(request: &Request<'_>) -> Result<(), Refusal> {
     let sound = request.messages.as_ref().is_some_and(|messages| {
-        messages.iter().any(|message| message.role == Role::User) && messages.iter().all(says_something)
+        messages.iter().any(|message| message.role == Role::User) && messages.iter().all(is_sound)
     });
     refuse_if(!sound, || invalid("messages"))
 }
 
-fn says_something(message: &Message<'_>) -> bool {
-    let only_text = || message.parts.iter().all(|part| matches!(part, Part::Text(_)));
-    match message.role {
-        Role::User => !message.is_empty(),
-        Role::System => !message.is_empty() && only_text(),
-        Role::Assistant => (!message.is_empty() || !message.calls.is_empty()) && only_text(),
-        // A tool may well return nothing.
-        Role::Tool => only_text(),
-    }
+/// Only users send more than text.
+fn is_sound(message: &Message<'_>) -> bool {
+    let only_text = message.parts.iter().all(|part| matches!(part, Part::Text(_)));
+    message.says_something() && (only_text || message.role == Role::User)
 }
 
 /// A tool message must follow the assistant's message with its call, other results in between allowed.

@@ -53,7 +53,7 @@ pub(super) async fn result(fixture: Arc<Fixture>) {
     let asked =
         ChatRequest::new([Message::user("Tell me both about \"Paris\"")]).with_tools([weather(), news()]);
     for answer in answers(&fixture.tools(), asked.clone()).await {
-        let mut results = Message::new(polysight::Role::Tool);
+        let mut results = Message::new(polysight::MessageRole::Tool);
         for (call, text) in answer.tool_calls.iter().zip(["{\"degrees\":21}", "nothing new"]) {
             results = results.with(polysight::ToolResult::new(&call.id, text));
         }

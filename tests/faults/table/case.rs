@@ -10,7 +10,7 @@ use polysight_emulator::Emulator;
 use polysight_testkit::calls::{self, Way};
 use polysight_testkit::{CANARY, bulky_png, noise};
 
-use super::retries::PersistentFailure;
+use super::retries::Recorder;
 use super::row::{Ask, CALLERS_ID, Limits, Outcome, Reference};
 use super::target::Target;
 
@@ -24,17 +24,16 @@ pub(super) struct Observed {
     pub(super) attempts: usize,
 }
 
-/// Makes one call behind a retry. Every call of the table comes through here with its provider.
+/// Makes one call, and counts what a retry would make of its failure. Every call of the table comes through here with its provider.
 pub(super) async fn call(
     provider: &Arc<dyn VisionProvider>,
     request: ChatRequest,
     way: Way,
     findings: &mut Vec<String>,
 ) -> Observed {
-    let lasting = PersistentFailure::new(provider);
-    let observed = call_once(&lasting.retried(), request, way, findings).await;
-    let (attempts, listed) =
-        (lasting.attempts(), observed.error.as_ref().map_or(0, |error| error.attempts().len()));
+    let recorder = Recorder::new(provider);
+    let observed = call_once(&recorder, request, way, findings).await;
+    let (attempts, listed) = recorder.attempts();
     if observed.error.is_some() && listed + 1 != attempts {
         findings.push(format!("{attempts} attempts, of which the error lists {listed} as earlier"));
     }

@@ -1,48 +1,37 @@
-//! How often a retry would ask for what failed.
+//! How often a retry would send what failed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use polysight::layers::{Clock, Env, Retry, RetryPolicy, Sleep};
+use polysight::layers::{Retry, RetryPolicy};
+use polysight::testing::MockProvider;
 use polysight::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result, VisionProvider,
 };
+use polysight_testkit::calls;
 
 /// Most attempts of a call.
 pub(super) const MAX_ATTEMPTS: u32 = 2;
 
-/// A provider whose failure lasts: after its first failure it fails with the same error again, without sending anything. So
-/// the attempt that is judged goes over a real socket, and the count of attempts shows what a retry makes of the failure.
+/// A provider that remembers the failure that a retry around it would see: an error instead of an answer, or instead of a
+/// stream's first event.
 #[derive(Debug)]
-pub(super) struct PersistentFailure {
+pub(super) struct Recorder {
     inner: Arc<dyn VisionProvider>,
-    attempts: AtomicUsize,
     failure: Mutex<Option<Error>>,
 }
 
-impl PersistentFailure {
-    pub(super) fn new(inner: &Arc<dyn VisionProvider>) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::clone(inner), attempts: AtomicUsize::new(0), failure: Mutex::default() })
+impl Recorder {
+    pub(super) fn new(inner: &Arc<dyn VisionProvider>) -> Self {
+        Self { inner: Arc::clone(inner), failure: Mutex::default() }
     }
 
-    /// The provider behind a retry with the usual policy, which does not really wait.
-    pub(super) fn retried(self: &Arc<Self>) -> Retry {
-        let policy = RetryPolicy::default().with_attempts(MAX_ATTEMPTS).with_throttle_attempts(MAX_ATTEMPTS);
-        let inner: Arc<dyn VisionProvider> = Arc::<Self>::clone(self);
-        Retry::new(inner, policy).with_budget(None).with_env(Env::seeded(7).with_clock(Arc::new(NoWait)))
-    }
-
-    /// How often it was called.
-    pub(super) fn attempts(&self) -> usize {
-        self.attempts.load(Ordering::SeqCst)
-    }
-
-    /// The failure of an earlier attempt.
-    fn again(&self) -> Result<()> {
-        self.attempts.fetch_add(1, Ordering::SeqCst);
-        self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
+    /// How many attempts a retry with the usual policy makes of this failure, if it lasts, and how many of them its error
+    /// lists as earlier ones.
+    pub(super) fn attempts(&self) -> (usize, usize) {
+        let failure = self.failure.lock().unwrap().take();
+        // A runtime of its own, whose waits are over at once, needs a thread of its own.
+        failure.map_or((1, 0), |error| std::thread::scope(|scope| scope.spawn(|| retried(error)).join().unwrap()))
     }
 
     fn kept<T>(&self, outcome: Result<T>) -> Result<T> {
@@ -50,9 +39,20 @@ impl PersistentFailure {
     }
 }
 
+fn retried(failure: Error) -> (usize, usize) {
+    let mock = MockProvider::new("mock").error(failure).forever();
+    let policy = RetryPolicy { max_attempts: MAX_ATTEMPTS, ..RetryPolicy::default() };
+    let retry = Retry::new(Arc::new(mock.clone()), policy).with_budget(None).with_seed(7);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let request = ChatRequest::ask("What is it?", [] as [polysight::Part; 0]);
+    let error = runtime.block_on(calls::plain(&retry, request)).unwrap_err();
+    (mock.call_count(), error.attempts().len())
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl VisionProvider for PersistentFailure {
+impl VisionProvider for Recorder {
     fn id(&self) -> &ProviderId {
         self.inner.id()
     }
@@ -61,32 +61,16 @@ impl VisionProvider for PersistentFailure {
         self.inner.catalog()
     }
 
-    fn plan(&self, request: ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        self.kept(self.inner.plan(request))
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
-        self.again()?;
-        self.kept(self.inner.chat(request).await)
+    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
+        self.kept(self.inner.send(plan).await)
     }
 
-    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
-        self.again()?;
-        let primed = async { self.inner.stream(request).await?.with_first_event().await };
-        self.kept(primed.await)
-    }
-}
-
-/// A clock on which every pause is over at once.
-#[derive(Debug)]
-struct NoWait;
-
-impl Clock for NoWait {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn sleep(&self, _: Duration) -> Sleep {
-        Box::pin(std::future::ready(()))
+    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
+        let started = async { self.inner.stream(plan).await?.with_first_event().await };
+        self.kept(started.await)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, StreamEnd};
+use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, ResponseMeta};
 use polysight_testkit::{Client, Wire};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Progress, ProviderOptions, ReplyHead, Transport};
@@ -33,7 +33,7 @@ fn planned(wire: Wire, (limited, raw): (bool, bool)) -> Plan {
     let mut request = ChatRequest::new([Message::user("What is this?")]);
     request.max_tokens = limited.then_some(100);
     request.keep_raw = raw;
-    own(wire).as_provider().plan(request).expect("a plain question")
+    own(wire).as_provider().plan(&request).expect("a plain question")
 }
 
 /// Options with a key, which is the canary.
@@ -75,7 +75,7 @@ pub(crate) fn read_stream(
     head: &ReplyHead,
     pieces: &[&[u8]],
     limit: usize,
-) -> (Events, Result<StreamEnd>) {
+) -> (Events, Result<ResponseMeta>) {
     let mut decoder = dialect(wire).decoder(plan, head);
     let mut reader = SseReader::new(limit);
     let mut events = Events::new();
@@ -95,7 +95,7 @@ pub(crate) fn read_stream(
                         let end = decoder.finish(&mut events);
                         return (events, end);
                     }
-                    Ok(Progress::Piece | Progress::None) => {}
+                    Ok(Progress::Event | Progress::None) => {}
                 },
             }
         }

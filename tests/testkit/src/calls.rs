@@ -27,7 +27,7 @@ impl Way {
 /// # Errors
 /// The violations that the provider finds.
 pub fn plan(provider: &dyn VisionProvider, request: &ChatRequest) -> Result<Plan> {
-    provider.plan(request.clone())
+    provider.plan(request)
 }
 
 /// Calls for a stream, and gives it as it comes.
@@ -35,7 +35,7 @@ pub fn plan(provider: &dyn VisionProvider, request: &ChatRequest) -> Result<Plan
 /// # Errors
 /// The provider's, for everything up to the reply's head.
 pub async fn open(provider: &dyn VisionProvider, request: ChatRequest) -> Result<ChatStream> {
-    provider.stream(request).await
+    provider.chat_stream(request).await
 }
 
 /// Calls plain.

@@ -40,7 +40,7 @@ fn refused(ernie: &Ernie, request: ChatRequest) -> Error {
 
 /// A vendor whose default model may be given tools: only third parties say that it takes none.
 fn with_tools() -> Ernie {
-    let row = ModelRow::deserialize(json!({"id": "ernie-4.5-turbo-vl-32k", "tools": true})).unwrap();
+    let row = ModelRow::new(json!({"id": "ernie-4.5-turbo-vl-32k", "tools": true})).unwrap();
     Ernie::new(options().with_models(vec![row]), &ErnieSettings::new()).unwrap()
 }
 

@@ -296,7 +296,7 @@ fn permissive(protocol: Protocol) -> QwenVl {
         "tools": true,
         "thinking": {"mode": "switchable", "budget": "[1, )"},
     });
-    let options = options().with_model("qwen-vl-max").with_models(vec![ModelRow::try_from(row).unwrap()]);
+    let options = options().with_model("qwen-vl-max").with_models(vec![ModelRow::new(row).unwrap()]);
     QwenVl::new(options, &QwenVlSettings::new().with_protocol(protocol)).unwrap()
 }
 

@@ -54,8 +54,7 @@ pub fn override_models(
     let rows = cards.map(|card| {
         let mut row = fields.clone();
         row["id"] = card.id.clone().into();
-        ModelRow::try_from(row)
-            .map_err(|error| Error::new(ErrorKind::Config, "no row of a catalogue").with_source(error))
+        ModelRow::new(row)
     });
     catalog.clone().with_models(rows.collect::<Result<Vec<_>>>()?)
 }

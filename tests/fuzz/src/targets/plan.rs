@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     ChatRequest, Detail, Effort, Error, Estimate, Image, Message, Part, Plan, RandomSampling, ResponseFormat,
-    Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
+    Result, MessageRole, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
 };
 use polysight_testkit::{Client, Wire, shown};
 use polysight_wire::{Dialect, Mode};
@@ -187,7 +187,7 @@ fn sampling(input: &mut Input<'_>) -> Sampling {
 
 fn message(input: &mut Input<'_>) -> Message {
     let mut message =
-        Message::new(input.pick(&[Role::User, Role::User, Role::System, Role::Assistant, Role::Tool]));
+        Message::new(input.pick(&[MessageRole::User, MessageRole::User, MessageRole::System, MessageRole::Assistant, MessageRole::Tool]));
     message.parts = input.list(4, part);
     message
 }

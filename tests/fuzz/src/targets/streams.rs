@@ -1,6 +1,6 @@
 //! Each vendor's event streams.
 
-use polysight_core::{ChatResponse, Error, Result, StreamCollector, StreamEnd, StreamEvent};
+use polysight_core::{ChatResponse, Error, Result, StreamCollector, ResponseMeta, StreamEvent};
 use polysight_testkit::Wire;
 use polysight_wire::{Events, ReplyHead};
 
@@ -46,11 +46,11 @@ fn check(wire: Wire, data: &[u8]) {
     }
 }
 
-fn described_of((events, end): (Events, Result<StreamEnd>)) -> String {
+fn described_of((events, end): (Events, Result<ResponseMeta>)) -> String {
     described(&events, &end)
 }
 
-fn described(events: &Events, end: &Result<StreamEnd>) -> String {
+fn described(events: &Events, end: &Result<ResponseMeta>) -> String {
     match end {
         Ok(end) => format!("{events:?}\n{end:?}"),
         Err(error) => format!("{events:?}\n{error:?}"),
@@ -78,7 +78,7 @@ fn size(event: &StreamEvent) -> usize {
     }
 }
 
-fn check_end(head: &ReplyHead, events: Events, end: Result<StreamEnd>, limited: bool) {
+fn check_end(head: &ReplyHead, events: Events, end: Result<ResponseMeta>, limited: bool) {
     let mut collected = StreamCollector::new();
     events.into_iter().for_each(|event| collected.add(event));
     match end {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, StreamEnd, StreamEvent,
+    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, ResponseMeta, StreamEvent,
     ToolCallDelta,
 };
 use polysight_wire::sse::SseItem;
@@ -12,7 +12,7 @@ use super::{errors, reply};
 
 pub(super) struct AcmeDecoder {
     head: ReplyHead,
-    end: StreamEnd,
+    end: ResponseMeta,
     limited: bool,
     complete: bool,
     calls: usize,
@@ -21,7 +21,7 @@ pub(super) struct AcmeDecoder {
 
 impl AcmeDecoder {
     pub(super) fn new(id: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
-        let mut end = StreamEnd::new(&id.name, plan.model(), FinishReason::new(FinishKind::Other, ""));
+        let mut end = ResponseMeta::new(&*id.name, plan.model(), FinishReason::new(FinishKind::Other, ""));
         end.adjustments = plan.adjustments.clone();
         Self {
             head: head.clone(),
@@ -66,14 +66,14 @@ impl StreamDecoder for AcmeDecoder {
             raw.push(Bytes::copy_from_slice(event.data));
         }
         self.read_answer(event.data, events)?;
-        Ok(if self.complete { Progress::Done } else { Progress::Piece })
+        Ok(if self.complete { Progress::Done } else { Progress::Event })
     }
 
     fn is_complete(&self) -> bool {
         self.complete
     }
 
-    fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
+    fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
         if !self.complete {
             return Err(Error::new(ErrorKind::Interrupted, "the stream has no close"));
         }

@@ -5,7 +5,7 @@ use polysight_core::media::VideoSource;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, MediaSource, Message, ModelCard, Part, Plan,
-    ProviderId, ResponseFormat, Result, Role, Sampling, Thinking,
+    ProviderId, ResponseFormat, Result, MessageRole, Sampling, Thinking,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::{Dialect, JsonBody, Mode, ReplyHead, StreamDecoder, WireRequest};
@@ -104,9 +104,9 @@ fn write_turn(turn: &mut Object<'_>, message: &Message) {
     turn.field(
         "by",
         match message.role {
-            Role::System => "guide",
-            Role::User => "asker",
-            Role::Assistant => "eye",
+            MessageRole::System => "guide",
+            MessageRole::User => "asker",
+            MessageRole::Assistant => "eye",
             _ => "hand",
         },
     );

@@ -52,7 +52,7 @@ pub(super) fn decode(id: &ProviderId, plan: &Plan, head: &ReplyHead, body: &Byte
         Error::new(ErrorKind::Interrupted, "the answer has no end").with_status(head.status)
     })?;
     let usage = answer.usage();
-    let mut response = ChatResponse::new(&id.name, answer.eye.unwrap_or_default(), finish);
+    let mut response = ChatResponse::new(&*id.name, answer.eye.unwrap_or_default(), finish);
     (response.text, response.reasoning) = (answer.said, answer.pondered);
     response.tool_calls = answer
         .asks

@@ -102,7 +102,7 @@ impl Dialect for ErnieDialect {
     }
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
-        decode_reply(&*self.replies, &self.id, plan, head, body)
+        decode_reply(&*self.replies, plan, head, body)
     }
 
     fn decode_error(&self, head: &ReplyHead, body: &[u8]) -> Error {
@@ -110,7 +110,7 @@ impl Dialect for ErnieDialect {
     }
 
     fn decoder(&self, plan: &Plan, head: &ReplyHead) -> Box<dyn StreamDecoder> {
-        Box::new(ChatStreamDecoder::new(Arc::clone(&self.replies), &self.id, plan, head))
+        Box::new(ChatStreamDecoder::new(Arc::clone(&self.replies), plan, head))
     }
 }
 

@@ -32,7 +32,7 @@ pub const DEFAULT_MODEL: &str = "ernie-4.5-turbo-vl";
 #[derive(Debug)]
 pub struct Ernie(DialectProvider<ErnieDialect>);
 
-forward_provider!(Ernie);
+forward_provider!(impl for Ernie, 0);
 
 impl Ernie {
     /// Makes a provider from options that all vendors share and settings of this one.
@@ -198,7 +198,7 @@ mod tests {
         assert!(from(&[("QIANFAN_API_KEY", KEY)]).is_ok());
         assert!(from(&[("QIANFAN_BEARER_TOKEN", KEY)]).is_ok());
         let iam = from(&[("QIANFAN_ACCESS_KEY", "ALTAK-x"), ("QIANFAN_SECRET_KEY", "s")]).unwrap();
-        assert!(format!("{:?}", iam.0.credentials()).contains("IamKey"));
+        assert!(format!("{iam:?}").contains("IamKey"));
         assert!(from(&[("QIANFAN_ACCESS_KEY", "ALTAK-x")]).unwrap_err().to_string().contains("together"));
         let retired = from(&[("QIANFAN_AK", "x"), ("QIANFAN_SK", "y")]).unwrap_err().to_string();
         assert!(retired.contains("QIANFAN_AK") && retired.contains("offline since"), "{retired}");
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_vendor_is_the_default_deployment_and_has_the_default_model() {
         let ernie = Ernie::with_key(key()).unwrap();
-        assert_eq!(ernie.id().vendor, VENDOR);
+        assert_eq!(&*ernie.id().vendor, VENDOR);
         assert_eq!(ernie.0.dialect().url.as_str(), "https://qianfan.baidubce.com/v2/chat/completions");
         let card = ernie.catalog().find(DEFAULT_MODEL).unwrap();
         assert!(card.image.is_yes() && card.status == polysight_core::catalog::Status::Live);

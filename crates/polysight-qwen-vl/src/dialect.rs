@@ -113,8 +113,8 @@ impl Dialect for QwenVlDialect {
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
         let mut response = match self.protocol {
-            Protocol::Compatible => decode_reply(&*self.replies, &self.id, plan, head, body)?,
-            Protocol::Native => native::decode(&self.replies, &self.id, plan, head, body)?,
+            Protocol::Compatible => decode_reply(&*self.replies, plan, head, body)?,
+            Protocol::Native => native::decode(&self.replies, plan, head, body)?,
         };
         if quirks::is_cut_short(head) {
             response.finish = quirks::cut_short();
@@ -136,8 +136,8 @@ impl Dialect for QwenVlDialect {
     fn decoder(&self, plan: &Plan, head: &ReplyHead) -> Box<dyn StreamDecoder> {
         let replies = Arc::clone(&self.replies);
         match self.protocol {
-            Protocol::Compatible => Box::new(ChatStreamDecoder::new(replies, &self.id, plan, head)),
-            Protocol::Native => Box::new(NativeStreamDecoder::new(replies, &self.id, plan, head)),
+            Protocol::Compatible => Box::new(ChatStreamDecoder::new(replies, plan, head)),
+            Protocol::Native => Box::new(NativeStreamDecoder::new(replies, plan, head)),
         }
     }
 }

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue};
 pub use native::{image_sizes, ocr_result};
 use polysight_core::{ApiKey, Error, ErrorKind, MediaSource, ProviderId, Result};
 use polysight_wire::{
-    BaseUrl, BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, Secrets, forward_provider,
+    BaseUrl, BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, forward_provider,
 };
 pub use settings::{KEY_VARIABLES, Protocol, QwenVlSettings, Region};
 pub use tokens::{Look, Resized, TokenFormula, VideoBudget, resized};
@@ -35,7 +35,7 @@ pub const DEFAULT_MODEL: &str = "qwen3-vl-plus";
 #[derive(Debug)]
 pub struct QwenVl(DialectProvider<QwenVlDialect>);
 
-forward_provider!(QwenVl);
+forward_provider!(impl for QwenVl, 0);
 
 impl QwenVl {
     /// Makes a provider from options that all vendors share and settings of this one.
@@ -123,11 +123,8 @@ impl QwenVl {
     /// [`ErrorKind::Unsupported`] where there is no such store; [`ErrorKind::InvalidRequest`] for a URL;
     /// [`ErrorKind::InvalidMedia`] for a file that is too large or cannot be read; otherwise as any call.
     pub async fn upload(&self, model: &str, source: &MediaSource) -> Result<Url> {
-        let (dialect, transport) = (self.0.dialect(), self.0.transport());
-        let mut secrets = Secrets::new(self.0.credentials(), transport);
-        upload::upload(dialect, &**self.0.credentials(), transport, model, source, &mut secrets)
-            .await
-            .map_err(|error| secrets.hide(error).with_provider(&dialect.id.name))
+        let mut call = self.0.call();
+        upload::upload(&self.0, &mut call, model, source).await.map_err(|error| call.finish(error))
     }
 }
 

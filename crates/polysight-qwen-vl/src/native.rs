@@ -10,13 +10,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, Part, Partial,
-    Plan, ProviderId, RawReply, Result, RetryAdvice, MessageRole, StreamEnd, StreamEvent, TokenDetails, ToolCall,
-    Usage, Video, VideoFormat,
+    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, MessageRole, Part,
+    Partial, Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, ToolCall, Usage,
+    Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
-use polysight_wire::chat::{self, CallOrder, CallPiece, FailureSource, decode_failure, request, unread};
+use polysight_wire::chat::{
+    self, ToolCallIndex, CallPiece, FailureSource, decode_failure, reply_meta, request, unread,
+};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
 use serde::Deserialize;
@@ -273,7 +275,6 @@ impl Choice<'_> {
 /// Reads a plain reply of status 2xx.
 pub(crate) fn decode(
     replies: &QwenReplies,
-    provider: &ProviderId,
     plan: &Plan,
     head: &ReplyHead,
     body: &Bytes,
@@ -307,12 +308,9 @@ pub(crate) fn decode(
         let error = chat::no_calls().with_status(head.status);
         return Err(named(error.with_partial(Partial::new(text, reasoning))));
     }
-    let mut response = ChatResponse::new(&provider.name, plan.model(), finish);
+    let mut response = ChatResponse::from(reply_meta(plan, head, finish));
     (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
-    response.usage = usage;
-    response.request_id = request_id;
-    response.rate_limits = head.rate_limits();
-    response.adjustments = plan.adjustments.clone();
+    (response.usage, response.request_id) = (usage, request_id);
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
     response.into_result(plan.request.max_tokens.is_some())
 }
@@ -331,9 +329,9 @@ pub(crate) struct NativeStreamDecoder {
     status: Option<u16>,
     limited: bool,
     seen_any: bool,
-    end: StreamEnd,
+    end: ResponseMeta,
     finish: Option<FinishReason>,
-    calls: CallOrder,
+    calls: ToolCallIndex,
     raw: Option<Vec<Bytes>>,
 }
 
@@ -344,26 +342,17 @@ impl fmt::Debug for NativeStreamDecoder {
 }
 
 impl NativeStreamDecoder {
-    pub(crate) fn new(
-        replies: Arc<QwenReplies>,
-        provider: &ProviderId,
-        plan: &Plan,
-        head: &ReplyHead,
-    ) -> Self {
+    pub(crate) fn new(replies: Arc<QwenReplies>, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(FinishKind::Other, "");
-        let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
-        end.request_id = head.request_id().map(str::to_owned);
-        end.rate_limits = head.rate_limits();
-        end.adjustments = plan.adjustments.clone();
         Self {
             replies,
             head: head.clone(),
             status: None,
             limited: plan.request.max_tokens.is_some(),
             seen_any: false,
-            end,
+            end: reply_meta(plan, head, no_finish),
             finish: None,
-            calls: CallOrder::default(),
+            calls: ToolCallIndex::default(),
             raw: plan.request.keep_raw.then(Vec::new),
         }
     }
@@ -391,7 +380,7 @@ impl NativeStreamDecoder {
             self.read_frame(envelope, events);
         }
         self.status = None;
-        Ok(Progress::Piece)
+        Ok(Progress::Event)
     }
 
     fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
@@ -463,7 +452,7 @@ impl StreamDecoder for NativeStreamDecoder {
                 Ok(Progress::None)
             }
             SseItem::Event(event) => self.read_event(event, events),
-            SseItem::Stray(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
                 Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
                 _ => Ok(Progress::None),
             },
@@ -475,7 +464,7 @@ impl StreamDecoder for NativeStreamDecoder {
         self.finish.is_some()
     }
 
-    fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
+    fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
         let Some(finish) = self.finish.take() else {
             let message = if self.seen_any {
                 "the stream ended before the answer did"

@@ -7,8 +7,8 @@ use polysight_core::catalog::ThinkingMode;
 use polysight_core::media::VideoSource;
 use polysight_core::plan::{Findings, PlanBuilder};
 use polysight_core::{
-    ChatRequest, Effort, FinishKind, FinishReason, Image, ImageFormat, MediaSource, ModelCard, Part,
-    ResponseFormat, MessageRole, Thinking, ToolChoice, Video,
+    ChatRequest, Effort, FinishKind, FinishReason, Image, ImageFormat, MediaSource, MessageRole, ModelCard,
+    Part, ResponseFormat, Thinking, ToolChoice, Video,
 };
 use polysight_wire::ReplyHead;
 use polysight_wire::chat::request::FramesShape;

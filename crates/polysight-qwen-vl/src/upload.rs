@@ -8,7 +8,7 @@
 use http::HeaderMap;
 use polysight_core::{Error, ErrorKind, Image, MediaSource, Result, RetryAdvice, Video};
 use polysight_wire::body::FormBody;
-use polysight_wire::{BaseUrl, Credentials, Dialect as _, Secrets, Transport, WireReply, WireRequest};
+use polysight_wire::{BaseUrl, Call, Dialect as _, DialectProvider, Transport, WireReply, WireRequest};
 use serde::Deserialize;
 use url::Url;
 
@@ -55,13 +55,12 @@ pub(crate) fn tickets(base: &BaseUrl, protocol: Protocol) -> Option<Url> {
 
 /// Uploads a medium and gives its URL.
 pub(crate) async fn upload(
-    dialect: &QwenVlDialect,
-    credentials: &dyn Credentials,
-    transport: &Transport,
+    provider: &DialectProvider<QwenVlDialect>,
+    call: &mut Call,
     model: &str,
     source: &MediaSource,
-    secrets: &mut Secrets,
 ) -> Result<Url> {
+    let (dialect, transport) = (provider.dialect(), provider.transport());
     let Some(length) = source.byte_len() else {
         let message = "what is behind a URL cannot be uploaded: give the model the URL itself";
         return Err(Error::new(ErrorKind::InvalidRequest, message));
@@ -71,7 +70,7 @@ pub(crate) async fn upload(
         Error::new(ErrorKind::Unsupported, message)
     })?;
     tickets.query_pairs_mut().append_pair("action", "getPolicy").append_pair("model", model);
-    let ticket = ticket(dialect, credentials, transport, tickets, secrets).await?;
+    let ticket = ticket(dialect, transport, call, tickets).await?;
     let limit = ticket.max_file_size_mb.map(|limit| limit.saturating_mul(1 << 20));
     if let Some(limit) = limit.filter(|limit| length > *limit) {
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
@@ -87,16 +86,9 @@ pub(crate) async fn upload(
         .map_err(|error| Error::new(ErrorKind::Protocol, "the store's place is no URL").with_source(error))
 }
 
-async fn ticket(
-    dialect: &QwenVlDialect,
-    credentials: &dyn Credentials,
-    transport: &Transport,
-    url: Url,
-    secrets: &mut Secrets,
-) -> Result<Ticket> {
+async fn ticket(dialect: &QwenVlDialect, transport: &Transport, call: &mut Call, url: Url) -> Result<Ticket> {
     let mut headers = dialect.headers.clone();
-    credentials.authorize(transport, &mut headers).await?;
-    secrets.note(&headers);
+    call.authorize(transport, &mut headers).await?;
     let reply = transport.get(url, headers).await?;
     if !reply.head.is_success() {
         let (head, body) = reply.into_error_bytes().await;

@@ -11,7 +11,7 @@
 mod common;
 
 use common::{EVENTS, JSON, options, png, serve};
-use polysight_core::{ChatRequest, ErrorKind, Thinking, VisionProvider, VisionProviderExt};
+use polysight_core::{ChatRequest, ErrorKind, Thinking, VisionProviderExt};
 use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
 use polysight_wire::ProviderOptions;
 
@@ -63,7 +63,7 @@ async fn an_error_frame_ends_a_stream_with_what_had_arrived() {
 async fn a_refused_stream_may_say_why_in_an_event() {
     const REFUSED: &str = "data: {\"error\":{\"message\":\"x\",\"code\":\"limit_requests\"}}\n\n";
     let (host, _served) = serve(vec![(429, EVENTS, REFUSED)]).await;
-    let error = compatible(&host).stream(request()).await.unwrap_err();
+    let error = compatible(&host).chat_stream(request()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::RateLimited, Some(429)));
     assert!(error.is_retryable());
 }
@@ -72,7 +72,7 @@ async fn a_refused_stream_may_say_why_in_an_event() {
 async fn a_stream_may_be_answered_by_a_document() {
     const WHOLE: &str = r#"{"code":"InvalidApiKey","message":"Invalid API-key provided.","request_id":"r"}"#;
     let (host, _served) = serve(vec![(200, JSON, WHOLE)]).await;
-    let error = native(&host).stream(request()).await.unwrap_err();
+    let error = native(&host).chat_stream(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert!(error.to_string().contains("a key belongs to one region"), "{error}");
 }

@@ -29,7 +29,7 @@ fn photo() -> Image {
 
 /// The paths of what is wrong, and one text of all.
 fn problems(provider: &QwenVl, request: ChatRequest) -> String {
-    match provider.plan(request) {
+    match provider.plan(&request) {
         Ok(_) => String::new(),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::InvalidRequest);
@@ -44,7 +44,7 @@ fn refused(request: ChatRequest) -> String {
 }
 
 fn lossy(request: ChatRequest) -> Plan {
-    vendor(Protocol::Compatible).plan(request.with_tolerance(Tolerance::Lossy)).unwrap()
+    vendor(Protocol::Compatible).plan(&request.with_tolerance(Tolerance::Lossy)).unwrap()
 }
 
 /// A PNG's header; only that is ever looked at.
@@ -145,7 +145,7 @@ fn a_dialogue_must_not_end_in_an_answer() {
 fn models_that_think_only_when_streaming_are_streamed() {
     let streamed = |model: &str, thinking| {
         let request = ask(photo()).with_model(model).with_thinking(thinking);
-        vendor(Protocol::Compatible).plan(request).unwrap().streamed
+        vendor(Protocol::Compatible).plan(&request).unwrap().requires_streaming
     };
     assert!(streamed("qvq-max", Thinking::Default));
     assert!(streamed("qwen3-vl-plus", Thinking::On));
@@ -183,7 +183,7 @@ fn budgets_and_limits_of_videos_are_checked() {
 
 #[test]
 fn unknown_models_pass() {
-    let plan = vendor(Protocol::Compatible).plan(ask(photo()).with_model("qwen9-vl")).unwrap();
+    let plan = vendor(Protocol::Compatible).plan(&ask(photo()).with_model("qwen9-vl")).unwrap();
     assert!(!plan.card.known && plan.notes[0].contains("qwen9-vl"));
 }
 
@@ -250,6 +250,6 @@ fn providers_need_what_their_deployment_needs() {
 #[test]
 fn only_the_vendor_has_a_default_model() {
     let request = ask(png());
-    assert_eq!(vendor(Protocol::Compatible).plan(request.clone()).unwrap().model(), "qwen3-vl-plus");
+    assert_eq!(vendor(Protocol::Compatible).plan(&request).unwrap().model(), "qwen3-vl-plus");
     assert!(problems(&deployment("vllm"), request).contains("no model is named"));
 }

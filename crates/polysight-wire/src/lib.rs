@@ -1,28 +1,22 @@
 #![doc = include_str!("../README.md")]
 
-mod base_url;
-pub mod body;
+mod call;
 pub mod chat;
-mod classify;
-mod client;
-mod credentials;
-mod dialect;
-mod events;
-mod limits;
-mod options;
-mod reply;
+#[doc(hidden)]
+pub mod forward;
+mod http;
+mod provider;
 mod secrets;
 pub mod sse;
-mod transport;
+pub mod vendor;
 
-pub use base_url::BaseUrl;
-pub use body::{JsonBody, WireBody};
-pub use classify::classify;
-pub use client::{DialectProvider, RequestIds};
-pub use credentials::{BearerKey, Credentials, NoKey, bearer};
-pub use dialect::{Dialect, Events, Mode, Progress, StreamDecoder, WireRequest};
-pub use limits::Limits;
-pub use options::ProviderOptions;
-pub use reply::{Chunks, ReplyHead, WireReply};
-pub use secrets::Secrets;
-pub use transport::{Transport, TransportBuilder};
+pub use call::Call;
+pub use chat::classify;
+pub use provider::{DialectProvider, RequestIds};
+pub use vendor::{
+    BearerKey, Credentials, Dialect, Events, Mode, NoKey, Progress, ProviderOptions, StreamDecoder,
+    WireRequest, bearer,
+};
+
+pub use self::http::body::{self, JsonBody, WireBody};
+pub use self::http::{BaseUrl, Chunks, Limits, ReplyHead, Transport, TransportBuilder, WireReply};

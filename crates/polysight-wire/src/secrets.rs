@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::{Error, RetryAdvice};
+use polysight_core::Error;
 
 use crate::{Credentials, Transport};
 
@@ -15,10 +15,8 @@ const SHORTEST: usize = 8;
 ///
 /// They are the `Authorization` header, every other header that is
 /// [marked as sensitive](http::HeaderValue::set_sensitive), the transport's own headers, and what the
-/// [credentials](Credentials::secrets) were made from. [`DialectProvider`](crate::DialectProvider) passes every error of a
-/// call through [`hide`](Self::hide); calls of a vendor besides chat do the same.
-#[derive(Clone)]
-pub struct Secrets {
+/// [credentials](Credentials::secrets) were made from.
+pub(crate) struct Secrets {
     credentials: Arc<dyn Credentials>,
     own: Arc<HeaderMap>,
     authorization: Option<HeaderValue>,
@@ -27,8 +25,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// The secrets that are known before anything is sent.
-    #[must_use]
-    pub fn new(credentials: &Arc<dyn Credentials>, transport: &Transport) -> Self {
+    pub(crate) fn new(credentials: &Arc<dyn Credentials>, transport: &Transport) -> Self {
         Self {
             credentials: Arc::clone(credentials),
             own: Arc::clone(transport.headers()),
@@ -38,7 +35,7 @@ impl Secrets {
     }
 
     /// Adds those that these headers carry.
-    pub fn note(&mut self, headers: &HeaderMap) {
+    pub(crate) fn note(&mut self, headers: &HeaderMap) {
         let authorization = headers.get(header::AUTHORIZATION).cloned();
         self.more.extend(std::mem::replace(&mut self.authorization, authorization));
         let others =
@@ -47,36 +44,25 @@ impl Secrets {
     }
 
     /// The `Authorization` header of the headers noted last.
-    #[must_use]
-    pub fn authorization(&self) -> Option<&HeaderValue> {
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
 
-    /// Makes credentials anew that are said to have expired where a good status stood, for the next try, which is the
-    /// caller's; if they cannot be, no try helps.
-    #[must_use]
-    pub fn renewed(&self, error: Error) -> Error {
-        let expired = error.retry() == RetryAdvice::RefreshCredentials;
-        if expired && !self.credentials.renew(self.authorization()) {
-            return error.with_retry(RetryAdvice::Never);
-        }
-        error
+    /// What the call shows itself by.
+    pub(crate) fn credentials(&self) -> &dyn Credentials {
+        &*self.credentials
     }
 
     /// Takes them out of an error.
-    #[must_use]
-    pub fn hide(&self, error: Error) -> Error {
+    pub(crate) fn hide(&self, error: Error) -> Error {
         let keys = self.credentials.secrets();
         let all: Vec<&str> = self.sent().chain(keys.iter().map(polysight_core::ApiKey::expose)).collect();
         error.without_secrets(&all)
     }
 
-    /// Takes away the ids of an answer that repeat what was sent: they go into logs and spans.
-    pub(crate) fn hide_ids(&self, ids: [&mut Option<String>; 2]) {
-        let repeats = |id: &String| self.sent().any(|word| word.len() >= SHORTEST && id.contains(word));
-        for id in ids {
-            id.take_if(|id| repeats(id));
-        }
+    /// Whether a text holds something that was sent: a server repeats it.
+    pub(crate) fn is_repeated(&self, text: &str) -> bool {
+        self.sent().any(|word| word.len() >= SHORTEST && text.contains(word))
     }
 
     /// The words of all headers that may hold a secret.
@@ -111,36 +97,6 @@ mod tests {
     use super::*;
     use crate::BearerKey;
 
-    /// Credentials that can be made anew, or not.
-    #[derive(Debug)]
-    struct Renewable(bool);
-
-    #[async_trait::async_trait]
-    impl Credentials for Renewable {
-        async fn authorize(&self, _: &Transport, _: &mut HeaderMap) -> polysight_core::Result<()> {
-            Ok(())
-        }
-
-        fn renew(&self, _: Option<&HeaderValue>) -> bool {
-            self.0
-        }
-    }
-
-    #[test]
-    fn new_credentials_are_advised_only_where_there_are_any() {
-        let transport = Transport::builder().build().unwrap();
-        let renewed = |renewable, error| {
-            let credentials: Arc<dyn Credentials> = Arc::new(Renewable(renewable));
-            Secrets::new(&credentials, &transport).renewed(error)
-        };
-        let expired =
-            || Error::new(ErrorKind::Authentication, "").with_retry(RetryAdvice::RefreshCredentials);
-        assert_eq!(renewed(true, expired()).retry(), RetryAdvice::RefreshCredentials);
-        assert_eq!(renewed(false, expired()).retry(), RetryAdvice::Never);
-        let busy = renewed(false, Error::new(ErrorKind::Overloaded, ""));
-        assert_eq!(busy.retry(), RetryAdvice::After(None));
-    }
-
     fn shown(headers: &[(&'static str, &str)], words: &str) -> String {
         let key: Arc<dyn Credentials> =
             Arc::new(BearerKey::new(&ApiKey::new("sk-0123456789").unwrap()).unwrap());
@@ -172,9 +128,7 @@ mod tests {
         let mut secrets = Secrets::new(&none, &Transport::builder().build().unwrap());
         let key = crate::bearer("sk-0123456789").unwrap();
         secrets.note(&HeaderMap::from_iter([(header::AUTHORIZATION, key)]));
-        let (mut id, mut request_id) = (Some("of Bearer".to_owned()), Some("of sk-0123456789".to_owned()));
-        secrets.hide_ids([&mut id, &mut request_id]);
-        assert_eq!((id.as_deref(), request_id), (Some("of Bearer"), None));
+        assert!(!secrets.is_repeated("of Bearer") && secrets.is_repeated("of sk-0123456789"));
     }
 
     #[test]

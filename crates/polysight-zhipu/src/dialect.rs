@@ -98,7 +98,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse> {
-        decode_reply(&*self.replies, &self.id, plan, head, body)
+        decode_reply(&*self.replies, plan, head, body)
     }
 
     fn decode_error(&self, head: &ReplyHead, body: &[u8]) -> Error {
@@ -106,7 +106,7 @@ impl Dialect for ZhipuDialect {
     }
 
     fn decoder(&self, plan: &Plan, head: &ReplyHead) -> Box<dyn StreamDecoder> {
-        Box::new(ChatStreamDecoder::new(Arc::clone(&self.replies), &self.id, plan, head))
+        Box::new(ChatStreamDecoder::new(Arc::clone(&self.replies), plan, head))
     }
 }
 

@@ -26,7 +26,7 @@ pub const DEFAULT_MODEL: &str = "glm-4.6v-flash";
 #[derive(Debug)]
 pub struct Zhipu(DialectProvider<ZhipuDialect>);
 
-forward_provider!(Zhipu);
+forward_provider!(impl for Zhipu, 0);
 
 impl Zhipu {
     /// Makes a provider from options that all vendors share and settings of this one.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{KEY, PNG, Received, Reply, Server, options, picture};
-use polysight_core::{ApiKey, ChatRequest, ErrorKind, Message, VisionProvider as _};
+use polysight_core::{ApiKey, ChatRequest, ErrorKind, Message, VisionProviderExt as _};
 use polysight_ernie::{Ernie, ErnieSettings};
 use polysight_wire::{ProviderOptions, Transport};
 
@@ -116,7 +116,7 @@ async fn a_stream_that_is_taken_back_is_an_error_with_what_was_shown() {
     let server = Server::start(move |_| (200, "text/event-stream", stream.to_owned())).await;
     let options = options().with_base_url(format!("{}/v2", server.url).parse().unwrap());
     let ernie = Ernie::new(options, &ErnieSettings::new()).unwrap();
-    let error = ernie.stream(ask()).await.unwrap().collect_response().await.unwrap_err();
+    let error = ernie.chat_stream(ask()).await.unwrap().collect_response().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ContentRefused);
     assert_eq!(error.partial().unwrap().text, "shown");
 }

@@ -4,7 +4,7 @@ use crate::support::{planned, vendor};
 use bytes::Bytes;
 use http::HeaderMap;
 use polysight_core::{
-    ChatRequest, ChatResponse, Error, ErrorKind, FinishKind, Message, Result, SafetyRole, StreamEnd,
+    ChatRequest, ChatResponse, Error, ErrorKind, FinishKind, Message, ResponseMeta, Result, SafetyRole,
     StreamEvent,
 };
 use polysight_wire::sse::SseReader;
@@ -140,7 +140,7 @@ fn an_error_carries_what_support_asks_for() {
 }
 
 /// Everything that a stream gave, and how it ended.
-type Read = (String, String, Result<StreamEnd>);
+type Read = (String, String, Result<ResponseMeta>);
 
 /// Reads a stream that arrives in these pieces.
 fn streamed(pieces: &[&[u8]]) -> Read {
@@ -149,7 +149,7 @@ fn streamed(pieces: &[&[u8]]) -> Read {
     let mut decoder = ernie.inner().dialect().decoder(&plan, &head(200));
     let mut reader = SseReader::new(1 << 20);
     let mut events = Events::new();
-    let mut read = || -> Result<StreamEnd> {
+    let mut read = || -> Result<ResponseMeta> {
         for piece in pieces {
             reader.push(Bytes::copy_from_slice(piece));
             while let Some(item) = reader.next_item().unwrap() {

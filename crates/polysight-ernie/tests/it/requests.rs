@@ -3,8 +3,9 @@
 use crate::support::{PNG, body, deployed, linked, options, picture, planned, vendor};
 use polysight_core::catalog::ModelRow;
 use polysight_core::{
-    ChatRequest, Detail, Effort, Error, ErrorKind, Image, Message, RandomSampling, ResponseFormat, MessageRole,
-    Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProvider as _,
+    ChatRequest, Detail, Effort, Error, ErrorKind, Image, Message, MessageRole, RandomSampling,
+    ResponseFormat, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video,
+    VisionProvider as _,
 };
 use polysight_ernie::{Ernie, ErnieExtras, ErnieSettings, WebSearch};
 use polysight_wire::{Dialect as _, Mode};
@@ -32,7 +33,7 @@ fn all_sampling() -> Sampling {
 }
 
 fn refused(ernie: &Ernie, request: ChatRequest) -> Error {
-    let error = ernie.plan(request).unwrap_err();
+    let error = ernie.plan(&request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     error
 }
@@ -224,7 +225,7 @@ fn limits_are_found_before_sending() {
     assert_eq!(paths(ask("?").with_response_format(ResponseFormat::JsonObject)), ["response_format"]);
     let blind = ChatRequest::ask("?", [picture()]).with_model("ERNIE-4.5-Turbo-32K");
     assert_eq!(paths(blind.clone()), ["messages[0].parts[0]"]);
-    assert!(deployed("gateway").plan(blind).is_ok(), "there the same name sees");
+    assert!(deployed("gateway").plan(&blind).is_ok(), "there the same name sees");
     let detail = ChatRequest::ask("?", [picture().with_detail(Detail::High)]).with_model("ernie-5.0");
     assert_eq!(paths(detail), ["messages[0].parts[0]"]);
 }

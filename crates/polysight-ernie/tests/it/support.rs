@@ -40,14 +40,14 @@ pub(crate) fn linked(name: &str) -> Image {
 
 /// The body that a request becomes.
 pub(crate) fn body(ernie: &Ernie, request: ChatRequest, mode: Mode) -> Value {
-    let wire = ernie.inner().preview(request, mode).unwrap();
+    let wire = ernie.inner().preview(&planned(ernie, request), mode).unwrap();
     let bytes = wire.body.to_vec().unwrap();
     assert_eq!(bytes.len() as u64, wire.body.len(), "the length promised is the length sent");
     serde_json::from_slice(&bytes).unwrap()
 }
 
 pub(crate) fn planned(ernie: &Ernie, request: ChatRequest) -> Plan {
-    ernie.plan(request).unwrap()
+    ernie.plan(&request).unwrap()
 }
 
 /// A request as it came over the socket.

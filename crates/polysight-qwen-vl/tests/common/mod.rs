@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use http::HeaderMap;
-use polysight_core::{ApiKey, ChatRequest, Image, Plan, Result, StreamEnd, StreamEvent, VisionProvider};
+use polysight_core::{ApiKey, ChatRequest, Image, Plan, ResponseMeta, Result, StreamEvent, VisionProvider};
 use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Mode, Progress, ProviderOptions, ReplyHead, WireRequest};
@@ -37,7 +37,7 @@ pub(crate) fn deployment(name: &str) -> QwenVl {
 }
 
 pub(crate) fn plan(provider: &QwenVl, request: ChatRequest) -> Plan {
-    provider.plan(request).unwrap()
+    provider.plan(&request).unwrap()
 }
 
 pub(crate) fn encoded(provider: &QwenVl, request: ChatRequest, mode: Mode) -> WireRequest {
@@ -80,7 +80,7 @@ pub(crate) fn head(status: u16, headers: &[(&'static str, &'static str)]) -> Rep
 /// What a stream gave: its events made into lines, and how it ended.
 pub(crate) struct Read {
     pub(crate) events: Vec<StreamEvent>,
-    pub(crate) end: Result<StreamEnd>,
+    pub(crate) end: Result<ResponseMeta>,
 }
 
 impl Read {

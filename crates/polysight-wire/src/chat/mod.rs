@@ -3,22 +3,26 @@
 //! [`request`] writes its parts, for a dialect to put together; [`ChatVendor`] says how one vendor departs from the
 //! shape in replies, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
-mod calls;
-mod chunk;
+mod chunk_template;
+mod classify;
 mod failure;
 pub mod lenient;
-mod repeat;
 pub mod request;
 mod response;
-mod think;
-mod wire;
+mod schema;
+mod stream;
+mod think_tags;
+mod tool_call_index;
 
-pub use calls::{CallOrder, CallPiece, no_calls};
-pub use chunk::ChatStreamDecoder;
+pub use classify::classify;
 pub use failure::{Failure, FailureSource, decode_failure};
-use polysight_core::{Error, ErrorKind, FinishKind, SafetyLabel};
+use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
+pub use stream::ChatStreamDecoder;
+pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
+
+use crate::ReplyHead;
 
 /// How one vendor departs from the shared shape in its replies.
 pub trait ChatVendor: Send + Sync + 'static {
@@ -33,6 +37,16 @@ pub trait ChatVendor: Send + Sync + 'static {
 
     /// Says whether these fields withdraw the answer, text already shown included. It becomes an error then.
     fn withdraws(&self, fields: &SafetyFields<'_>) -> bool;
+}
+
+/// What is known of an answer from its plan and its reply's head: who answers, which request it was, what was changed in it.
+#[must_use]
+pub fn reply_meta(plan: &Plan, head: &ReplyHead, finish: FinishReason) -> ResponseMeta {
+    let mut meta = ResponseMeta::new(&*plan.provider.name, plan.model(), finish);
+    meta.request_id = head.request_id().or(plan.request.request_id.as_deref()).map(str::to_owned);
+    meta.rate_limits = head.rate_limits();
+    meta.adjustments.clone_from(&plan.adjustments);
+    meta
 }
 
 /// The error of an answer that was withdrawn.

@@ -3,8 +3,8 @@
 use polysight_core::catalog::GreedyForm;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatRequest, Image, ImageFormat, MediaSource, Message, Part, ResponseFormat, MessageRole, Sampling, ToolChoice,
-    Video, VideoFormat,
+    ChatRequest, Image, ImageFormat, MediaSource, Message, MessageRole, Part, ResponseFormat, Sampling,
+    ToolChoice, Video, VideoFormat,
 };
 use serde_json::{Map, Value, json};
 

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, ProviderId, RawReply, Result,
-    RetryAdvice, ToolCall,
+    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice,
+    ToolCall,
 };
 
 use super::failure::not_json;
-use super::wire::{CallWire, Choice, Envelope, parse};
-use super::{ChatVendor, FailureSource, decode_failure, no_calls, think};
+use super::schema::{CallWire, Choice, Envelope, parse};
+use super::{ChatVendor, FailureSource, decode_failure, no_calls, reply_meta, think_tags};
 use crate::ReplyHead;
 
 /// Reads a plain reply of status 2xx.
@@ -19,7 +19,6 @@ use crate::ReplyHead;
 /// answer that did not end well.
 pub fn decode_reply<V: ChatVendor + ?Sized>(
     vendor: &V,
-    provider: &ProviderId,
     plan: &Plan,
     head: &ReplyHead,
     body: &Bytes,
@@ -51,21 +50,20 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
     if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
         return Err(no_calls().with_status(head.status).with_partial(Partial::new(text, reasoning)));
     }
-    let model = envelope.model.non_empty().unwrap_or_else(|| plan.model().to_owned());
-    let mut response = ChatResponse::new(&provider.name, model, finish);
+    let mut response = ChatResponse::from(reply_meta(plan, head, finish));
     (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
-    response.usage = envelope.usage.0.map(|usage| usage.usage());
-    response.safety = safety;
-    response.id = envelope.id.non_empty();
-    response.request_id = envelope
-        .request_id
-        .non_empty()
-        .or_else(|| head.request_id().map(str::to_owned))
-        .or_else(|| plan.request.request_id.clone());
-    response.rate_limits = head.rate_limits();
-    response.created = envelope.created.count();
-    response.adjustments = plan.adjustments.clone();
-    response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
+    let meta = &mut response.meta;
+    if let Some(model) = envelope.model.non_empty() {
+        meta.model = model;
+    }
+    if let Some(id) = envelope.request_id.non_empty() {
+        meta.request_id = Some(id);
+    }
+    meta.id = envelope.id.non_empty();
+    meta.created = envelope.created.count();
+    meta.usage = envelope.usage.0.map(|usage| usage.usage());
+    meta.safety = safety;
+    meta.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
     response.into_result(plan.request.max_tokens.is_some())
 }
 
@@ -86,7 +84,7 @@ fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<
     let mut reasoning = delta.take_reasoning().unwrap_or_default();
     let text = delta.content.non_empty().unwrap_or_default();
     let text = if thinks_in_text {
-        let (thought, visible) = think::split(&text);
+        let (thought, visible) = think_tags::split(&text);
         reasoning.push_str(&thought);
         visible
     } else {

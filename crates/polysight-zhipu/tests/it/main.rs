@@ -15,8 +15,8 @@ mod vendor_sdk;
 use std::sync::LazyLock;
 
 use polysight_core::catalog::ModelRow;
-use polysight_core::{ApiKey, ChatRequest};
-use polysight_wire::{Mode, ProviderOptions};
+use polysight_core::{ApiKey, ChatRequest, Result, VisionProvider as _};
+use polysight_wire::{Mode, ProviderOptions, WireRequest};
 use polysight_zhipu::{Zhipu, ZhipuSettings};
 use serde_json::Value;
 
@@ -38,10 +38,15 @@ fn body(request: ChatRequest, mode: Mode) -> Value {
 }
 
 fn json(zhipu: &Zhipu, request: ChatRequest, mode: Mode) -> Value {
-    let wire = zhipu.inner().preview(request, mode).unwrap();
+    let wire = preview(zhipu, request, mode).unwrap();
     let bytes = wire.body.to_vec().unwrap();
     assert_eq!(bytes.len() as u64, wire.body.len(), "the length promised is the length sent");
     serde_json::from_slice(&bytes).unwrap()
+}
+
+/// What would go out.
+fn preview(zhipu: &Zhipu, request: ChatRequest, mode: Mode) -> Result<WireRequest> {
+    zhipu.inner().preview(&zhipu.plan(&request)?, mode)
 }
 
 /// A PNG of 16 x 16 px, 79 bytes: the picture of the recorded bodies.

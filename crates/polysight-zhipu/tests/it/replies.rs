@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use polysight_core::{
-    ChatRequest, ChatResponse, Error, ErrorKind, FinishKind, Message, Plan, Result, SafetyRole, StreamEnd,
+    ChatRequest, ChatResponse, Error, ErrorKind, FinishKind, Message, Plan, ResponseMeta, Result, SafetyRole,
     StreamEvent, VisionProvider,
 };
 use polysight_wire::sse::SseReader;
@@ -12,7 +12,7 @@ use polysight_wire::{Dialect, Events, Progress, ReplyHead, StreamDecoder};
 use super::zhipu;
 
 fn plan(model: &str) -> Plan {
-    zhipu().plan(ChatRequest::new([Message::user("?")]).with_model(model).with_raw()).unwrap()
+    zhipu().plan(&ChatRequest::new([Message::user("?")]).with_model(model).with_raw()).unwrap()
 }
 
 fn head() -> ReplyHead {
@@ -28,7 +28,7 @@ fn plain(model: &str, body: &str) -> Result<ChatResponse> {
 struct Read {
     text: String,
     reasoning: String,
-    end: Result<StreamEnd>,
+    end: Result<ResponseMeta>,
 }
 
 fn streamed(model: &str, pieces: &[&[u8]]) -> Read {
@@ -52,7 +52,7 @@ fn feed(
     decoder: &mut dyn StreamDecoder,
     pieces: &[&[u8]],
     events: &mut Events,
-) -> Result<StreamEnd> {
+) -> Result<ResponseMeta> {
     for piece in pieces {
         reader.push(Bytes::copy_from_slice(piece));
         while let Some(item) = reader.next_item().unwrap() {

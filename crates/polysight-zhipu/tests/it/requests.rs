@@ -7,7 +7,7 @@ use polysight_wire::Mode;
 use polysight_zhipu::{Region, Zhipu, ZhipuExtras, ZhipuSettings};
 use serde_json::json;
 
-use super::{PNG, body};
+use super::{PNG, body, preview};
 
 fn hello(model: &str) -> ChatRequest {
     ChatRequest::new([Message::user("Hello")]).with_model(model)
@@ -165,7 +165,7 @@ fn text_models_enforce_json_and_vision_models_do_not() {
     let request = hello("glm-4-plus").with_response_format(ResponseFormat::JsonObject);
     assert_eq!(body(request, Mode::Plain)["response_format"], json!({"type": "json_object"}));
     let request = hello("glm-4.6v").with_response_format(ResponseFormat::JsonObject);
-    let error = super::zhipu().inner().preview(request, Mode::Plain).unwrap_err();
+    let error = preview(super::zhipu(), request, Mode::Plain).unwrap_err();
     assert_eq!(error.violations()[0].path, "response_format");
 }
 
@@ -177,28 +177,28 @@ fn extras_go_along_and_may_not_repeat_what_the_request_says() {
     assert_eq!(sent["watermark_enabled"], true);
     assert!(sent.get("x").is_none(), "extras of other vendors stay here");
     let request = hello("glm-4.6v").with_extra("zhipu", "temperature", 0.5);
-    let error = super::zhipu().inner().preview(request, Mode::Plain).unwrap_err();
+    let error = preview(super::zhipu(), request, Mode::Plain).unwrap_err();
     assert!(error.to_string().contains("extras.zhipu.temperature"), "{error}");
 }
 
 #[test]
 fn urls_and_headers_of_both_sites() {
     let key = || polysight_core::ApiKey::new("id.secret").unwrap();
-    let preview = |zhipu: &Zhipu| zhipu.inner().preview(hello("glm-4.6v"), Mode::Plain).unwrap();
-    let mainland = preview(&Zhipu::with_key(key()).unwrap());
+    let hello_of = |zhipu: &Zhipu| preview(zhipu, hello("glm-4.6v"), Mode::Plain).unwrap();
+    let mainland = hello_of(&Zhipu::with_key(key()).unwrap());
     assert_eq!(mainland.url.as_str(), "https://open.bigmodel.cn/api/paas/v4/chat/completions");
     assert_eq!(mainland.headers["accept"], "application/json");
     assert!(mainland.headers.get("accept-language").is_none());
     let settings = ZhipuSettings::new().with_region(Region::International);
     let options = polysight_wire::ProviderOptions::new("z").with_api_key(key());
-    let abroad = preview(&Zhipu::new(options, &settings).unwrap());
+    let abroad = hello_of(&Zhipu::new(options, &settings).unwrap());
     assert_eq!(abroad.url.as_str(), "https://api.z.ai/api/paas/v4/chat/completions");
     assert_eq!(abroad.headers["accept-language"], "en-US,en");
     let options = polysight_wire::ProviderOptions::new("proxy")
         .with_api_key(key())
         .with_base_url("https://your-proxy.example/v1".parse().unwrap());
     let proxy = Zhipu::new(options, &ZhipuSettings::default()).unwrap();
-    let wire = proxy.inner().preview(hello("GLM-4V-Plus"), Mode::Plain).unwrap();
+    let wire = preview(&proxy, hello("GLM-4V-Plus"), Mode::Plain).unwrap();
     assert_eq!(wire.url.as_str(), "https://your-proxy.example/v1/chat/completions");
     let sent: serde_json::Value = serde_json::from_slice(&wire.body.to_vec().unwrap()).unwrap();
     assert_eq!(sent["model"], "GLM-4V-Plus", "a model's name goes out as it is written");

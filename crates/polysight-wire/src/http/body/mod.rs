@@ -3,16 +3,16 @@
 //! A body knows its exact length before its first byte is sent, and holds no media: each source is read and
 //! base64-encoded block by block while the socket takes it. Making a body again costs nothing, so a retry keeps none.
 
+mod buffer_pool;
 mod form;
 mod json;
-mod pool;
 mod stream;
 
+pub(crate) use buffer_pool::BufferPool;
 use bytes::Bytes;
 pub use form::FormBody;
 pub use json::{Array, JsonBody, Object};
 use polysight_core::MediaSource;
-pub(crate) use pool::BlockPool;
 pub(crate) use stream::{SendProgress, StreamedBody};
 
 /// A piece of a request body.

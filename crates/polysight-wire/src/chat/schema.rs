@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::SafetyFields;
+use super::chunk_template::Slot;
 use super::lenient::{First, List, Maybe, Text, Whole, json_text};
-use super::repeat::Slot;
 
 /// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
 /// where it is not, the parser tells whether that matters.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, Estimate, ModelCard, Plan, ProviderId, Result, StreamEnd,
+    Catalog, ChatRequest, ChatResponse, Error, Estimate, ModelCard, Plan, ProviderId, ResponseMeta, Result,
     StreamEvent,
 };
 use url::Url;
@@ -92,7 +92,7 @@ pub enum Progress {
     /// Nothing but a sign of life, such as a keep-alive comment: the idle limit goes on counting.
     None,
     /// A piece of the answer.
-    Piece,
+    Event,
     /// The vendor's mark of the end: nothing after it is read.
     Done,
 }
@@ -114,5 +114,5 @@ pub trait StreamDecoder: Send {
     /// # Errors
     /// [`ErrorKind::Interrupted`](polysight_core::ErrorKind::Interrupted) when the answer was not complete, and whatever
     /// else its way of ending stands for.
-    fn finish(&mut self, events: &mut Events) -> Result<StreamEnd>;
+    fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta>;
 }

@@ -7,7 +7,7 @@ use polysight_core::{Error, ErrorKind, ToolCallDelta};
 /// Puts the pieces of an answer's tool calls in order, for servers that tell no index: a new id begins a new call, and what
 /// has no id goes on with the last one.
 #[derive(Debug, Default)]
-pub struct CallOrder {
+pub struct ToolCallIndex {
     by_id: HashMap<String, usize>,
     last: Option<usize>,
     next: usize,
@@ -28,7 +28,7 @@ pub struct CallPiece {
     pub arguments: String,
 }
 
-impl CallOrder {
+impl ToolCallIndex {
     /// Gives a piece its index. `place` and `count` say which of how many pieces it is in its chunk.
     pub fn delta(&mut self, place: usize, count: usize, piece: CallPiece) -> ToolCallDelta {
         let index = match (piece.index, &piece.id) {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn indexes(chunks: &[&[CallPiece]]) -> Vec<usize> {
-        let mut order = CallOrder::default();
+        let mut order = ToolCallIndex::default();
         let mut seen = Vec::new();
         for chunk in chunks {
             let pieces = chunk.iter().cloned().enumerate();

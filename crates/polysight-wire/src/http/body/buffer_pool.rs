@@ -16,11 +16,11 @@ const MAX_KEPT: usize = 64;
 
 /// Blocks that wait to be used again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BlockPool {
+pub(crate) struct BufferPool {
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl BlockPool {
+impl BufferPool {
     /// A block of [`BLOCK_OUTPUT`] bytes with arbitrary content.
     pub(crate) fn take(&self) -> Vec<u8> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -44,7 +44,7 @@ impl BlockPool {
 struct Lent {
     block: Vec<u8>,
     len: usize,
-    pool: BlockPool,
+    pool: BufferPool,
 }
 
 impl AsRef<[u8]> for Lent {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_block_comes_back_when_it_was_sent() {
-        let pool = BlockPool::default();
+        let pool = BufferPool::default();
         let block = pool.take();
         let address = block.as_ptr();
         drop(pool.lend(block, 10));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn keeps_no_more_than_its_limit() {
-        let pool = BlockPool::default();
+        let pool = BufferPool::default();
         for _ in 0..MAX_KEPT + 10 {
             pool.give_back(vec![0; BLOCK_OUTPUT]);
         }

@@ -1,12 +1,23 @@
-//! How long to wait and how much to take.
+//! How long a call may take, and how large its reply may be.
 
 use std::time::Duration;
 
-/// Limits of time and size for every call; each has a default that suits the vendors' clouds.
+use polysight_core::{Error, ErrorKind, Result};
+
+/// The longest that a limit may be: `Instant` overflows beyond.
+const MAX_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+/// Limits of **time** and of **size** for every call; each has a default that suits the vendors' clouds.
 ///
-/// The head of a reply has the bounds of the HTTP client, unless [`TransportBuilder::client`](crate::TransportBuilder::client)
-/// sets others: 100 headers and some 400 KiB in HTTP/1, 16 KiB in HTTP/2. A larger one is
-/// [`ErrorKind::Network`](polysight_core::ErrorKind::Network).
+/// Time: [`connect`](Self::connect), [`first_byte`](Self::first_byte), [`idle`](Self::idle), [`min_rate`](Self::min_rate),
+/// [`drain_timeout`](Self::drain_timeout) and [`total`](Self::total), all measured by the transport: a stream that stalls is
+/// found out here and nowhere else. In a config file they are a provider's `timeouts`, in seconds.
+///
+/// Size: [`max_reply_bytes`](Self::max_reply_bytes), [`max_error_bytes`](Self::max_error_bytes) and
+/// [`max_line_bytes`](Self::max_line_bytes). In a config file they are a provider's `sizes`, in bytes.
+///
+/// The head of a reply has the bounds of the HTTP client: 100 headers and some 400 KiB in HTTP/1, 16 KiB in HTTP/2. A larger
+/// one is [`ErrorKind::Network`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -28,7 +39,7 @@ pub struct Limits {
     pub total: Option<Duration>,
     /// Longest wait for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
     /// shorter. Default 5 s; the answer counts as complete then.
-    pub after_finish: Duration,
+    pub drain_timeout: Duration,
     /// Largest plain reply, in bytes. So much may also be collected of a stream, and be kept of one by
     /// [`keep_raw`](polysight_core::ChatRequest::keep_raw); one that is read event by event is as long as it is. Default
     /// 32 MiB.
@@ -47,7 +58,7 @@ impl Default for Limits {
             idle: Duration::from_secs(90),
             min_rate: Some(1),
             total: None,
-            after_finish: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(5),
             max_reply_bytes: 32 << 20,
             max_error_bytes: 64 << 10,
             max_line_bytes: 8 << 20,
@@ -93,8 +104,8 @@ impl Limits {
 
     /// Sets the longest wait for the rest of a stream after the model has said that it is done.
     #[must_use]
-    pub fn with_after_finish(mut self, limit: Duration) -> Self {
-        self.after_finish = limit;
+    pub fn with_drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
         self
     }
 
@@ -117,5 +128,26 @@ impl Limits {
     pub fn with_max_line_bytes(mut self, limit: usize) -> Self {
         self.max_line_bytes = limit;
         self
+    }
+
+    /// Says whether every limit is one that can be kept: more than zero and at most a year.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the limit.
+    pub fn check(&self) -> Result<()> {
+        let times = [
+            ("connect", Some(self.connect)),
+            ("first_byte", Some(self.first_byte)),
+            ("idle", Some(self.idle)),
+            ("total", self.total),
+            ("drain_timeout", Some(self.drain_timeout)),
+        ];
+        for (name, limit) in times {
+            if limit.is_some_and(|limit| limit.is_zero() || limit > MAX_LIMIT) {
+                let message = format!("the time limit `{name}` must be more than 0 and at most a year");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        }
+        Ok(())
     }
 }

@@ -13,13 +13,13 @@ pub(super) enum Slot {
 
 /// What stood around the text of the last chunk.
 #[derive(Debug, Default)]
-pub(super) struct Repeat {
+pub(super) struct ChunkTemplate {
     slot: Option<Slot>,
     before: Vec<u8>,
     after: Vec<u8>,
 }
 
-impl Repeat {
+impl ChunkTemplate {
     /// Forgets the last chunk.
     pub(super) fn forget(&mut self) {
         self.slot = None;
@@ -60,8 +60,8 @@ mod tests {
 
     const CHUNK: &str = r#"{"id":"a","choices":[{"delta":{"content":"hm"},"finish_reason":null}]}"#;
 
-    fn learned() -> Repeat {
-        let mut repeat = Repeat::default();
+    fn learned() -> ChunkTemplate {
+        let mut repeat = ChunkTemplate::default();
         let start = CHUNK.find("hm").unwrap();
         repeat.learn(CHUNK.as_bytes(), Slot::Text, &CHUNK[start..start + 2]);
         repeat

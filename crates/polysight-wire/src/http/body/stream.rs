@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use polysight_core::media::MediaFile;
 use polysight_core::{Error, ErrorKind, MediaSource, Result};
 
-use super::pool::{BLOCK_INPUT, BLOCK_OUTPUT, BlockPool};
+use super::buffer_pool::{BLOCK_INPUT, BLOCK_OUTPUT, BufferPool};
 use super::{Segment, WireBody};
 
 /// What the sender of a body tells to whoever waits for the reply.
@@ -40,12 +40,12 @@ pub(crate) struct StreamedBody {
     segments: std::vec::IntoIter<Segment>,
     current: Option<Encoding>,
     left: u64,
-    pool: BlockPool,
+    pool: BufferPool,
     progress: Arc<SendProgress>,
 }
 
 impl StreamedBody {
-    pub(crate) fn new(body: WireBody, pool: BlockPool, progress: Arc<SendProgress>) -> Self {
+    pub(crate) fn new(body: WireBody, pool: BufferPool, progress: Arc<SendProgress>) -> Self {
         let left = body.len();
         Self { segments: body.into_segments().into_iter(), current: None, left, pool, progress }
     }
@@ -140,7 +140,7 @@ impl Encoding {
         }
     }
 
-    fn next_block(&mut self, pool: &BlockPool) -> Result<Option<Bytes>> {
+    fn next_block(&mut self, pool: &BufferPool) -> Result<Option<Bytes>> {
         match self {
             Self::Memory(bytes) => {
                 if bytes.is_empty() {
@@ -194,7 +194,7 @@ fn unreadable(file: &MediaFile, error: io::Error) -> Error {
     Error::new(ErrorKind::InvalidMedia, message).with_source(error)
 }
 
-fn encode(input: &[u8], pool: &BlockPool) -> Bytes {
+fn encode(input: &[u8], pool: &BufferPool) -> Bytes {
     let mut block = pool.take();
     let written = base64_simd::STANDARD.encode(input, base64_simd::Out::from_slice(&mut block)).len();
     pool.lend(block, written)
@@ -203,7 +203,7 @@ fn encode(input: &[u8], pool: &BlockPool) -> Bytes {
 /// Reads a whole body into memory.
 pub(super) fn read_all(body: WireBody) -> Result<Vec<u8>> {
     let mut all = Vec::new();
-    let mut stream = StreamedBody::new(body, BlockPool::default(), Arc::default());
+    let mut stream = StreamedBody::new(body, BufferPool::default(), Arc::default());
     while let Some(block) = stream.next_block()? {
         all.extend_from_slice(&block);
     }

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase, redact};
 use tokio::time::{Instant, timeout_at};
 
-use crate::body::{BlockPool, SendProgress, StreamedBody};
-use crate::reply::timed_out;
+use super::chunks::timed_out;
+use crate::body::{BufferPool, SendProgress, StreamedBody};
 use crate::{Limits, WireBody, WireReply, WireRequest};
 
 /// Sends requests and hands out replies, within [`Limits`]. Cloning shares connections and memory.
@@ -20,7 +19,7 @@ pub struct Transport {
     client: reqwest::Client,
     limits: Arc<Limits>,
     headers: Arc<HeaderMap>,
-    pool: BlockPool,
+    pool: BufferPool,
 }
 
 impl fmt::Debug for Transport {
@@ -39,7 +38,7 @@ pub struct TransportBuilder {
     limits: Limits,
     headers: Vec<(String, String)>,
     proxy: Option<String>,
-    client: Option<reqwest::ClientBuilder>,
+    certificates: Option<Vec<u8>>,
     shared: Option<Transport>,
 }
 
@@ -72,15 +71,14 @@ impl TransportBuilder {
         self
     }
 
-    /// Starts from the caller's own client settings: certificates, DNS, pool sizes. Redirects are switched off and
-    /// the connect limit is set on top of them.
+    /// Trusts the certificates of a PEM text too, such as those of a company's own authority, beside the system's.
     #[must_use]
-    pub fn client(mut self, client: reqwest::ClientBuilder) -> Self {
-        self.client = Some(client);
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates = Some(pem.into());
         self
     }
 
-    /// Shares the connections of another transport, and with them its proxy, its client settings and its connect limit;
+    /// Shares the connections of another transport, and with them its proxy, its certificates and its connect limit;
     /// headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
     /// the system's certificates are read for it.
     #[must_use]
@@ -92,8 +90,8 @@ impl TransportBuilder {
     /// Makes the transport.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it shares connections and has a proxy or client settings too.
-    /// [`ErrorKind::Config`] for a malformed proxy or header, a header that says how the body goes out (`Content-Type` and
+    /// [`ErrorKind::Config`] when it shares connections and has a proxy or certificates too; for a malformed proxy,
+    /// certificate or header, a header that says how the body goes out (`Content-Type` and
     /// the like), and when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
         self.limits.check()?;
@@ -117,37 +115,40 @@ impl TransportBuilder {
         }
         let headers = Arc::new(headers);
         if let Some(Transport { client, pool, .. }) = self.shared {
-            if self.client.is_some() || self.proxy.is_some() {
-                let message =
-                    "a transport that shares connections has its proxy and client settings from there";
+            if self.certificates.is_some() || self.proxy.is_some() {
+                let message = "a transport that shares connections has its proxy and certificates from there";
                 return Err(Error::new(ErrorKind::Config, message));
             }
             return Ok(Transport { client, limits: Arc::new(self.limits), headers, pool });
         }
-        let client = client(self.client, self.proxy.as_deref(), &self.limits)?;
-        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool: BlockPool::default() })
+        let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool: BufferPool::default() })
     }
 }
 
-fn client(
-    client: Option<reqwest::ClientBuilder>,
-    proxy: Option<&str>,
-    limits: &Limits,
-) -> Result<reqwest::Client> {
-    let mut client = client.unwrap_or_else(|| {
-        let own = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
-        if names_no_proxy() { own.no_proxy() } else { own }
-    });
+fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
+    let wrong = |message: &str, error: reqwest::Error| {
+        Error::new(ErrorKind::Config, message).with_source(error.without_url())
+    };
+    let mut client = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
+    if names_no_proxy() {
+        client = client.no_proxy();
+    }
     if let Some(proxy) = proxy {
-        let proxy = reqwest::Proxy::all(proxy)
-            .map_err(|error| Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error))?;
+        let proxy = reqwest::Proxy::all(proxy).map_err(|error| wrong("the proxy is not a URL", error))?;
         client = client.proxy(proxy);
     }
-    client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect).build().map_err(
-        |error| {
-            Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(error.without_url())
-        },
-    )
+    if let Some(pem) = certificates {
+        let unusable = "root_certificates holds no certificate in PEM form";
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|error| wrong(unusable, error))?;
+        if certificates.is_empty() {
+            return Err(Error::new(ErrorKind::Config, unusable));
+        }
+        client = client.tls_certs_merge(certificates);
+    }
+    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect);
+    client.build().map_err(|error| wrong("the HTTP client cannot be set up", error))
 }
 
 /// True where only the environment could name a proxy and does not, so that none need be looked for with each request.
@@ -332,28 +333,15 @@ fn unsent(error: reqwest::Error) -> Error {
     Error::new(ErrorKind::Network, message).with_billed(billed).with_source(error)
 }
 
-/// The longest that a limit may be: `Instant` overflows beyond.
-pub(crate) const MAX_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Limits {
-    /// Says whether every limit is one that can be kept: more than zero and at most a year.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] that names the limit.
-    pub fn check(&self) -> Result<()> {
-        let times = [
-            ("connect", Some(self.connect)),
-            ("first_byte", Some(self.first_byte)),
-            ("idle", Some(self.idle)),
-            ("total", self.total),
-            ("after_finish", Some(self.after_finish)),
-        ];
-        for (name, limit) in times {
-            if limit.is_some_and(|limit| limit.is_zero() || limit > MAX_LIMIT) {
-                let message = format!("the time limit `{name}` must be more than 0 and at most a year");
-                return Err(Error::new(ErrorKind::Config, message));
-            }
+    #[test]
+    fn certificates_that_are_none_are_refused() {
+        for pem in ["", "no certificate"] {
+            let error = Transport::builder().root_certificates(pem).build().unwrap_err();
+            assert!(error.to_string().contains("root_certificates"), "{error}");
         }
-        Ok(())
     }
 }

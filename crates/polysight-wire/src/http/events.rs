@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use polysight_core::{Billed, Error, ErrorKind, Result, StreamEvent};
 
-use crate::reply::{Chunks, WaitLimit};
+use super::chunks::{Chunks, ReadTimeout};
 use crate::sse::{SseItem, SseReader};
 use crate::{Events, Limits, Progress, StreamDecoder};
 
@@ -21,7 +21,7 @@ pub(crate) struct EventReader {
     events: Events,
     /// How many bytes of the body may still be kept; `None` when none are.
     raw_left: Option<usize>,
-    limit: WaitLimit,
+    limit: ReadTimeout,
     limits: Limits,
     state: State,
     begun: bool,
@@ -39,7 +39,7 @@ enum State {
 
 /// Longest wait for the end of a body behind the vendor's mark of the end. It comes in the same packet as a rule, and a
 /// connection whose body was not read to its end is lost to the next request.
-const BEHIND_DONE: Duration = Duration::from_millis(20);
+const DONE_DRAIN: Duration = Duration::from_millis(20);
 
 impl EventReader {
     pub(crate) fn new(chunks: Chunks, decoder: Box<dyn StreamDecoder>, limits: &Limits) -> Self {
@@ -85,7 +85,7 @@ impl EventReader {
                 }
                 return Ok(());
             };
-            if let SseItem::Stray(line) = item
+            if let SseItem::NonField(line) = item
                 && !self.begun
                 && self.document.len() + line.len() < self.limits.max_error_bytes
             {
@@ -94,13 +94,13 @@ impl EventReader {
             }
             match self.decoder.read(item, &mut self.events) {
                 Ok(Progress::None) => {}
-                Ok(Progress::Piece) => {
+                Ok(Progress::Event) => {
                     self.begun = true;
                     self.limit = self.next_limit();
                 }
                 Ok(Progress::Done) => {
                     self.state = State::Done;
-                    self.limit = WaitLimit::after(BEHIND_DONE);
+                    self.limit = ReadTimeout::after(DONE_DRAIN);
                     return Ok(());
                 }
                 // What is left when the body has ended lacks its end: an event that makes no sense then was cut, and
@@ -118,17 +118,17 @@ impl EventReader {
         if self.begun || document.is_empty() {
             return Ok(());
         }
-        self.decoder.read(SseItem::Stray(&document), &mut self.events).map(drop)
+        self.decoder.read(SseItem::NonField(&document), &mut self.events).map(drop)
     }
 
     fn is_cut(&self, error: &Error) -> bool {
         self.state == State::BodyEnded && error.kind() == ErrorKind::Protocol
     }
 
-    fn next_limit(&self) -> WaitLimit {
-        let Limits { idle, after_finish, .. } = self.limits;
-        let wait = if self.decoder.is_complete() { after_finish.min(idle) } else { idle };
-        WaitLimit::after(wait)
+    fn next_limit(&self) -> ReadTimeout {
+        let Limits { idle, drain_timeout, .. } = self.limits;
+        let wait = if self.decoder.is_complete() { drain_timeout.min(idle) } else { idle };
+        ReadTimeout::after(wait)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -222,7 +222,7 @@ impl Stream for EventReader {
 mod tests {
     use bytes::Bytes;
     use http_body::Frame;
-    use polysight_core::{FinishKind, FinishReason, StreamEnd};
+    use polysight_core::{FinishKind, FinishReason, ResponseMeta};
     use tokio::time::Instant;
 
     use super::*;
@@ -243,16 +243,16 @@ mod tests {
                 b"." => self.complete = true,
                 word => events.push_back(StreamEvent::Text(String::from_utf8_lossy(word).into_owned())),
             }
-            Ok(Progress::Piece)
+            Ok(Progress::Event)
         }
 
         fn is_complete(&self) -> bool {
             self.complete
         }
 
-        fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
+        fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
             if self.complete {
-                Ok(StreamEnd::new("p", "m", FinishReason::new(FinishKind::Stop, "stop")))
+                Ok(ResponseMeta::new("p", "m", FinishReason::new(FinishKind::Stop, "stop")))
             } else {
                 Err(Error::new(ErrorKind::Interrupted, ""))
             }
@@ -339,15 +339,15 @@ mod tests {
             let silent = reqwest::Body::wrap(Silent(Some(body.into())));
             assert_eq!(read(silent, &Limits::default()).await, ("a".to_owned(), end));
             // The clock of paused time ticks in milliseconds.
-            assert!(begun.elapsed() <= BEHIND_DONE + Duration::from_millis(1), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() <= DONE_DRAIN + Duration::from_millis(1), "{:?}", begun.elapsed());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_falls_silent_after_the_answer_is_waited_for_no_longer_than_any_other() {
-        for (idle, after_finish, waited) in [(1, 5, 1), (90, 5, 5)] {
+        for (idle, drain_timeout, waited) in [(1, 5, 1), (90, 5, 5)] {
             let mut limits = Limits::default().with_idle(Duration::from_secs(idle));
-            limits.after_finish = Duration::from_secs(after_finish);
+            limits.drain_timeout = Duration::from_secs(drain_timeout);
             let begun = Instant::now();
             let silent = Silent(Some(Bytes::from_static(b"data: a\n\ndata: .\n\n")));
             assert_eq!(read(reqwest::Body::wrap(silent), &limits).await, ("a".to_owned(), None));
@@ -363,7 +363,7 @@ mod waits {
 
     use bytes::Bytes;
     use http_body::{Body, Frame};
-    use polysight_core::{FinishKind, FinishReason, StreamEnd};
+    use polysight_core::{FinishKind, FinishReason, ResponseMeta};
     use tokio::time::{Instant, Sleep};
 
     use super::*;
@@ -401,15 +401,15 @@ mod waits {
             let SseItem::Event(event) = item else { return Ok(Progress::None) };
             self.is_complete = event.data == b"end";
             events.push_back(StreamEvent::Text(String::from_utf8_lossy(event.data).into_owned()));
-            Ok(Progress::Piece)
+            Ok(Progress::Event)
         }
 
         fn is_complete(&self) -> bool {
             self.is_complete
         }
 
-        fn finish(&mut self, _: &mut Events) -> Result<StreamEnd> {
-            Ok(StreamEnd::new("p", "m", FinishReason::new(FinishKind::Stop, "stop")))
+        fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
+            Ok(ResponseMeta::new("p", "m", FinishReason::new(FinishKind::Stop, "stop")))
         }
     }
 

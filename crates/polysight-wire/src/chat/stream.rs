@@ -5,29 +5,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, RetryAdvice, StreamEnd,
+    Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result, RetryAdvice,
     StreamEvent, Usage,
 };
 
 use serde_json::value::RawValue;
 
-use super::repeat::{Repeat, Slot};
-use super::think::{Piece, ThinkSplitter};
-use super::wire::{CallWire, Choice, Delta, Envelope, parse};
-use super::{CallOrder, CallPiece, ChatVendor, FailureSource, SafetyFields, decode_failure, no_calls};
+use super::chunk_template::{ChunkTemplate, Slot};
+use super::schema::{CallWire, Choice, Delta, Envelope, parse};
+use super::think_tags::{Piece, ThinkTags};
+use super::{
+    CallPiece, ChatVendor, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta,
+};
 use crate::sse::{SseEvent, SseItem};
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
 
 /// Reads the event stream of a chat completion.
 pub struct ChatStreamDecoder<V: ?Sized> {
     head: ReplyHead,
-    splitter: Option<ThinkSplitter>,
+    splitter: Option<ThinkTags>,
     limited: bool,
     seen_any: bool,
-    repeat: Repeat,
-    end: StreamEnd,
+    template: ChunkTemplate,
+    end: ResponseMeta,
     finish: Option<FinishReason>,
-    calls: CallOrder,
+    calls: ToolCallIndex,
     raw: Option<Vec<Bytes>>,
     vendor: Arc<V>,
 }
@@ -41,21 +43,17 @@ impl<V: ?Sized> fmt::Debug for ChatStreamDecoder<V> {
 impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
     /// Starts to read the reply to a plan.
     #[must_use]
-    pub fn new(vendor: Arc<V>, provider: &ProviderId, plan: &Plan, head: &ReplyHead) -> Self {
+    pub fn new(vendor: Arc<V>, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(FinishKind::Other, "");
-        let mut end = StreamEnd::new(&provider.name, plan.model(), no_finish);
-        end.request_id = head.request_id().map(str::to_owned).or_else(|| plan.request.request_id.clone());
-        end.rate_limits = head.rate_limits();
-        end.adjustments = plan.adjustments.clone();
         Self {
             head: head.clone(),
-            splitter: plan.card.thinking.in_text.then(ThinkSplitter::new),
+            splitter: plan.card.thinking.in_text.then(ThinkTags::new),
             limited: plan.request.max_tokens.is_some(),
             seen_any: false,
-            repeat: Repeat::default(),
-            end,
+            template: ChunkTemplate::default(),
+            end: reply_meta(plan, head, no_finish),
             finish: None,
-            calls: CallOrder::default(),
+            calls: ToolCallIndex::default(),
             raw: plan.request.keep_raw.then(Vec::new),
             vendor,
         }
@@ -72,12 +70,12 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         if data.is_empty() {
             return Ok(Progress::None);
         }
-        if let Some((slot, text)) = self.repeat.read(data) {
+        if let Some((slot, text)) = self.template.read(data) {
             self.keep_raw(data);
             self.add_text(slot, text, events);
-            return Ok(Progress::Piece);
+            return Ok(Progress::Event);
         }
-        self.repeat.forget();
+        self.template.forget();
         let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
         if chunk.is_failure() {
             return Err(self.failure(data));
@@ -85,13 +83,13 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         self.seen_any = true;
         self.keep_raw(data);
         if let Some((slot, text)) = chunk.only_text() {
-            self.repeat.learn(data, slot, text);
+            self.template.learn(data, slot, text);
         }
         if let Err(error) = self.read_chunk(chunk, events) {
-            self.repeat.forget();
+            self.template.forget();
             return Err(error);
         }
-        Ok(Progress::Piece)
+        Ok(Progress::Event)
     }
 
     fn keep_raw(&mut self, data: &[u8]) {
@@ -212,7 +210,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
             SseItem::Comment(_) => Ok(Progress::None),
             SseItem::Event(event) => self.read_event(event, events),
             // A bare JSON line between the events is an error that somebody wrote without knowing of events.
-            SseItem::Stray(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
+            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
                 Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
                 _ => Ok(Progress::None),
             },
@@ -223,7 +221,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
         self.finish.is_some()
     }
 
-    fn finish(&mut self, events: &mut Events) -> Result<StreamEnd> {
+    fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
         if let Some(splitter) = &mut self.splitter {
             let mut pieces = Vec::new();
             splitter.finish(&mut pieces);
@@ -250,7 +248,7 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
 #[cfg(test)]
 mod tests {
     use polysight_core::plan::PlanBuilder;
-    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, SafetyLabel};
+    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, ProviderId, SafetyLabel};
 
     use super::*;
     use crate::chat::Failure;
@@ -281,13 +279,14 @@ mod tests {
         let card = Catalog::from_toml(&card).unwrap().card("m");
         let mut request = ChatRequest::ask("?", None::<Image>).with_model("m");
         request.keep_raw = true;
-        let plan = PlanBuilder::new(request, card, true).finish(Estimate::default()).unwrap();
+        let id = ProviderId::new("v", "v");
+        let plan = PlanBuilder::new(&id, &request, card).finish(Estimate::default()).unwrap();
         let head = ReplyHead::new(200, http::HeaderMap::new());
-        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &ProviderId::new("v", "v"), &plan, &head);
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
         let mut seen = Vec::new();
         for chunk in chunks {
             if !by_repeat {
-                decoder.repeat.forget();
+                decoder.template.forget();
             }
             let event = SseEvent { name: None, id: None, data: chunk.as_bytes() };
             let mut events = Events::new();

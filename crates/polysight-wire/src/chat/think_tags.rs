@@ -2,7 +2,7 @@
 
 /// Parts a leading `<think>..</think>` block from the text behind it, however the pieces are cut.
 #[derive(Debug)]
-pub(super) struct ThinkSplitter {
+pub(super) struct ThinkTags {
     state: State,
     held: String,
 }
@@ -29,7 +29,7 @@ pub(super) enum Piece {
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-impl ThinkSplitter {
+impl ThinkTags {
     pub(super) fn new() -> Self {
         Self { state: State::Start, held: String::new() }
     }
@@ -107,7 +107,7 @@ fn cut_tag_len(text: &str, tag: &str) -> usize {
 
 /// Parts a whole text.
 pub(super) fn split(text: &str) -> (String, String) {
-    let mut splitter = ThinkSplitter::new();
+    let mut splitter = ThinkTags::new();
     let mut pieces = Vec::new();
     splitter.push(text, &mut pieces);
     splitter.finish(&mut pieces);
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn pieces(parts: &[&str]) -> (String, String) {
-        let mut splitter = ThinkSplitter::new();
+        let mut splitter = ThinkTags::new();
         let mut out = Vec::new();
         for part in parts {
             splitter.push(part, &mut out);

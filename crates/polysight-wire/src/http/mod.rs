@@ -1,0 +1,15 @@
+//! Bytes to a server and back, within limits of time and size.
+
+mod base_url;
+pub mod body;
+pub(crate) mod chunks;
+pub(crate) mod events;
+mod limits;
+pub(crate) mod reply;
+mod transport;
+
+pub use base_url::BaseUrl;
+pub use chunks::Chunks;
+pub use limits::Limits;
+pub use reply::{ReplyHead, WireReply};
+pub use transport::{Transport, TransportBuilder};

@@ -1,0 +1,321 @@
+//! Turns a dialect into a provider.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use polysight_core::plan::PlanBuilder;
+use polysight_core::{
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
+    StreamEvent, VisionProvider,
+};
+
+use crate::call::replied;
+use crate::http::events::EventReader;
+use crate::http::reply::too_large;
+use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
+
+/// Makes the ids of requests that come without one.
+pub type RequestIds = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A [`VisionProvider`] made of a dialect, credentials and a transport.
+pub struct DialectProvider<D> {
+    dialect: D,
+    credentials: Arc<dyn Credentials>,
+    transport: Transport,
+    request_ids: Option<RequestIds>,
+}
+
+impl<D: Dialect> DialectProvider<D> {
+    /// Puts the three together. Requests without an id get one of their own where the vendor takes ids.
+    #[must_use]
+    pub fn new(dialect: D, credentials: Arc<dyn Credentials>, transport: Transport) -> Self {
+        Self { dialect, credentials, transport, request_ids: Some(random_ids()) }
+    }
+
+    /// Makes request ids in another way; `None` sends only the caller's.
+    #[must_use]
+    pub fn with_request_ids(mut self, ids: Option<RequestIds>) -> Self {
+        self.request_ids = ids;
+        self
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn dialect(&self) -> &D {
+        &self.dialect
+    }
+
+    /// The transport, for calls besides chat.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Begins a call besides chat: with this provider's credentials and name.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        Call::new(self.dialect.id(), &self.credentials, &self.transport)
+    }
+
+    /// Writes a plan without sending it: what would go over the wire, without credentials and without the id that a request
+    /// without one gets when it is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] for the plan of another provider and for values that are no JSON.
+    pub fn preview(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {
+        plan.require_provider(self.dialect.id())?;
+        self.dialect.encode(plan, mode)
+    }
+
+    /// Begins to send a plan. Its id is made now, since a plan may be sent twice.
+    fn begin(&self, plan: &mut Plan) -> Result<Call> {
+        plan.require_provider(self.dialect.id())?;
+        if plan.request.request_id.is_none()
+            && plan.card.request_id.is_some()
+            && let Some(make) = &self.request_ids
+        {
+            plan.request.request_id = Some(make());
+        }
+        Ok(self.call().with_request_id(plan.request.request_id.as_deref()))
+    }
+
+    /// Sends a plan and gives the reply if its status is good; sends it once more when credentials had expired.
+    async fn exchange(&self, plan: &Plan, mode: Mode, call: &mut Call) -> Result<WireReply> {
+        match self.exchange_once(plan, mode, call).await {
+            Err(error) if call.renew(&error) => self.exchange_once(plan, mode, call).await,
+            reply => reply,
+        }
+    }
+
+    async fn exchange_once(&self, plan: &Plan, mode: Mode, call: &mut Call) -> Result<WireReply> {
+        let mut request = self.dialect.encode(plan, mode)?;
+        call.authorize(&self.transport, &mut request.headers).await?;
+        let reply = self.transport.post(request).await?;
+        if reply.head.is_success() {
+            return Ok(reply);
+        }
+        let (head, body) = reply.into_error_bytes().await;
+        if (300..400).contains(&head.status) {
+            return Err(redirected(&head));
+        }
+        Err(replied(plan, &head, self.dialect.decode_error(&head, &body)))
+    }
+
+    /// Sends a plan and reads the whole reply.
+    async fn answer(&self, plan: &Plan, call: &mut Call) -> Result<ChatResponse> {
+        let reply = self.exchange(plan, Mode::Plain, call).await?;
+        let (head, body) = reply.into_whole().await?;
+        self.decode(plan, &head, &body, call)
+    }
+
+    fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes, call: &Call) -> Result<ChatResponse> {
+        match self.dialect.decode(plan, head, body) {
+            Ok(mut answer) => {
+                call.hide_ids(&mut answer.meta);
+                Ok(answer)
+            }
+            Err(error) => {
+                // The vendor answered, and what it says is no refusal: the call is on the bill.
+                let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
+                Err(replied(plan, head, if answered { error.with_billed(Billed::Likely) } else { error }))
+            }
+        }
+    }
+
+    /// Sends a plan and opens the answer.
+    async fn open(&self, plan: Plan, mut call: Call) -> Result<ChatStream> {
+        match self.opened(&plan, &mut call).await {
+            Ok(Opened::Events(reader)) => Ok(ChatStream::new(Finishing { reader, call })
+                .with_collect_limit(self.transport.limits().max_reply_bytes)),
+            Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(response)),
+            Err(error) => Err(call.finish(error)),
+        }
+    }
+
+    async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
+        let reply = self.exchange(plan, Mode::Stream, call).await?;
+        if is_document(&reply.head) {
+            let (head, body) = reply.into_whole().await?;
+            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
+        }
+        let is_typed = reply.head.is_event_stream();
+        let (head, mut chunks) = reply.into_chunks()?;
+        if is_typed {
+            return Ok(Opened::Events(self.reader(plan, &head, chunks)));
+        }
+        // Without a usable type what arrives first decides.
+        let first = first_bytes(&mut chunks).await?;
+        if first.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'<')) {
+            let body = rest_of(first, chunks, self.transport.limits().max_reply_bytes).await?;
+            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
+        }
+        let mut reader = self.reader(plan, &head, chunks);
+        reader.push(first);
+        Ok(Opened::Events(reader))
+    }
+
+    fn reader(&self, plan: &Plan, head: &ReplyHead, chunks: Chunks) -> EventReader {
+        let limits = self.transport.limits();
+        let raw_limit = plan.request.keep_raw.then_some(limits.max_reply_bytes);
+        EventReader::new(chunks, self.dialect.decoder(plan, head), limits).with_raw_limit(raw_limit)
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> VisionProvider for DialectProvider<D> {
+    fn id(&self) -> &ProviderId {
+        self.dialect.id()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.dialect.catalog()
+    }
+
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        let named = request.model.is_none().then(|| {
+            // As it is configured, and not by the card's id: a server may know a model by its alias alone.
+            let mut named = request.clone();
+            named.model = self.dialect.default_model().map(str::to_owned);
+            named
+        });
+        let request = named.as_ref().unwrap_or(request);
+        let card = self.dialect.catalog().card(request.model.as_deref().unwrap_or_default());
+        let mut builder = PlanBuilder::new(self.dialect.id(), request, card);
+        self.dialect.check(&mut builder);
+        let estimate = self.dialect.estimate(&builder.request, &builder.card);
+        builder.finish(estimate)
+    }
+
+    async fn send(&self, mut plan: Plan) -> Result<ChatResponse> {
+        let mut call = self.begin(&mut plan)?;
+        let plan = plan.into_plain()?;
+        if plan.requires_streaming {
+            // Boxed, since few calls go this way, and all would carry its size.
+            return Box::pin(async { self.open(plan, call).await?.collect_response().await }).await;
+        }
+        self.answer(&plan, &mut call).await.map_err(|error| call.finish(error))
+    }
+
+    async fn stream(&self, mut plan: Plan) -> Result<ChatStream> {
+        let call = self.begin(&mut plan)?;
+        self.open(plan, call).await
+    }
+}
+
+/// One line: a provider stands in the `Debug` of everything that wraps it.
+impl<D: Dialect> fmt::Debug for DialectProvider<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderId { name, vendor, endpoint, .. } = self.dialect.id();
+        write!(f, "{vendor} provider `{name}` at {endpoint} with {:?}", self.credentials)
+    }
+}
+
+/// What came for a streamed call.
+enum Opened {
+    Events(EventReader),
+    Whole(ChatResponse),
+}
+
+/// Finishes the errors of a stream.
+struct Finishing {
+    reader: EventReader,
+    call: Call,
+}
+
+impl Stream for Finishing {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.reader).poll_next(context);
+        polled.map(|item| {
+            item.map(|mut event| {
+                if let Ok(StreamEvent::End(end)) = &mut event {
+                    self.call.hide_ids(end);
+                }
+                event.map_err(|error| self.call.finish(error))
+            })
+        })
+    }
+}
+
+/// Ids that count up from a random one: no two providers share any, in this process or another, and only the first costs a
+/// system call.
+fn random_ids() -> RequestIds {
+    let first = uuid::Uuid::new_v4().as_u128();
+    let made = AtomicU64::new(0);
+    Arc::new(move || {
+        let id = uuid::Uuid::from_u128(first.wrapping_add(made.fetch_add(1, Ordering::Relaxed).into()));
+        let mut digits = uuid::Uuid::encode_buffer();
+        ["polysight-", id.simple().encode_lower(&mut digits)].concat()
+    })
+}
+
+fn redirected(head: &ReplyHead) -> Error {
+    let target = head.header("location").map(polysight_core::redact).unwrap_or_default();
+    let message =
+        format!("the server redirects to `{target}`, which is not followed with a key: set base_url");
+    Error::new(ErrorKind::Protocol, message).with_status(head.status)
+}
+
+fn is_document(head: &ReplyHead) -> bool {
+    let media_type = head.media_type().to_ascii_lowercase();
+    media_type.ends_with("json") || media_type == "text/html"
+}
+
+async fn first_bytes(chunks: &mut Chunks) -> Result<Bytes> {
+    let mut first = Bytes::new();
+    chunks.use_first_byte_timeout();
+    while first.trim_ascii_start().is_empty() {
+        match chunks.next_chunk().await? {
+            Some(chunk) => first = chunk,
+            None => break,
+        }
+    }
+    Ok(first)
+}
+
+async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes> {
+    let mut all = first.to_vec();
+    while let Some(chunk) = chunks.next_chunk().await? {
+        if all.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
+        let wait = async |pieces: &[&'static str]| {
+            let begun = tokio::time::Instant::now();
+            let drip = crate::http::chunks::drips::drip(100, pieces);
+            let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
+            let (_, mut chunks) = reply.into_chunks().unwrap();
+            (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
+        };
+        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok(Bytes::from("data: a\n\n")), 200));
+        let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
+        assert_eq!(wait(&["\n"]).await, (Err(late), 300));
+    }
+
+    #[test]
+    fn no_two_requests_get_the_same_id() {
+        let makers = [random_ids(), random_ids()];
+        let mut ids: Vec<String> = makers.iter().cycle().take(200).map(|make| make()).collect();
+        assert!(ids.iter().all(|id| id.len() == "polysight-".len() + 32), "{ids:?}");
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 200);
+    }
+}

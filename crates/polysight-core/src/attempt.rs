@@ -1,6 +1,7 @@
 //! The attempts that failed before an answer or an error.
 
 use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,52 @@ impl fmt::Display for Attempt {
     }
 }
 
+/// The failed attempts of one call, listed as they happen. Cloning shares the list.
+///
+/// Layers that retry keep their own list for the outcome that they give; this one is for a layer that ends the call before
+/// they have an outcome. Layers inside one another write to the same log: each remembers the [length](Self::len) at its
+/// start, and replaces what was added since by what it knows.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptLog(Arc<Mutex<Vec<Attempt>>>);
+
+impl AttemptLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many attempts are listed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// True when no attempt is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Replaces all attempts after the first `start` by these.
+    pub fn replace_from(&self, start: usize, attempts: Vec<Attempt>) {
+        let mut log = self.lock();
+        log.truncate(start);
+        log.extend(attempts);
+    }
+
+    /// The attempts after the first `start`.
+    #[must_use]
+    pub fn since(&self, start: usize) -> Vec<Attempt> {
+        self.lock().iter().skip(start).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Attempt>> {
+        // Nothing here is left half changed by a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +134,25 @@ mod tests {
         );
         let last = Attempt::of(&Error::new(ErrorKind::Server, ""), Duration::from_secs(1));
         assert_eq!(last.to_string(), "server failure (after 1.0s)");
+    }
+
+    #[test]
+    fn layers_inside_one_another_share_a_log() {
+        let failed =
+            |code: &str| Error::new(ErrorKind::Server, "").with_code(code).into_attempts(Duration::ZERO);
+        let codes = |log: &AttemptLog, start| -> Vec<_> {
+            log.since(start).into_iter().filter_map(|attempt| attempt.code).collect()
+        };
+        let log = AttemptLog::new();
+        log.replace_from(0, failed("1"));
+        let inner = log.clone();
+        let start = inner.len();
+        inner.replace_from(start, failed("2"));
+        assert_eq!(
+            (codes(&log, 0), codes(&inner, start)),
+            (vec!["1".to_owned(), "2".to_owned()], vec!["2".to_owned()])
+        );
+        log.replace_from(0, failed("3"));
+        assert_eq!((codes(&log, 0), log.is_empty()), (vec!["3".to_owned()], false));
     }
 }

@@ -19,7 +19,7 @@ mod shared;
 mod stream;
 mod tools;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, AttemptLog};
 pub use bytes::Bytes;
 pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};

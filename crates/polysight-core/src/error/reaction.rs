@@ -34,39 +34,40 @@ pub enum AtFault {
 /// Retry, rate limit, router, key pool and circuit breaker read it and have no opinion of their own. Their policies say
 /// how much a failed call may have [cost](Error::billed) and how long waits are; nothing else.
 ///
-/// | failure | same target again | another target | at fault | wait | usually billed |
-/// | --- | --- | --- | --- | --- | --- |
-/// | `invalid_request` | no | yes | nobody | - | no |
-/// | `invalid_media` | no | no | nobody | - | no |
-/// | `media_fetch_failed` | no | yes | nobody | - | no |
-/// | `authentication` | no | yes | key | 60 s | no |
-/// | `permission` | no | yes | key | 60 s | no |
-/// | `billing` | no | yes | account | 60 s | no |
-/// | `quota_exhausted` | no | yes | account | 60 s | no |
-/// | `rate_limited` | yes | yes | account | - | no |
-/// | `rate_limited` (account) | yes | yes | account | 30 s | no |
-/// | `rate_limited` (model) | yes | yes | model | 30 s | no |
-/// | `rate_limited` (local) | yes | yes | nobody | - | no |
-/// | `overloaded` | yes | yes | model | - | no |
-/// | `overloaded` (model) | yes | yes | model | 30 s | no |
-/// | `model_not_found` | no | yes | nobody | - | no |
-/// | `context_too_long` | no | yes | nobody | - | no |
-/// | `content_refused` | no | no | nobody | - | no |
-/// | `interrupted` | yes | yes | target | - | likely |
-/// | `interrupted` (final) | no | yes | nobody | - | likely |
-/// | `timeout` (connect) | yes | yes | target | - | no |
-/// | `timeout` (first_byte) | yes | yes | target | - | likely |
-/// | `timeout` (idle) | yes | yes | target | - | likely |
-/// | `timeout` (total) | yes | yes | target | - | likely |
-/// | `network` | yes | yes | target | - | perhaps |
-/// | `server` | yes | yes | target | - | no |
-/// | `protocol` | no | yes | target | - | no |
-/// | `config` | no | no | nobody | - | no |
-/// | `unsupported` | no | yes | nobody | - | no |
+/// | failure | same target again | another target | at fault | wait | slow down | usually billed |
+/// | --- | --- | --- | --- | --- | --- | --- |
+/// | `invalid_request` | no | yes | nobody | - | no | no |
+/// | `invalid_media` | no | no | nobody | - | no | no |
+/// | `media_fetch_failed` | no | yes | nobody | - | no | no |
+/// | `authentication` | no | yes | key | 60 s | no | no |
+/// | `permission` | no | yes | key | 60 s | no | no |
+/// | `billing` | no | yes | account | 60 s | no | no |
+/// | `quota_exhausted` | no | yes | account | 60 s | no | no |
+/// | `rate_limited` | yes | yes | account | - | yes | no |
+/// | `rate_limited` (account) | yes | yes | account | 30 s | yes | no |
+/// | `rate_limited` (model) | yes | yes | model | 30 s | yes | no |
+/// | `rate_limited` (local) | yes | yes | nobody | - | no | no |
+/// | `overloaded` | yes | yes | model | - | no | no |
+/// | `overloaded` (model) | yes | yes | model | 30 s | yes | no |
+/// | `model_not_found` | no | yes | nobody | - | no | no |
+/// | `context_too_long` | no | yes | nobody | - | no | no |
+/// | `content_refused` | no | no | nobody | - | no | no |
+/// | `interrupted` | yes | yes | target | - | no | likely |
+/// | `interrupted` (final) | no | yes | nobody | - | no | likely |
+/// | `timeout` (connect) | yes | yes | target | - | no | no |
+/// | `timeout` (first_byte) | yes | yes | target | - | no | likely |
+/// | `timeout` (idle) | yes | yes | target | - | no | likely |
+/// | `timeout` (total) | yes | yes | target | - | no | likely |
+/// | `network` | yes | yes | target | - | no | perhaps |
+/// | `server` | yes | yes | target | - | no | no |
+/// | `protocol` | no | yes | target | - | no | no |
+/// | `config` | no | no | nobody | - | no | no |
+/// | `unsupported` | no | yes | nobody | - | no | no |
 ///
 /// - *same target again* is the usual answer; the error's own [advice](Error::retry), which comes from the vendor's code
 ///   or headers, goes first where there is one. Credentials that had expired have been renewed once already when an error
 ///   gets this far.
+/// - *slow down* is for a rate limiter: a limit on how much is sent was met.
 /// - *wait* is the vendor's own where it names one ([`RetryAdvice::After`]).
 /// - *local* is an error of this side ([`Error::is_local`]); *final* one that the same request would meet again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub struct Reaction {
     pub at_fault: AtFault,
     /// How long the cause lasts, at least: the vendor's word, else what is usual; `None` where neither is known.
     pub wait: Option<Duration>,
+    /// The vendor rejected the call by a limit on how much is sent: all calls of this account to this model should pause.
+    pub slow_down: bool,
 }
 
 impl Reaction {
@@ -100,25 +103,27 @@ impl Reaction {
         let long = scope.is_some_and(RateLimitScope::lasts_minutes).then_some(LONG_LIMIT);
         let wait = vendor_wait.or(usual.wait).or(long);
         let try_elsewhere = usual.try_elsewhere || !error.violations().is_empty();
-        Self { retry_here, try_elsewhere, at_fault, wait }
+        let slow_down = !error.is_local() && (usual.slow_down || usual.slow_down_by_scope && scope.is_some());
+        Self { retry_here, try_elsewhere, at_fault, wait, slow_down }
     }
 
     /// The table above, made from what the code decides: Markdown, one row for each kind of failure.
     #[must_use]
     pub fn table() -> String {
         let mut table = String::from(
-            "| failure | same target again | another target | at fault | wait | usually billed |\n\
-             | --- | --- | --- | --- | --- | --- |\n",
+            "| failure | same target again | another target | at fault | wait | slow down | usually billed |\n\
+             | --- | --- | --- | --- | --- | --- | --- |\n",
         );
         for (name, error) in every_failure() {
-            let Self { retry_here, try_elsewhere, at_fault, wait } = error.reaction();
+            let Self { retry_here, try_elsewhere, at_fault, wait, slow_down } = error.reaction();
             let yes = |is: bool| if is { "yes" } else { "no" };
             let wait = wait.map_or("-".to_owned(), |wait| format!("{} s", wait.as_secs()));
             let (here, elsewhere) = (yes(retry_here), yes(try_elsewhere));
             // A `String` takes everything.
             let _ = writeln!(
                 table,
-                "| {name} | {here} | {elsewhere} | {at_fault} | {wait} | {} |",
+                "| {name} | {here} | {elsewhere} | {at_fault} | {wait} | {} | {} |",
+                yes(slow_down),
                 error.billed()
             );
         }
@@ -170,6 +175,10 @@ pub(super) struct Usual {
     outlives_advice: bool,
     /// Blames the target only where the same request may succeed later.
     only_if_retryable: bool,
+    /// A limit on how much is sent rejected the call.
+    slow_down: bool,
+    /// The same, where the vendor names the limit.
+    slow_down_by_scope: bool,
 }
 
 /// The base row: not here, elsewhere, not billed, nobody at fault.
@@ -181,6 +190,8 @@ const ELSEWHERE: Usual = Usual {
     wait: None,
     outlives_advice: false,
     only_if_retryable: false,
+    slow_down: false,
+    slow_down_by_scope: false,
 };
 
 /// A failure that may pass by itself.
@@ -205,8 +216,8 @@ pub(super) fn usual(kind: ErrorKind) -> Usual {
         ErrorKind::Billing | ErrorKind::QuotaExhausted => {
             Usual { at_fault: AtFault::Account, wait: Some(NO_ACCESS), ..ELSEWHERE }
         }
-        ErrorKind::RateLimited => Usual { at_fault: AtFault::Account, ..LATER },
-        ErrorKind::Overloaded => Usual { at_fault: AtFault::Model, ..LATER },
+        ErrorKind::RateLimited => Usual { at_fault: AtFault::Account, slow_down: true, ..LATER },
+        ErrorKind::Overloaded => Usual { at_fault: AtFault::Model, slow_down_by_scope: true, ..LATER },
         ErrorKind::Interrupted => {
             Usual { billed: Billed::Likely, at_fault: AtFault::Target, only_if_retryable: true, ..LATER }
         }

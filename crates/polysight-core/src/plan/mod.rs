@@ -15,7 +15,7 @@ pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 
 use crate::catalog::{Money, Price, Status};
-use crate::{Attempt, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
+use crate::{Attempt, AttemptLog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
 ///
@@ -41,16 +41,21 @@ pub struct Plan {
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
+    attempt_log: Option<AttemptLog>,
 }
 
 /// A router's choice, kept on the plan of its target until the plan is sent.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Route {
+    /// The router that chose, and that must send the plan.
+    pub router: ProviderId,
     /// The request as the router got it: what the next target is planned from.
     pub request: ChatRequest,
     /// The target that made the plan, by its place in the router.
     pub target: usize,
+    /// The places of the targets to try after it, in this order.
+    pub remaining: Vec<usize>,
     /// Plans of other targets that were made to compare them, by place.
     pub alternatives: Vec<(usize, Plan)>,
     /// Targets that were passed over, and why.
@@ -58,10 +63,11 @@ pub struct Route {
 }
 
 impl Route {
-    /// The choice of a target for a request.
+    /// A router's choice of a target for a request.
     #[must_use]
-    pub fn new(request: ChatRequest, target: usize) -> Self {
-        Self { request, target, alternatives: Vec::new(), attempts: Vec::new() }
+    pub fn new(router: ProviderId, request: ChatRequest, target: usize) -> Self {
+        let (remaining, alternatives, attempts) = Default::default();
+        Self { router, request, target, remaining, alternatives, attempts }
     }
 }
 
@@ -86,12 +92,16 @@ impl Plan {
         if self.provider == *id {
             return Ok(());
         }
+        Err(Self::refuse(&self.provider, id))
+    }
+
+    fn refuse(made_by: &ProviderId, sent_by: &ProviderId) -> Error {
         let message = format!(
             "the plan was made by provider `{}` ({}) and cannot be sent by `{}` ({}): plan the request with the provider \
              that sends it",
-            self.provider.name, self.provider.vendor, id.name, id.vendor
+            made_by.name, made_by.vendor, sent_by.name, sent_by.vendor
         );
-        Err(Error::new(ErrorKind::InvalidRequest, message).with_provider(&*id.name))
+        Error::new(ErrorKind::InvalidRequest, message).with_provider(&*sent_by.name)
     }
 
     /// The plan for a plain call: streaming and collecting is recorded as a change where the model demands it.
@@ -125,9 +135,30 @@ impl Plan {
         self.routes.push(route);
     }
 
-    /// Takes the choice of the outermost router off the plan, which that router then sends to its target.
-    pub fn pop_route(&mut self) -> Option<Route> {
-        self.routes.pop()
+    /// Takes a router's choice off the plan, which that router then sends to its target.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] where the outermost choice is not this router's: another provider made the plan.
+    pub fn pop_route(&mut self, router: &ProviderId) -> Result<Route> {
+        match self.routes.pop_if(|route| route.router == *router) {
+            Some(route) => Ok(route),
+            None => {
+                Err(Self::refuse(self.routes.last().map_or(&self.provider, |route| &route.router), router))
+            }
+        }
+    }
+
+    /// Lists the failed attempts of the call in this log as they happen: for a deadline, which cuts a call off from outside.
+    #[must_use]
+    pub fn with_attempt_log(mut self, log: Option<AttemptLog>) -> Self {
+        self.attempt_log = log;
+        self
+    }
+
+    /// Where failed attempts of the call are listed as they happen; `None` where nobody reads them.
+    #[must_use]
+    pub fn attempt_log(&self) -> Option<&AttemptLog> {
+        self.attempt_log.as_ref()
     }
 }
 
@@ -281,6 +312,7 @@ impl PlanBuilder {
             tolerance,
             original: self.original,
             routes: Vec::new(),
+            attempt_log: None,
         })
     }
 }

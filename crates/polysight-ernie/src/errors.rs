@@ -4,148 +4,94 @@
 //! HTTP 200 long after. Source: the vendor's V2 error page of 2025-12-23 and a digest of it of 2026-07-29, its V1 error page
 //! of 2025-09-05, its SDKs; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
+use polysight_core::ErrorKind::{InvalidRequest, MediaFetchFailed, ModelNotFound, RateLimited};
+use polysight_core::{Error, ErrorKind};
 use polysight_wire::chat::Failure;
-use polysight_wire::classify;
+use polysight_wire::code_table;
 
-/// What a code means.
-struct Code {
-    code: &'static str,
-    kind: ErrorKind,
-    advice: Advice,
-    meaning: &'static str,
-}
-
-#[derive(Clone, Copy)]
-enum Advice {
-    Never,
-    Later,
-    NewKey,
-}
-
-const fn code(code: &'static str, kind: ErrorKind, advice: Advice, meaning: &'static str) -> Code {
-    Code { code, kind, advice, meaning }
-}
-
-use Advice::{Later, Never, NewKey};
-use ErrorKind::{
-    Authentication, Billing, Config, ContentRefused, ContextTooLong, InvalidRequest, MediaFetchFailed,
-    ModelNotFound, Overloaded, Permission, QuotaExhausted, RateLimited, Server, Unsupported,
-};
-
-/// Every code that a table of the vendor lists, in order. The vendor spells "genration" and "interal" so; digests of its
-/// page correct that, and the wire may do either.
-const CODES: &[Code] = &[
+code_table! {
+    /// Every code that a table of the vendor lists, in order. The vendor spells "genration" and "interal" so; digests of its
+    /// page correct that, and the wire may do either.
+    static CODES;
     // V2
-    code("malformed_json", InvalidRequest, Never, "the body is no JSON"),
-    code("invalid_messages", InvalidRequest, Never, "the messages are malformed"),
-    code("characters_too_long", ContextTooLong, Never, "the prompt has too many characters"),
-    code("tokens_too_long", ContextTooLong, Never, "the prompt is too long"),
-    code("invalid_argument", InvalidRequest, Never, "a parameter is wrong"),
-    code("invalid_plugin_argument", InvalidRequest, Never, "a parameter of a plugin is wrong"),
-    code("invalid_image_genration_prompt", InvalidRequest, Never, "the prompt for a new picture is wrong"),
-    code("invalid_image_generation_prompt", InvalidRequest, Never, "the prompt for a new picture is wrong"),
-    code("invalid_image_genration_refer_image", InvalidRequest, Never, "the reference picture is wrong"),
-    code("invalid_image_generation_refer_image", InvalidRequest, Never, "the reference picture is wrong"),
-    code("image_url_unsafe", ContentRefused, Never, "a picture was found unsafe"),
-    code("no_parameter_permission", Permission, Never, "the account may not use a parameter"),
-    code("invalid_appid", Permission, Never, "the key may not act for this appid: check both"),
-    code(
-        "invalid_iam_token",
-        Authentication,
-        NewKey,
-        "the key was refused, or arrived without the word Bearer",
-    ),
-    code("system_unsafe", ContentRefused, Never, "the instructions were found unsafe"),
-    code("user_setting_unsafe", ContentRefused, Never, "the question was found unsafe"),
-    code("functions_unsafe", ContentRefused, Never, "the tools were found unsafe"),
-    code("account_overdue", Billing, Never, "the account is overdue: top up, waiting does not help"),
-    code("model_offline", ModelNotFound, Never, "the model is retired"),
-    code(
-        "method_not_supported",
-        Config,
-        Never,
-        "the request did not arrive as a POST: check base_url and proxies",
-    ),
-    code("rpm_rate_limit_exceeded", RateLimited, Later, "the account's requests a minute"),
-    code("tpm_rate_limit_exceeded", RateLimited, Later, "the account's tokens a minute"),
-    code("input_tpm_rate_limit_exceeded", RateLimited, Later, "the account's prompt tokens a minute"),
-    code("output_tpm_rate_limit_exceeded", RateLimited, Later, "the account's answer tokens a minute"),
-    code("offline_batch_reasoning_refused", Overloaded, Later, "no room for batch work now"),
-    code("preemptible_rate_limit_exceeded", RateLimited, Later, "the limit of preemptible requests"),
-    code("user_rate_limit_exceeded", RateLimited, Later, "the application's requests a second"),
-    code("cluster_rate_limit_exceeded", Overloaded, Later, "the vendor's cluster is full"),
-    code("cluster_rpm_rate_limit_exceeded", Overloaded, Later, "the vendor's cluster is full"),
-    code("cluster_tpm_rate_limit_exceeded", Overloaded, Later, "the vendor's cluster is full"),
-    code("internal_error", Server, Later, "internal error"),
-    code("dispatch_internal_error", Server, Later, "internal error while dispatching"),
-    code("image_genration_interal_error", Server, Later, "internal error while making a picture"),
-    code("image_generation_internal_error", Server, Later, "internal error while making a picture"),
+    "malformed_json" InvalidRequest never "the body is no JSON";
+    "invalid_messages" InvalidRequest never "the messages are malformed";
+    "characters_too_long" ContextTooLong never "the prompt has too many characters";
+    "tokens_too_long" ContextTooLong never "the prompt is too long";
+    "invalid_argument" InvalidRequest never "a parameter is wrong";
+    "invalid_plugin_argument" InvalidRequest never "a parameter of a plugin is wrong";
+    "invalid_image_genration_prompt" InvalidRequest never "the prompt for a new picture is wrong";
+    "invalid_image_generation_prompt" InvalidRequest never "the prompt for a new picture is wrong";
+    "invalid_image_genration_refer_image" InvalidRequest never "the reference picture is wrong";
+    "invalid_image_generation_refer_image" InvalidRequest never "the reference picture is wrong";
+    "image_url_unsafe" ContentRefused never "a picture was found unsafe";
+    "no_parameter_permission" Permission never "the account may not use a parameter";
+    "invalid_appid" Permission never "the key may not act for this appid: check both";
+    "invalid_iam_token" Authentication refresh "the key was refused, or arrived without the word Bearer";
+    "system_unsafe" ContentRefused never "the instructions were found unsafe";
+    "user_setting_unsafe" ContentRefused never "the question was found unsafe";
+    "functions_unsafe" ContentRefused never "the tools were found unsafe";
+    "account_overdue" Billing never "the account is overdue: top up, waiting does not help";
+    "model_offline" ModelNotFound never "the model is retired";
+    "method_not_supported" Config never "the request did not arrive as a POST: check base_url and proxies";
+    "rpm_rate_limit_exceeded" RateLimited later (Requests) "the account's requests a minute";
+    "tpm_rate_limit_exceeded" RateLimited later (Tokens) "the account's tokens a minute";
+    "input_tpm_rate_limit_exceeded" RateLimited later (Tokens) "the account's prompt tokens a minute";
+    "output_tpm_rate_limit_exceeded" RateLimited later (Tokens) "the account's answer tokens a minute";
+    "offline_batch_reasoning_refused" Overloaded later "no room for batch work now";
+    "preemptible_rate_limit_exceeded" RateLimited later "the limit of preemptible requests";
+    "user_rate_limit_exceeded" RateLimited later (Burst) "the application's requests a second";
+    "cluster_rate_limit_exceeded" Overloaded later "the vendor's cluster is full";
+    "cluster_rpm_rate_limit_exceeded" Overloaded later "the vendor's cluster is full";
+    "cluster_tpm_rate_limit_exceeded" Overloaded later "the vendor's cluster is full";
+    "internal_error" Server later "internal error";
+    "dispatch_internal_error" Server later "internal error while dispatching";
+    "image_genration_interal_error" Server later "internal error while making a picture";
+    "image_generation_internal_error" Server later "internal error while making a picture";
     // FastDeploy
-    code("model_not_support", ModelNotFound, Never, "the server serves no such model"),
+    "model_not_support" ModelNotFound never "the server serves no such model";
     // V1
-    code("1", Server, Later, "unknown error"),
-    code("2", Overloaded, Later, "the service is not available for the moment"),
-    code("3", Unsupported, Never, "there is no such interface: V1 is retired"),
-    code("4", Overloaded, Later, "the vendor's cluster is full"),
-    code("6", Permission, Never, "the application may not use this interface"),
-    code("13", Authentication, Never, "no service token was made"),
-    code("14", Authentication, Never, "the IAM does not know the key: is it one of a V1 application?"),
-    code("15", Server, Later, "the application was not found or not made"),
-    code("17", QuotaExhausted, Never, "the day's calls are used up, or nothing is paid"),
-    code("18", RateLimited, Later, "the application's requests a second"),
-    code("19", QuotaExhausted, Never, "the free quota is used up"),
-    code("100", Authentication, NewKey, "the access token is malformed"),
-    code("110", Authentication, NewKey, "the access token is wrong"),
-    code("111", Authentication, NewKey, "the access token has expired"),
-    code("336000", Server, Later, "internal error"),
-    code("336001", InvalidRequest, Never, "an argument is wrong"),
-    code("336002", InvalidRequest, Never, "the body is no JSON"),
-    code("336003", InvalidRequest, Never, "a parameter is wrong"),
-    code("336004", Permission, Never, "the account may not do this"),
-    code("336005", ModelNotFound, Never, "there is no such service"),
-    code("336006", InvalidRequest, Never, "the messages are wrong"),
-    code("336007", InvalidRequest, Never, "the messages are wrong"),
-    code("336100", Overloaded, Later, "the server is busy"),
-    code("336101", InvalidRequest, Never, "the call is wrong"),
-    code("336102", InvalidRequest, Never, "the call is wrong"),
-    code("336104", ContentRefused, Never, "the instructions were found unsafe"),
-    code("336105", ContentRefused, Never, "the question was found unsafe"),
-    code("336501", RateLimited, Later, "the account's requests a minute"),
-    code("336502", RateLimited, Later, "the account's tokens a minute"),
-    code("336503", RateLimited, Later, "the limit of preemptible requests"),
-];
+    "1" Server later "unknown error";
+    "2" Overloaded later "the service is not available for the moment";
+    "3" Unsupported never "there is no such interface: V1 is retired";
+    "4" Overloaded later "the vendor's cluster is full";
+    "6" Permission never "the application may not use this interface";
+    "13" Authentication never "no service token was made";
+    "14" Authentication never "the IAM does not know the key: is it one of a V1 application?";
+    "15" Server later "the application was not found or not made";
+    "17" QuotaExhausted never "the day's calls are used up, or nothing is paid";
+    "18" RateLimited later (Burst) "the application's requests a second";
+    "19" QuotaExhausted never "the free quota is used up";
+    "100" Authentication refresh "the access token is malformed";
+    "110" Authentication refresh "the access token is wrong";
+    "111" Authentication refresh "the access token has expired";
+    "336000" Server later "internal error";
+    "336001" InvalidRequest never "an argument is wrong";
+    "336002" InvalidRequest never "the body is no JSON";
+    "336003" InvalidRequest never "a parameter is wrong";
+    "336004" Permission never "the account may not do this";
+    "336005" ModelNotFound never "there is no such service";
+    "336006" InvalidRequest never "the messages are wrong";
+    "336007" InvalidRequest never "the messages are wrong";
+    "336100" Overloaded later "the server is busy";
+    "336101" InvalidRequest never "the call is wrong";
+    "336102" InvalidRequest never "the call is wrong";
+    "336104" ContentRefused never "the instructions were found unsafe";
+    "336105" ContentRefused never "the question was found unsafe";
+    "336501" RateLimited later (Requests) "the account's requests a minute";
+    "336502" RateLimited later (Tokens) "the account's tokens a minute";
+    "336503" RateLimited later "the limit of preemptible requests";
+}
 
 /// Makes an error of what the vendor said: by its code first, by words and HTTP status if the code is not in the table.
-pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
+pub(crate) fn classify(failure: &Failure<'_>) -> Error {
     let given = failure.code.as_deref().map(str::trim).unwrap_or_default();
     if let Some((kind, meaning)) = ambiguous(given, failure) {
         return failure.describe(Error::new(kind, meaning));
     }
-    let Some(known) = CODES.iter().find(|code| code.code.eq_ignore_ascii_case(given)) else {
-        return unlisted(failure);
-    };
-    let error = failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
-        Never => RetryAdvice::Never,
-        Later => RetryAdvice::After(None),
-        NewKey => RetryAdvice::RefreshCredentials,
-    });
-    match throttle(known.code) {
-        Some(throttle) => error.with_rate_limit_scope(throttle),
-        None => error,
-    }
-}
-
-/// Which of the account's limits a code is about.
-fn throttle(code: &str) -> Option<RateLimitScope> {
-    match code {
-        "rpm_rate_limit_exceeded" | "336501" => Some(RateLimitScope::Requests),
-        "tpm_rate_limit_exceeded"
-        | "input_tpm_rate_limit_exceeded"
-        | "output_tpm_rate_limit_exceeded"
-        | "336502" => Some(RateLimitScope::Tokens),
-        "user_rate_limit_exceeded" | "18" => Some(RateLimitScope::Burst),
-        _ => None,
+    match CODES.find(given) {
+        Some(known) => known.error(failure),
+        None => unlisted(failure),
     }
 }
 
@@ -170,7 +116,7 @@ fn unlisted(failure: &Failure<'_>) -> Error {
     if failure.status < 300 && says(failure, &["rate limit", "limit reached", "too many requests"]) {
         return failure.describe(Error::new(RateLimited, ""));
     }
-    classify(failure)
+    polysight_wire::classify(failure)
 }
 
 fn says(failure: &Failure<'_>, words: &[&str]) -> bool {
@@ -181,6 +127,8 @@ fn says(failure: &Failure<'_>, words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
+    use polysight_core::ErrorKind::*;
+    use polysight_core::RetryAdvice;
     use polysight_wire::ReplyHead;
     use polysight_wire::chat::FailureSource;
 
@@ -188,7 +136,7 @@ mod tests {
 
     fn error(status: u16, body: &str) -> Error {
         let head = ReplyHead::new(status, HeaderMap::new());
-        error_of(&Failure::read(FailureSource::Status, &head, body.as_bytes()))
+        classify(&Failure::read(FailureSource::Status, &head, body.as_bytes()))
     }
 
     fn coded(status: u16, code: &str) -> Error {
@@ -199,10 +147,10 @@ mod tests {
 
     #[test]
     fn every_code_is_listed_once() {
-        let mut codes: Vec<&str> = CODES.iter().map(|code| code.code).collect();
+        let mut codes: Vec<&str> = CODES.rows().iter().map(|row| row.code).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), CODES.len());
+        assert_eq!(codes.len(), CODES.rows().len());
         assert_eq!(coded(429, "Offline_batch_reasoning_refused").kind(), Overloaded);
     }
 

@@ -4,15 +4,24 @@ use std::collections::BTreeMap;
 
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{Thinking, VendorExtras};
+use polysight_wire::chat::{CHAT_TEMPLATE_KWARGS, RESERVED_EXTRAS};
+use polysight_wire::vendor::Deployment;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::deployment::{
-    CHAT_TEMPLATE_KWARGS, Deployment, MAX_COMPLETION_TOKENS, METADATA, PLACED_EXTRAS, WEB_SEARCH,
-};
+use crate::profile::Wire;
 
 /// The vendor's id, under which extras are found.
 pub const VENDOR: &str = "ernie";
+
+/// Extra that asks the vendor's search engine.
+pub(crate) const WEB_SEARCH: &str = "web_search";
+/// Extra that labels a request in the vendor's logs.
+pub(crate) const METADATA: &str = "metadata";
+/// Extra that limits reasoning and answer together, beside `max_tokens`.
+pub(crate) const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+/// Extras that a deployment must list to have them.
+const PLACED_EXTRAS: [&str; 4] = [WEB_SEARCH, METADATA, MAX_COMPLETION_TOKENS, CHAT_TEMPLATE_KWARGS];
 
 /// Options that only this vendor has, for [`ChatRequest::with_extras`](polysight_core::ChatRequest::with_extras).
 ///
@@ -163,47 +172,34 @@ impl Default for WebSearch {
     }
 }
 
-/// Fields of the body that the request has words of its own for.
-const RESERVED: [(&str, &str); 24] = [
-    ("model", "model"),
-    ("messages", "messages"),
-    ("stream", "a streamed call"),
-    ("stream_options", "a streamed call"),
-    ("temperature", "sampling"),
-    ("top_p", "sampling"),
+/// Fields of this vendor's body that a request has fields of its own for.
+const RESERVED: [(&str, &str); 10] = [
     ("top_k", "sampling"),
     ("penalty_score", "sampling (repetition_penalty)"),
     ("repetition_penalty", "sampling"),
     ("presence_penalty", "sampling"),
     ("frequency_penalty", "sampling"),
-    ("max_tokens", "max_tokens"),
-    ("stop", "stop"),
-    ("seed", "seed"),
     ("request_id", "request_id"),
     ("user", "end_user_id"),
     ("enable_thinking", "thinking"),
     ("thinking_budget", "thinking"),
     ("reasoning_max_tokens", "thinking"),
-    ("reasoning_effort", "thinking"),
-    ("tools", "tools"),
-    ("tool_choice", "tool_choice"),
-    ("parallel_tool_calls", "parallel_tool_calls"),
-    ("response_format", "response_format"),
 ];
 
 /// Refuses extras that would say twice what the request says itself, that mean nothing where the model is served, or that
 /// the vendor would refuse.
-pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment) {
-    draft.refuse_extras(VENDOR, &RESERVED);
-    let Some(fields) = draft.request.extras.get(VENDOR) else { return };
+pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>) {
+    builder.refuse_extras(VENDOR, &RESERVED_EXTRAS);
+    builder.refuse_extras(VENDOR, &RESERVED);
+    let Some(fields) = builder.request.extras.get(VENDOR) else { return };
     let path = |field: &str| format!("extras.{VENDOR}.{field}");
     let placed = PLACED_EXTRAS.into_iter().filter(|field| fields.contains_key(*field));
-    for field in placed.filter(|field| !deployment.extras.contains(field)) {
-        let problem = format!("`{field}` does nothing good in a {} deployment", deployment.name);
-        draft.findings.reject(path(field), problem, "nothing of the kind", "leave it out");
+    for field in placed.filter(|field| !deployment.wire.extras.contains(field)) {
+        let problem = format!("`{field}` is not supported for deployment `{}`", deployment.name);
+        builder.findings.reject(path(field), problem, "nothing of the kind", "leave it out");
     }
-    for (field, problem, limit) in problems(fields, &draft.card, draft.request.thinking) {
-        draft.findings.reject(path(field), problem, limit, "");
+    for (field, problem, limit) in problems(fields, &builder.card, builder.request.thinking) {
+        builder.findings.reject(path(field), problem, limit, "");
     }
 }
 

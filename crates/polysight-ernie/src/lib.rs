@@ -1,11 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod catalog;
-mod deployment;
-mod dialect;
 mod errors;
 mod extras;
 mod iam;
+mod profile;
 mod quirks;
 mod settings;
 mod tokens;
@@ -13,17 +11,13 @@ mod tokens;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use catalog::catalog;
-use deployment::Deployment;
-pub use dialect::ErnieDialect;
 pub use extras::{ErnieExtras, VENDOR, WebSearch};
-use http::HeaderValue;
-use polysight_core::{ApiKey, Catalog, Error, ErrorKind, ProviderId, Result};
-use polysight_wire::{
-    BaseUrl, BearerKey, Credentials, DialectProvider, NoKey, ProviderOptions, forward_provider,
-};
-pub use settings::{Auth, ErnieSettings, IAM_VARIABLES, KEY_VARIABLES, Region};
-use settings::{MOVE, RETIRED_VARIABLES, config};
+use polysight_core::{ApiKey, Catalog, Error, Result};
+use polysight_wire::vendor::Faults;
+use polysight_wire::{BaseUrl, Credentials, DialectProvider, ProviderOptions, forward_provider};
+pub use profile::ErnieDialect;
+pub use settings::{API_KEY_ENV, Auth, ErnieSettings, IAM_ENV, Region};
+use settings::{MIGRATION_HINT, RETIRED_ENV, config};
 
 /// Model for requests that name none: current, and able to see.
 pub const DEFAULT_MODEL: &str = "ernie-4.5-turbo-vl";
@@ -34,34 +28,32 @@ pub struct Ernie(DialectProvider<ErnieDialect>);
 
 forward_provider!(impl for Ernie, 0);
 
+/// The vendor's catalogue that comes with this crate.
+///
+/// # Errors
+/// None in practice: a test reads it.
+pub fn catalog() -> Result<&'static Catalog> {
+    profile::CATALOG.get()
+}
+
 impl Ernie {
     /// Makes a provider from options that all vendors share and settings of this one.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] without a key, for keys and base URLs of the retired V1 interface (the message says how to
-    /// move), an unknown deployment, a deployment without its base URL or with a setting that means nothing to it, and
-    /// models that are malformed.
+    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) for what [`check`](Self::check) finds, without a key, for keys
+    /// of the retired V1 interface (the message says how to move), and when TLS cannot be set up.
     pub fn new(options: ProviderOptions, settings: &ErnieSettings) -> Result<Self> {
-        let deployment = deployment::find(&options)?;
-        settings.check(deployment)?;
-        let base_url = base_url(&options, settings, deployment)?;
-        let credentials = credentials(&options, settings, deployment, &base_url)?;
-        let transport = options.transport()?;
-        let dialect = ErnieDialect {
-            catalog: models(&options, settings, deployment)?,
-            model: options.model.clone().or_else(|| deployment.model.map(str::to_owned)),
-            url: base_url.join("chat/completions")?,
-            appid: appid(settings)?,
-            greedy_temperature: settings.greedy_temperature()?,
-            id: ProviderId::new(options.name, VENDOR),
-            deployment,
-            replies: Arc::new(dialect::ErnieReplies),
-        };
-        let provider = DialectProvider::new(dialect, credentials, transport);
-        Ok(Self(match settings.generate_request_ids {
-            Some(false) => provider.with_request_ids(None),
-            _ => provider,
-        }))
+        let dialect = Faults::refuse(|faults| profile::dialect(&options, settings, faults))?;
+        let credentials = credentials(&options, settings, &dialect)?;
+        let provider = DialectProvider::new(dialect, credentials, options.transport()?);
+        Ok(Self(provider.with_generated_ids(settings.generate_request_ids.unwrap_or(true))))
+    }
+
+    /// Every fault of a configuration, without a key, a connection or TLS: an unknown deployment or one without the base URL
+    /// that it needs, base URLs of the retired V1 interface, settings that have no effect or are out of range, malformed models.
+    #[must_use]
+    pub fn check(options: &ProviderOptions, settings: &ErnieSettings) -> Vec<Error> {
+        Faults::find(|faults| profile::dialect(options, settings, faults))
     }
 
     /// The provider's workings: its dialect, its transport, and a preview of what would be sent.
@@ -88,89 +80,45 @@ impl Ernie {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        if let Some(key) = KEY_VARIABLES.into_iter().find_map(&variable) {
+        if let Some(key) = API_KEY_ENV.into_iter().find_map(&variable) {
             return Self::with_key(ApiKey::new(key)?);
         }
-        if let (Some(access), Some(secret)) = (variable(IAM_VARIABLES[0]), variable(IAM_VARIABLES[1])) {
+        if let (Some(access), Some(secret)) = (variable(IAM_ENV[0]), variable(IAM_ENV[1])) {
             let settings = ErnieSettings::new().with_iam(ApiKey::new(access)?, ApiKey::new(secret)?);
             return Self::new(ProviderOptions::new(VENDOR), &settings);
         }
-        let wanted = format!(
-            "none of {} is set, nor {} together",
-            KEY_VARIABLES.join(", "),
-            IAM_VARIABLES.join(" and ")
-        );
-        match RETIRED_VARIABLES.into_iter().find(|name| variable(name).is_some()) {
-            Some(retired) => config(format!("{wanted}; {retired} belongs to a retired interface. {MOVE}")),
+        let wanted =
+            format!("none of {} is set, nor {} together", API_KEY_ENV.join(", "), IAM_ENV.join(" and "));
+        match RETIRED_ENV.into_iter().find(|name| variable(name).is_some()) {
+            Some(retired) => {
+                config(format!("{wanted}; {retired} belongs to a retired interface. {MIGRATION_HINT}"))
+            }
             None => config(wanted),
         }
     }
 }
 
-fn base_url(options: &ProviderOptions, settings: &ErnieSettings, deployment: &Deployment) -> Result<BaseUrl> {
-    let url = match &options.base_url {
-        Some(url) => url.clone(),
-        None if deployment.is_vendor => settings.region.base_url()?,
-        None => {
-            return config(format!(
-                "provider `{}`: a {} deployment needs base_url, such as https://host.example/v1",
-                options.name, deployment.name
-            ));
-        }
-    };
-    settings::checked_url(url)
-}
-
 fn credentials(
     options: &ProviderOptions,
     settings: &ErnieSettings,
-    deployment: &Deployment,
-    base_url: &BaseUrl,
+    dialect: &ErnieDialect,
 ) -> Result<Arc<dyn Credentials>> {
-    let has_pair = settings.access_key.is_some() || settings.secret_key.is_some();
-    match settings.auth {
-        Auth::Iam if !(deployment.is_vendor && settings.region.is_qianfan()) => {
-            config("auth = \"iam\": short-lived keys are for the vendor's mainland sites alone")
-        }
-        Auth::Iam => {
-            let (access, secret) = settings.iam_pair()?;
-            let url: BaseUrl = settings.iam_url.as_deref().unwrap_or(iam::IAM_URL).parse()?;
-            let seconds = settings.key_seconds()?;
-            let iam = iam::IamKey::new(access.clone(), secret.clone(), &url, seconds, SystemTime::now)?;
-            Ok(Arc::new(iam))
-        }
-        Auth::Key if has_pair => config(format!(
-            "access_key and secret_key are for auth = \"iam\"; if secret_key is that of a V1 application: {MOVE}"
-        )),
-        Auth::Key if options.api_key.is_none() && !deployment.needs_key => Ok(Arc::new(NoKey)),
-        Auth::Key => {
-            let key = options.require_key(KEY_VARIABLES[0])?;
-            settings::check_key(key, base_url)?;
-            Ok(Arc::new(BearerKey::new(key)?))
-        }
+    if settings.auth == Auth::Iam {
+        let (access, secret) = settings.iam_pair()?;
+        let url: BaseUrl = settings.iam_url.as_deref().unwrap_or(iam::IAM_URL).parse()?;
+        let seconds = settings.key_seconds()?;
+        let iam = iam::IamKey::new(access.clone(), secret.clone(), &url, seconds, SystemTime::now)?;
+        return Ok(Arc::new(iam));
     }
-}
-
-fn models(options: &ProviderOptions, settings: &ErnieSettings, deployment: &Deployment) -> Result<Catalog> {
-    let own = (deployment.catalog)()?;
-    if deployment.is_vendor && !settings.region.is_qianfan() {
-        return options.catalog(&catalog::without_prices(own)?);
+    if let Some(key) = &options.api_key {
+        settings::check_key(key, dialect.url())?;
     }
-    options.catalog(own)
-}
-
-fn appid(settings: &ErnieSettings) -> Result<Option<HeaderValue>> {
-    settings
-        .appid
-        .as_deref()
-        .map(HeaderValue::from_str)
-        .transpose()
-        .map_err(|error| Error::new(ErrorKind::Config, "appid cannot stand in a header").with_source(error))
+    dialect.profile().deployment.credentials(options, API_KEY_ENV[0])
 }
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::VisionProvider as _;
+    use polysight_core::{ErrorKind, VisionProvider as _};
 
     use super::*;
 
@@ -208,7 +156,7 @@ mod tests {
     fn the_vendor_is_the_default_deployment_and_has_the_default_model() {
         let ernie = Ernie::with_key(key()).unwrap();
         assert_eq!(&*ernie.id().vendor, VENDOR);
-        assert_eq!(ernie.0.dialect().url.as_str(), "https://qianfan.baidubce.com/v2/chat/completions");
+        assert_eq!(ernie.0.dialect().url().as_str(), "https://qianfan.baidubce.com/v2/chat/completions");
         let card = ernie.catalog().find(DEFAULT_MODEL).unwrap();
         assert!(card.image.is_yes() && card.status == polysight_core::catalog::Status::Live);
     }
@@ -216,11 +164,11 @@ mod tests {
     #[test]
     fn a_gateway_takes_keys_of_any_form_and_wants_its_url() {
         let ernie = Ernie::new(gateway(), &ErnieSettings::default()).unwrap();
-        assert_eq!(ernie.0.dialect().url.as_str(), "https://gateway.example/v1/chat/completions");
+        assert_eq!(ernie.0.dialect().url().as_str(), "https://gateway.example/v1/chat/completions");
         let mut options = gateway();
         options.base_url = None;
         let error = Ernie::new(options, &ErnieSettings::default()).unwrap_err().to_string();
-        assert!(error.contains("needs base_url"), "{error}");
+        assert!(error.contains("needs a base_url"), "{error}");
     }
 
     #[test]

@@ -2,18 +2,20 @@
 
 use polysight_core::{ApiKey, Error, ErrorKind, Result};
 use polysight_wire::BaseUrl;
+use polysight_wire::vendor::Deployment;
 use serde::{Deserialize, Deserializer};
+use url::Url;
 
-use crate::deployment::Deployment;
+use crate::profile::Wire;
 
 /// The environment variables in which keys of this vendor usually are: the common name, and the vendor's SDK's.
-pub const KEY_VARIABLES: [&str; 2] = ["QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN"];
+pub const API_KEY_ENV: [&str; 2] = ["QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN"];
 
 /// The environment variables of an IAM access key and its secret, as in the vendor's SDK.
-pub const IAM_VARIABLES: [&str; 2] = ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"];
+pub const IAM_ENV: [&str; 2] = ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"];
 
 /// The environment variables of the retired surface.
-pub(crate) const RETIRED_VARIABLES: [&str; 2] = ["QIANFAN_AK", "QIANFAN_SK"];
+pub(crate) const RETIRED_ENV: [&str; 2] = ["QIANFAN_AK", "QIANFAN_SK"];
 
 /// Seconds for which the IAM makes a short-lived key.
 const KEY_SECONDS: std::ops::RangeInclusive<u32> = 300..=2_592_000;
@@ -114,25 +116,33 @@ impl ErnieSettings {
         self
     }
 
-    /// Refuses settings that would have no effect.
-    pub(crate) fn check(&self, deployment: &Deployment) -> Result<()> {
-        let of_vendor = [
+    /// Refuses settings that would have no effect or do not go together.
+    pub(crate) fn check(&self, deployment: &Deployment<Wire>) -> Result<()> {
+        let (iam_url, key_seconds) = (self.iam_url.is_some(), self.key_seconds.is_some());
+        deployment.refuse_settings(&[
             ("region", self.region != Region::Mainland),
             ("appid", self.appid.is_some()),
-            ("iam_url", self.iam_url.is_some()),
-            ("key_seconds", self.key_seconds.is_some()),
-        ];
-        let mut given = of_vendor.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
-        if !deployment.is_vendor {
-            return given.next().map_or(Ok(()), |name| {
-                config(format!("`{name}` means nothing to a {} deployment: leave it out", deployment.name))
-            });
-        }
-        match given.find(|name| matches!(*name, "iam_url" | "key_seconds")) {
-            Some(name) if self.auth == Auth::Key => {
+            ("iam_url", iam_url),
+            ("key_seconds", key_seconds),
+        ])?;
+        let has_pair = self.access_key.is_some() || self.secret_key.is_some();
+        match self.auth {
+            Auth::Iam if !(deployment.is_vendor && self.region.is_qianfan()) => {
+                config("auth = \"iam\": short-lived keys are for the vendor's mainland sites alone")
+            }
+            Auth::Iam => {
+                self.key_seconds()?;
+                self.iam_url.as_deref().map(str::parse::<BaseUrl>).transpose()?;
+                self.iam_pair().map(drop)
+            }
+            Auth::Key if iam_url || key_seconds => {
+                let name = if iam_url { "iam_url" } else { "key_seconds" };
                 config(format!("`{name}` is for auth = \"iam\" alone: leave it out"))
             }
-            _ => Ok(()),
+            Auth::Key if has_pair => config(format!(
+                "access_key and secret_key are for auth = \"iam\"; if secret_key is that of a V1 application: {MIGRATION_HINT}"
+            )),
+            Auth::Key => Ok(()),
         }
     }
 
@@ -146,7 +156,7 @@ impl ErnieSettings {
                 config("access_key holds an API key (bce-v3/...): put that into api_key, with auth = \"key\"")
             }
             KeyForm::RetiredApp => config(format!(
-                "access_key holds the API key of a V1 application, which the IAM does not know. {MOVE}"
+                "access_key holds the API key of a V1 application, which the IAM does not know. {MIGRATION_HINT}"
             )),
             _ => Ok((access, secret)),
         }
@@ -221,7 +231,7 @@ pub enum Auth {
 }
 
 /// What takes the place of what: the end of every refusal of the retired surface.
-pub(crate) const MOVE: &str = "Qianfan V1 is offline since 2026-08-31. On V2 the base URL is \
+pub(crate) const MIGRATION_HINT: &str = "Qianfan V1 is offline since 2026-08-31. On V2 the base URL is \
      https://qianfan.baidubce.com/v2; api_key is a key of the form bce-v3/ALTAK-.../..., made in the console and sent as \
      bearer (or auth = \"iam\" with access_key and secret_key of an IAM user), in place of access_token, client_id and \
      client_secret; the model is named by its id in lower case, in place of an endpoint of the URL; own V1 services must \
@@ -234,7 +244,7 @@ struct RetiredKey;
 impl<'de> Deserialize<'de> for RetiredKey {
     fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
         Err(serde::de::Error::custom(format!(
-            "access_token, client_id, client_secret, api_secret, ak, sk and endpoint belong to a retired interface. {MOVE}"
+            "access_token, client_id, client_secret, api_secret, ak, sk and endpoint belong to a retired interface. {MIGRATION_HINT}"
         )))
     }
 }
@@ -280,12 +290,14 @@ impl KeyForm {
 }
 
 /// Refuses keys that Qianfan V2 is known not to take. Other hosts may have keys of any form but a V1 token's.
-pub(crate) fn check_key(key: &ApiKey, url: &BaseUrl) -> Result<()> {
+pub(crate) fn check_key(key: &ApiKey, url: &Url) -> Result<()> {
     match KeyForm::of(key.expose()) {
         form if form != KeyForm::RetiredToken && !is_qianfan_host(url) => Ok(()),
         KeyForm::Bearer | KeyForm::Other => Ok(()),
-        KeyForm::RetiredToken => config(format!("api_key holds an access token of V1. {MOVE}")),
-        KeyForm::RetiredApp => config(format!("api_key has the form of a V1 application's key. {MOVE}")),
+        KeyForm::RetiredToken => config(format!("api_key holds an access token of V1. {MIGRATION_HINT}")),
+        KeyForm::RetiredApp => {
+            config(format!("api_key has the form of a V1 application's key. {MIGRATION_HINT}"))
+        }
         KeyForm::AccessKey => config(
             "api_key holds an IAM access key: give it as access_key, with secret_key and auth = \"iam\", or make a key of \
              the form bce-v3/ALTAK-.../... in the console",
@@ -300,9 +312,9 @@ pub(crate) fn checked_url(url: BaseUrl) -> Result<BaseUrl> {
     let host = url.as_url().host_str().unwrap_or_default();
     let is_retired = ["/rpc/2.0/", "/wenxinworkshop", "/oauth/2.0/"].iter().any(|part| path.contains(part));
     if is_retired || host == "aip.baidubce.com" {
-        return config(format!("base_url {url} belongs to a retired interface. {MOVE}"));
+        return config(format!("base_url {url} belongs to a retired interface. {MIGRATION_HINT}"));
     }
-    if !is_qianfan_host(&url) {
+    if !is_qianfan_host(url.as_url()) {
         return Ok(url);
     }
     match path {
@@ -312,8 +324,14 @@ pub(crate) fn checked_url(url: BaseUrl) -> Result<BaseUrl> {
     }
 }
 
-fn is_qianfan_host(url: &BaseUrl) -> bool {
-    matches!(url.as_url().host_str(), Some("qianfan.baidubce.com" | "qianfan.bj.baidubce.com"))
+/// The site that an account is counted at: one for both of its names.
+pub(crate) fn site(url: &BaseUrl) -> BaseUrl {
+    let mainland = Region::Mainland.base_url().ok().filter(|_| is_qianfan_host(url.as_url()));
+    mainland.unwrap_or_else(|| url.clone())
+}
+
+fn is_qianfan_host(url: &Url) -> bool {
+    matches!(url.host_str(), Some("qianfan.baidubce.com" | "qianfan.bj.baidubce.com"))
 }
 
 pub(crate) fn config<T>(message: impl Into<String>) -> Result<T> {
@@ -391,7 +409,7 @@ mod tests {
 
     #[test]
     fn keys_of_other_kinds_are_told_apart_at_the_vendor_only() {
-        let vendor = Region::Mainland.base_url().unwrap();
+        let vendor = Region::Mainland.base_url().unwrap().as_url().clone();
         let problem = |text: &str| check_key(&key(text), &vendor).unwrap_err().to_string();
         assert!(problem("24.0123456789abcdef0123456789abcdef.2592000.1700000000.282335-1").contains("V1"));
         assert!(problem("aBcDeFgHiJkLmNoPqRsTuVwX").contains("V1 application"));

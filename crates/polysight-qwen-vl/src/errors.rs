@@ -4,148 +4,100 @@
 //! could not be fetched may be 400 or 500 under the codes of a bad parameter or an engine fault. Source: the vendor's
 //! page of error messages, its SDK's registry and recorded replies, read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
-use polysight_wire::chat::Failure;
-use polysight_wire::classify;
-
-/// What a code means.
-struct Code {
-    /// In lower case: documents disagree about upper case.
-    code: &'static str,
-    kind: ErrorKind,
-    advice: Advice,
-    meaning: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Advice {
-    Never,
-    Later,
-}
-
-const fn code(code: &'static str, kind: ErrorKind, advice: Advice, meaning: &'static str) -> Code {
-    Code { code, kind, advice, meaning }
-}
-
-use Advice::{Later, Never};
-use ErrorKind::{
-    Authentication, Billing, ContentRefused, InvalidRequest, MediaFetchFailed, ModelNotFound, Overloaded,
-    Permission, RateLimited, Server, Unsupported,
+use polysight_core::ErrorKind::{
+    Authentication, Billing, ContentRefused, InvalidRequest, MediaFetchFailed, ModelNotFound, Server,
+    Unsupported,
 };
+use polysight_core::{Error, ErrorKind, RetryAdvice};
+use polysight_wire::chat::Failure;
+use polysight_wire::code_table;
+use polysight_wire::vendor::Code;
 
-/// The native codes, which no other service uses.
-const NATIVE: &[Code] = &[
-    code("accessdenied", Permission, Never, "the key may not use this model or call"),
-    code("accessdenied.unpurchased", Billing, Never, "the service is not activated for this account"),
-    code(
-        "allocationquota.freetieronly",
-        Billing,
-        Never,
-        "the free tier is used up, and the account allows no other",
-    ),
-    code("app.accessdenied", Permission, Never, "the workspace may not use this application"),
-    code("arrearage", Billing, Never, "the account is overdue: top up, waiting does not help"),
-    code("badrequest.emptyinput", InvalidRequest, Never, "the request has no input"),
-    code("badrequest.emptymodel", InvalidRequest, Never, "the request names no model"),
-    code("badrequest.emptyparameters", InvalidRequest, Never, "the request has no parameters"),
-    code("badrequest.illegalinput", InvalidRequest, Never, "the input is malformed"),
-    code("badrequest.inputdownloadfailed", MediaFetchFailed, Later, "the vendor could not fetch a medium"),
-    code("badrequest.toolarge", InvalidRequest, Never, "a file is too large"),
-    code("badrequest.toomany", InvalidRequest, Never, "there are too many files"),
-    code("badrequest.unsupportedfileformat", InvalidRequest, Never, "a file has a format that is not taken"),
-    code("budgetlimitexceeded", Billing, Never, "the account's budget is used up"),
-    code("commoditynotpurchased", Billing, Never, "the service is not activated for this account"),
-    code("customroleblocked", ContentRefused, Never, "the account's own content rules refuse this"),
-    code(
-        "datainspectionfailed",
-        ContentRefused,
-        Never,
-        "input or output was found unfit by the content inspection",
-    ),
-    code("faqruleblocked", ContentRefused, Never, "a content rule refuses this"),
-    code("gatewaytimeout", Server, Later, "the vendor's gateway waited too long"),
-    code("internalerror", Server, Later, "internal error"),
-    code("internalerror.algo", Server, Later, "the inference failed"),
-    code("internalerror.fileupload", Server, Later, "the vendor failed to store a file"),
-    code("internalerror.timeout", Server, Later, "the inference took too long"),
-    code("internalerror.upload", Server, Later, "the vendor failed to store a result"),
-    code("invalidapikey", Authentication, Never, "the key was refused"),
-    code("invalidimage.resolution", InvalidRequest, Never, "a picture has a size that is not taken"),
-    code("invalidimageformat", InvalidRequest, Never, "a picture has a format that is not taken"),
-    code("invalidparameter", InvalidRequest, Never, "a parameter is wrong"),
-    code(
-        "invalidparameter.datainspection",
-        MediaFetchFailed,
-        Later,
-        "a medium could not be fetched for inspection",
-    ),
-    code(
-        "invalidparameter.notsupportenablethinking",
-        InvalidRequest,
-        Never,
-        "the model's thinking cannot be set so",
-    ),
-    code("invalidurl", MediaFetchFailed, Never, "a medium's URL is unusable"),
-    code("invalidurl.connectionrefused", MediaFetchFailed, Never, "a medium's host refuses the vendor"),
-    code("invalidurl.timeout", MediaFetchFailed, Later, "a medium's host is too slow"),
-    code("invokepluginfailed", Server, Later, "a plugin failed"),
-    code("ipinfringementsuspect", ContentRefused, Never, "the content may belong to somebody else"),
-    code("model.accessdenied", Permission, Never, "the workspace may not use this model"),
-    code("model.notexist", ModelNotFound, Never, "no such model here"),
-    code("modelnotfound", ModelNotFound, Never, "no such model here"),
-    code("modelservefailed", Server, Later, "the model's service failed"),
-    code("modelservicefailed", Server, Later, "the model's service failed"),
-    code("modelservingerror", Overloaded, Later, "the model's service is out of capacity"),
-    code("modelunavailable", Overloaded, Later, "the model is not available for the moment"),
-    code("not authorized", Authentication, Never, "the key does not belong to this workspace"),
-    code("notfound", InvalidRequest, Never, "what is asked for does not exist"),
-    code("postpaidbilloverdue", Billing, Never, "a bill is overdue"),
-    code("prepaidbilloverdue", Billing, Never, "the prepaid package has ended"),
-    code("requesttimeout", Server, Later, "the call met the vendor's time limit: stream the answer"),
-    code("responsetimeout", Server, Later, "the inference took too long"),
-    code("serviceunavailable", Overloaded, Later, "the service is not available for the moment"),
-    code("systemerror", Server, Later, "internal error"),
-    code("throttling", RateLimited, Later, "too many requests"),
-    code("throttling.allocationquota", RateLimited, Later, "too many tokens a minute"),
-    code("throttling.burstrate", RateLimited, Later, "the rate rises too steeply: ramp up more slowly"),
-    code("throttling.ratequota", RateLimited, Later, "too many requests a minute"),
-    code("throttling.serviceoverloaded", Overloaded, Later, "the model is out of capacity"),
-    code("unsupportedoperation", Unsupported, Never, "this cannot be done"),
-    code("workspace.accessdenied", Permission, Never, "the key may not use this workspace"),
-    code("workspacenotfound", Permission, Never, "no such workspace"),
-];
+code_table! {
+    /// The native codes, which no other service uses, in lower case: documents disagree about upper case.
+    static NATIVE;
+    "accessdenied" Permission never "the key may not use this model or call";
+    "accessdenied.unpurchased" Billing never "the service is not activated for this account";
+    "allocationquota.freetieronly" Billing never "the free tier is used up, and the account allows no other";
+    "app.accessdenied" Permission never "the workspace may not use this application";
+    "arrearage" Billing never "the account is overdue: top up, waiting does not help";
+    "badrequest.emptyinput" InvalidRequest never "the request has no input";
+    "badrequest.emptymodel" InvalidRequest never "the request names no model";
+    "badrequest.emptyparameters" InvalidRequest never "the request has no parameters";
+    "badrequest.illegalinput" InvalidRequest never "the input is malformed";
+    "badrequest.inputdownloadfailed" MediaFetchFailed later "the vendor could not fetch a medium";
+    "badrequest.toolarge" InvalidRequest never "a file is too large";
+    "badrequest.toomany" InvalidRequest never "there are too many files";
+    "badrequest.unsupportedfileformat" InvalidRequest never "a file has a format that is not taken";
+    "budgetlimitexceeded" Billing never "the account's budget is used up";
+    "commoditynotpurchased" Billing never "the service is not activated for this account";
+    "customroleblocked" ContentRefused never "the account's own content rules refuse this";
+    "datainspectionfailed" ContentRefused never "input or output was found unfit by the content inspection";
+    "faqruleblocked" ContentRefused never "a content rule refuses this";
+    "gatewaytimeout" Server later "the vendor's gateway waited too long";
+    "internalerror" Server later "internal error";
+    "internalerror.algo" Server later "the inference failed";
+    "internalerror.fileupload" Server later "the vendor failed to store a file";
+    "internalerror.timeout" Server later "the inference took too long";
+    "internalerror.upload" Server later "the vendor failed to store a result";
+    "invalidapikey" Authentication never "the key was refused";
+    "invalidimage.resolution" InvalidRequest never "a picture has a size that is not taken";
+    "invalidimageformat" InvalidRequest never "a picture has a format that is not taken";
+    "invalidparameter" InvalidRequest never "a parameter is wrong";
+    "invalidparameter.datainspection" MediaFetchFailed later "a medium could not be fetched for inspection";
+    "invalidparameter.notsupportenablethinking" InvalidRequest never "the model's thinking cannot be set so";
+    "invalidurl" MediaFetchFailed never "a medium's URL is unusable";
+    "invalidurl.connectionrefused" MediaFetchFailed never "a medium's host refuses the vendor";
+    "invalidurl.timeout" MediaFetchFailed later "a medium's host is too slow";
+    "invokepluginfailed" Server later "a plugin failed";
+    "ipinfringementsuspect" ContentRefused never "the content may belong to somebody else";
+    "model.accessdenied" Permission never "the workspace may not use this model";
+    "model.notexist" ModelNotFound never "no such model here";
+    "modelnotfound" ModelNotFound never "no such model here";
+    "modelservefailed" Server later "the model's service failed";
+    "modelservicefailed" Server later "the model's service failed";
+    "modelservingerror" Overloaded later "the model's service is out of capacity";
+    "modelunavailable" Overloaded later "the model is not available for the moment";
+    "not authorized" Authentication never "the key does not belong to this workspace";
+    "notfound" InvalidRequest never "what is asked for does not exist";
+    "postpaidbilloverdue" Billing never "a bill is overdue";
+    "prepaidbilloverdue" Billing never "the prepaid package has ended";
+    "requesttimeout" Server later "the call met the vendor's time limit: stream the answer";
+    "responsetimeout" Server later "the inference took too long";
+    "serviceunavailable" Overloaded later "the service is not available for the moment";
+    "systemerror" Server later "internal error";
+    "throttling" RateLimited later "too many requests";
+    "throttling.allocationquota" RateLimited later (Tokens) "too many tokens a minute";
+    "throttling.burstrate" RateLimited later (Burst) "the rate rises too steeply: ramp up more slowly";
+    "throttling.ratequota" RateLimited later (Requests) "too many requests a minute";
+    "throttling.serviceoverloaded" Overloaded later (Model) "the model is out of capacity";
+    "unsupportedoperation" Unsupported never "this cannot be done";
+    "workspace.accessdenied" Permission never "the key may not use this workspace";
+    "workspacenotfound" Permission never "no such workspace";
+}
 
-/// The codes of the compatible protocol, some of which mean something else at other services.
-const COMPATIBLE: &[Code] = &[
-    code("access_denied", Permission, Never, "the key may not use this model or call"),
-    code(
-        "data_inspection_failed",
-        ContentRefused,
-        Never,
-        "input or output was found unfit by the content inspection",
-    ),
-    code("insufficient_quota", RateLimited, Later, "too many tokens a minute"),
-    code("internal_error", Server, Later, "internal error"),
-    code("invalid_api_key", Authentication, Never, "the key was refused"),
-    code("invalid_parameter_error", InvalidRequest, Never, "a parameter is wrong"),
-    code("invalid_request_error", InvalidRequest, Never, "the request is malformed"),
-    code("invalid_value", InvalidRequest, Never, "a value is out of range"),
-    code("limit_burst_rate", RateLimited, Later, "the rate rises too steeply: ramp up more slowly"),
-    code("limit_requests", RateLimited, Later, "too many requests a minute"),
-    code("limitrequests", RateLimited, Later, "too many requests a minute"),
-    code("model_not_found", ModelNotFound, Never, "no such model here"),
-    code(
-        "model_not_supported",
-        Unsupported,
-        Never,
-        "the model is not served over this protocol: use the native one",
-    ),
-    code("request_timeout", Server, Later, "the call met the vendor's time limit: stream the answer"),
-];
+code_table! {
+    /// The codes of the compatible protocol, some of which mean something else at other services.
+    static COMPATIBLE;
+    "access_denied" Permission never "the key may not use this model or call";
+    "data_inspection_failed" ContentRefused never "input or output was found unfit by the content inspection";
+    "insufficient_quota" RateLimited later (Tokens) "too many tokens a minute";
+    "internal_error" Server later "internal error";
+    "invalid_api_key" Authentication never "the key was refused";
+    "invalid_parameter_error" InvalidRequest never "a parameter is wrong";
+    "invalid_request_error" InvalidRequest never "the request is malformed";
+    "invalid_value" InvalidRequest never "a value is out of range";
+    "limit_burst_rate" RateLimited later (Burst) "the rate rises too steeply: ramp up more slowly";
+    "limit_requests" RateLimited later (Requests) "too many requests a minute";
+    "limitrequests" RateLimited later (Requests) "too many requests a minute";
+    "model_not_found" ModelNotFound never "no such model here";
+    "model_not_supported" Unsupported never "the model is not served over this protocol: use the native one";
+    "request_timeout" Server later "the call met the vendor's time limit: stream the answer";
+}
 
 /// Whose words an error body is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Speaker {
+pub(crate) enum ErrorOrigin {
     /// The vendor's own.
     Vendor {
         /// What to add when a key is refused.
@@ -156,50 +108,38 @@ pub(crate) enum Speaker {
 }
 
 /// Makes an error of what was said: by its code first, by words and HTTP status if the code is in no table.
-pub(crate) fn error_of(failure: &Failure<'_>, speaker: &Speaker) -> Error {
-    let find = |word: &Option<String>| look_up(word.as_deref()?, speaker);
+pub(crate) fn classify(failure: &Failure<'_>, origin: &ErrorOrigin) -> Error {
+    let find = |word: &Option<String>| look_up(word.as_deref()?, origin);
     // A refused key may be of the class `invalid_request_error` too: then the status says more.
     let by_class = || find(&failure.class).filter(|known| !is_collective(known) || failure.status <= 400);
     let Some(known) = find(&failure.code).or_else(by_class) else {
-        return by_words(failure).unwrap_or_else(|| classify(failure));
+        return by_words(failure).unwrap_or_else(|| polysight_wire::classify(failure));
     };
     if let Some(error) = by_words(failure).filter(|_| is_collective(known)) {
         return error;
     }
-    if is_collective(known) && classify(failure).kind() == ErrorKind::ContextTooLong {
-        return classify(failure);
+    if is_collective(known) && polysight_wire::classify(failure).kind() == ErrorKind::ContextTooLong {
+        return polysight_wire::classify(failure);
     }
-    let (kind, advice, meaning) =
-        special(known, failure).unwrap_or((known.kind, known.advice, known.meaning));
-    let message = match speaker {
-        Speaker::Vendor { key_hint } if kind == Authentication => format!("{meaning}: {key_hint}"),
-        _ => meaning.to_owned(),
+    let error = match special(known, failure) {
+        Some((kind, meaning)) => failure.describe(Error::new(kind, meaning)).with_retry(RetryAdvice::Never),
+        None => known.error(failure),
     };
-    let error = advised(failure.describe(Error::new(kind, message)), advice);
-    match throttle(known.code).filter(|_| advice == Later) {
-        Some(throttle) => error.with_rate_limit_scope(throttle),
-        None => error,
-    }
-}
-
-/// Which limit a code is about.
-fn throttle(code: &str) -> Option<RateLimitScope> {
-    match code {
-        "throttling.ratequota" | "limit_requests" | "limitrequests" => Some(RateLimitScope::Requests),
-        "throttling.allocationquota" | "insufficient_quota" => Some(RateLimitScope::Tokens),
-        "throttling.burstrate" | "limit_burst_rate" => Some(RateLimitScope::Burst),
-        "throttling.serviceoverloaded" => Some(RateLimitScope::Model),
-        _ => None,
+    match origin {
+        ErrorOrigin::Vendor { key_hint } if error.kind() == Authentication => {
+            let message = format!("{}: {key_hint}", error.message());
+            error.reclassified(Authentication, message)
+        }
+        _ => error,
     }
 }
 
 /// Finds a code, or the nearest one that it refines: `InternalError.Algo.Decode` is an `InternalError.Algo`.
-fn look_up(code: &str, speaker: &Speaker) -> Option<&'static Code> {
-    let compatible = if *speaker == Speaker::Other { &[] } else { COMPATIBLE };
-    let code = code.trim().to_ascii_lowercase();
-    let mut wanted = code.as_str();
+fn look_up(code: &str, origin: &ErrorOrigin) -> Option<&'static Code> {
+    let compatible = (*origin != ErrorOrigin::Other).then_some(&COMPATIBLE);
+    let mut wanted = code.trim();
     loop {
-        let found = NATIVE.iter().chain(compatible).find(|known| known.code == wanted);
+        let found = NATIVE.find(wanted).or_else(|| compatible?.find(wanted));
         if found.is_some() {
             return found;
         }
@@ -213,59 +153,62 @@ fn is_collective(known: &Code) -> bool {
 }
 
 /// Codes whose meaning hangs on the words beside them.
-fn special(known: &Code, failure: &Failure<'_>) -> Option<(ErrorKind, Advice, &'static str)> {
+fn special(known: &Code, failure: &Failure<'_>) -> Option<(ErrorKind, &'static str)> {
     let says = |words: &str| contains(&failure.message, words);
     match known.code {
         "throttling.allocationquota" | "insufficient_quota"
             if ["free allocated quota", "free quota", "free tier"].into_iter().any(says) =>
         {
-            Some((Billing, Never, "the free tier is used up"))
+            Some((Billing, "the free tier is used up"))
         }
         "internalerror.algo" | "invalid_parameter_error" if says("list index out of range") => {
-            Some((InvalidRequest, Never, "the last message must be the user's or a tool's"))
+            Some((InvalidRequest, "the last message must be the user's or a tool's"))
         }
         "accessdenied" | "access_denied" if says("asynchronous") => {
-            Some((Unsupported, Never, "the model cannot be called asynchronously"))
+            Some((Unsupported, "the model cannot be called asynchronously"))
         }
         _ => None,
     }
 }
 
+const LATER: RetryAdvice = RetryAdvice::After(None);
+const NEVER: RetryAdvice = RetryAdvice::Never;
+
 /// Words by which the vendor tells failures apart that share a code. All of one row must occur.
-const WORDS: &[(&[&str], ErrorKind, Advice, &str)] = &[
-    (&["failed to download"], MediaFetchFailed, Later, UNREACHABLE),
-    (&["download", "timed out"], MediaFetchFailed, Later, UNREACHABLE),
+const WORDS: &[(&[&str], ErrorKind, RetryAdvice, &str)] = &[
+    (&["failed to download"], MediaFetchFailed, LATER, UNREACHABLE),
+    (&["download", "timed out"], MediaFetchFailed, LATER, UNREACHABLE),
     (
         &["missing content-length of multimodal"],
         MediaFetchFailed,
-        Never,
+        NEVER,
         "a medium's host does not tell its length",
     ),
-    (&["wrong content-type of multimodal"], MediaFetchFailed, Never, "a medium's host tells a wrong type"),
-    (&["provided url does not appear to be valid"], MediaFetchFailed, Never, "a medium's URL is unusable"),
-    (&["range of input length"], ErrorKind::ContextTooLong, Never, ""),
+    (&["wrong content-type of multimodal"], MediaFetchFailed, NEVER, "a medium's host tells a wrong type"),
+    (&["provided url does not appear to be valid"], MediaFetchFailed, NEVER, "a medium's URL is unusable"),
+    (&["range of input length"], ErrorKind::ContextTooLong, NEVER, ""),
     (
         &["inappropriate content"],
         ContentRefused,
-        Never,
+        NEVER,
         "input or output was found unfit by the content inspection",
     ),
-    (&["good standing"], Billing, Never, "the account is overdue: top up, waiting does not help"),
-    (&["model not exist"], ModelNotFound, Never, "no such model here"),
-    (&["does not exist or you do not have access"], ModelNotFound, Never, "no such model here"),
+    (&["good standing"], Billing, NEVER, "the account is overdue: top up, waiting does not help"),
+    (&["model not exist"], ModelNotFound, NEVER, "no such model here"),
+    (&["does not exist or you do not have access"], ModelNotFound, NEVER, "no such model here"),
     (
         &["url error", "check url"],
         ErrorKind::Config,
-        Never,
+        NEVER,
         "this path does not serve the model: check base_url and protocol",
     ),
     (
         &["invalid access token or token expired"],
         Authentication,
-        Never,
+        NEVER,
         "the key belongs to a plan with another base_url",
     ),
-    (&["abnormal", "generating json"], Server, Later, "the model lost its way in writing JSON"),
+    (&["abnormal", "generating json"], Server, LATER, "the model lost its way in writing JSON"),
 ];
 
 const UNREACHABLE: &str = "the vendor could not fetch a medium: is its URL public, with Content-Length and a right type, \
@@ -273,36 +216,30 @@ const UNREACHABLE: &str = "the vendor could not fetch a medium: is its URL publi
 
 fn by_words(failure: &Failure<'_>) -> Option<Error> {
     let row = WORDS.iter().find(|(words, ..)| words.iter().all(|word| contains(&failure.message, word)))?;
-    let (_, kind, advice, meaning) = row;
-    Some(advised(failure.describe(Error::new(*kind, *meaning)), *advice))
+    let (_, kind, retry, meaning) = row;
+    Some(failure.describe(Error::new(*kind, *meaning)).with_retry(*retry))
 }
 
 fn contains(message: &str, words: &str) -> bool {
     message.to_ascii_lowercase().contains(words)
 }
 
-fn advised(error: Error, advice: Advice) -> Error {
-    error.with_retry(match advice {
-        Never => RetryAdvice::Never,
-        Later => RetryAdvice::After(None),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
+    use polysight_core::ErrorKind::{Permission, RateLimited};
     use polysight_wire::ReplyHead;
     use polysight_wire::chat::FailureSource;
 
     use super::*;
 
-    fn vendor() -> Speaker {
-        Speaker::Vendor { key_hint: "keys belong to one region".to_owned() }
+    fn vendor() -> ErrorOrigin {
+        ErrorOrigin::Vendor { key_hint: "keys belong to one region".to_owned() }
     }
 
-    fn said(status: u16, body: &str, speaker: &Speaker) -> Error {
+    fn said(status: u16, body: &str, origin: &ErrorOrigin) -> Error {
         let head = ReplyHead::new(status, HeaderMap::new());
-        error_of(&Failure::read(FailureSource::Status, &head, body.as_bytes()), speaker)
+        classify(&Failure::read(FailureSource::Status, &head, body.as_bytes()), origin)
     }
 
     fn native(status: u16, code: &str, message: &str) -> Error {
@@ -318,8 +255,8 @@ mod tests {
 
     #[test]
     fn every_code_is_listed_once_in_order_and_in_lower_case() {
-        for table in [NATIVE, COMPATIBLE] {
-            assert!(table.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for table in [NATIVE.rows(), COMPATIBLE.rows()] {
+            assert!(table.is_sorted_by(|one, next| one.code < next.code));
             assert!(table.iter().all(|known| known.code == known.code.to_lowercase()));
         }
     }
@@ -432,15 +369,15 @@ mod tests {
     #[test]
     fn other_servers_keep_their_own_meaning() {
         let body = r#"{"error":{"code":"insufficient_quota","message":"x","type":"insufficient_quota"}}"#;
-        assert_eq!(said(429, body, &Speaker::Other).kind(), ErrorKind::QuotaExhausted);
+        assert_eq!(said(429, body, &ErrorOrigin::Other).kind(), ErrorKind::QuotaExhausted);
         let body = r#"{"error":{"message":"maximum context length is 4096 tokens","type":"BadRequestError","code":400}}"#;
-        assert_eq!(said(400, body, &Speaker::Other).kind(), ErrorKind::ContextTooLong);
+        assert_eq!(said(400, body, &ErrorOrigin::Other).kind(), ErrorKind::ContextTooLong);
         let body = r#"{"object":"error","message":"bad","type":"BadRequestError","code":400}"#;
-        assert_eq!(said(400, body, &Speaker::Other).kind(), InvalidRequest);
-        assert_eq!(said(401, r#"{"error":"Unauthorized"}"#, &Speaker::Other).kind(), Authentication);
+        assert_eq!(said(400, body, &ErrorOrigin::Other).kind(), InvalidRequest);
+        assert_eq!(said(401, r#"{"error":"Unauthorized"}"#, &ErrorOrigin::Other).kind(), Authentication);
         let body = r#"{"error":{"message":"x","code":"DataInspectionFailed"}}"#;
-        assert_eq!(said(400, body, &Speaker::Other).kind(), ContentRefused);
-        assert_eq!(said(502, "<html><h1>Bad Gateway</h1></html>", &Speaker::Other).kind(), Server);
+        assert_eq!(said(400, body, &ErrorOrigin::Other).kind(), ContentRefused);
+        assert_eq!(said(502, "<html><h1>Bad Gateway</h1></html>", &ErrorOrigin::Other).kind(), Server);
         assert_eq!(said(413, "", &vendor()).kind(), InvalidRequest);
     }
 }

@@ -3,9 +3,11 @@
 use http::HeaderValue;
 use polysight_core::VendorExtras;
 use polysight_core::plan::PlanBuilder;
+use polysight_wire::chat::RESERVED_EXTRAS;
+use polysight_wire::vendor::Deployment;
 use serde_json::{Map, Value, json};
 
-use crate::deployment::Deployment;
+use crate::profile::Wire;
 use crate::settings::Protocol;
 
 /// The vendor's id, under which extras are found.
@@ -188,40 +190,27 @@ pub(crate) const DATA_INSPECTION: &str = "data_inspection";
 const IMAGE_SIZES: &str = "vl_enable_image_hw_output";
 const OCR: &str = "ocr_options";
 
-/// Fields of the body that the request has words of its own for, or that the dialect sets itself.
-const RESERVED: [(&str, &str); 25] = [
-    ("model", "model"),
-    ("messages", "messages"),
+/// Fields of this vendor's bodies that a request has fields of its own for, or that the profile sets itself.
+const RESERVED: [(&str, &str); 11] = [
     ("input", "messages"),
     ("parameters", "fields, and extras by their own names"),
-    ("stream", "a streamed call"),
-    ("stream_options", "a streamed call"),
     ("incremental_output", "a streamed call"),
     ("result_format", "a call: answers are always messages"),
-    ("temperature", "sampling"),
-    ("top_p", "sampling"),
     ("top_k", "sampling"),
     ("presence_penalty", "sampling"),
     ("frequency_penalty", "sampling"),
     ("repetition_penalty", "sampling"),
-    ("max_tokens", "max_tokens"),
     ("max_completion_tokens", "max_tokens"),
-    ("stop", "stop"),
-    ("seed", "seed"),
     ("enable_thinking", "thinking"),
     ("thinking_budget", "thinking"),
-    ("reasoning_effort", "thinking"),
-    ("tools", "tools"),
-    ("tool_choice", "tool_choice"),
-    ("parallel_tool_calls", "parallel_tool_calls"),
-    ("response_format", "response_format"),
 ];
 
 /// Refuses extras that would say twice what the request says itself, and those that this wire cannot say.
-pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
-    draft.refuse_extras(VENDOR, &RESERVED);
-    let Some(fields) = draft.request.extras.get_mut(VENDOR) else { return };
-    let findings = &mut draft.findings;
+pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, protocol: Protocol) {
+    builder.refuse_extras(VENDOR, &RESERVED_EXTRAS);
+    builder.refuse_extras(VENDOR, &RESERVED);
+    let Some(fields) = builder.request.extras.get_mut(VENDOR) else { return };
+    let findings = &mut builder.findings;
     let path = |field: &str| format!("extras.{VENDOR}.{field}");
     if protocol == Protocol::Compatible {
         for field in [OCR, IMAGE_SIZES].into_iter().filter(|field| fields.contains_key(*field)) {

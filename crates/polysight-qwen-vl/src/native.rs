@@ -17,21 +17,21 @@ use polysight_core::{
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
 use polysight_wire::chat::{
-    self, ToolCallIndex, CallPiece, FailureSource, decode_failure, reply_meta, request, unread,
+    self, CallPiece, FailureSource, ToolCallIndex, decode_failure, reply_meta, request, unread,
 };
 use polysight_wire::sse::{SseEvent, SseItem};
+use polysight_wire::vendor::Deployment;
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::deployment::Deployment;
-use crate::dialect::QwenReplies;
+use crate::profile::{QwenVlProfile, Wire};
 use crate::quirks;
 use crate::tokens::Resized;
 
 /// Writes the request; whether it streams is said by a header, and by wanting pieces instead of all text so far.
-pub(crate) fn body(plan: &Plan, mode: Mode, deployment: &Deployment) -> Result<WireBody> {
+pub(crate) fn body(plan: &Plan, mode: Mode, deployment: &Deployment<Wire>) -> Result<WireBody> {
     let request = &plan.request;
     let extensions = quirks::extension_fields(request, &plan.card, deployment);
     JsonBody::object(|root| {
@@ -274,14 +274,14 @@ impl Choice<'_> {
 
 /// Reads a plain reply of status 2xx.
 pub(crate) fn decode(
-    replies: &QwenReplies,
+    profile: &QwenVlProfile,
     plan: &Plan,
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| unread(head, body, error))?;
     if envelope.is_failure() {
-        return Err(decode_failure(replies, FailureSource::Body, head, body));
+        return Err(decode_failure(profile, FailureSource::Body, head, body));
     }
     let usage = envelope.usage.0.map(UsageWire::usage);
     let request_id = envelope.request_id.clone().non_empty().or_else(|| head.request_id().map(str::to_owned));
@@ -323,7 +323,7 @@ fn tool_call(call: Call<'_>) -> Option<ToolCall> {
 
 /// Reads the event stream of the native protocol.
 pub(crate) struct NativeStreamDecoder {
-    replies: Arc<QwenReplies>,
+    profile: Arc<QwenVlProfile>,
     head: ReplyHead,
     /// Status of the frame that is being read, from the comment before its data.
     status: Option<u16>,
@@ -342,10 +342,10 @@ impl fmt::Debug for NativeStreamDecoder {
 }
 
 impl NativeStreamDecoder {
-    pub(crate) fn new(replies: Arc<QwenReplies>, plan: &Plan, head: &ReplyHead) -> Self {
+    pub(crate) fn new(profile: Arc<QwenVlProfile>, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(FinishKind::Other, "");
         Self {
-            replies,
+            profile,
             head: head.clone(),
             status: None,
             limited: plan.request.max_tokens.is_some(),
@@ -416,9 +416,9 @@ impl NativeStreamDecoder {
         match self.status {
             Some(status) => {
                 let head = ReplyHead::new(status, self.head.headers.clone());
-                decode_failure(&*self.replies, FailureSource::Body, &head, data)
+                decode_failure(&*self.profile, FailureSource::Body, &head, data)
             }
-            None => decode_failure(&*self.replies, FailureSource::Stream, &self.head, data),
+            None => decode_failure(&*self.profile, FailureSource::Stream, &self.head, data),
         }
     }
 }

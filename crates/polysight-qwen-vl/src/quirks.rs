@@ -1,6 +1,6 @@
 //! What is odd about this vendor's wire, each oddity a function of its own.
 //!
-//! Oddities that are numbers stand in `catalog.toml`, those of other deployments in `deployment.rs`, and codes in
+//! Oddities that are numbers stand in the catalogues, those of other deployments in `profile.rs`, and codes in
 //! `errors.rs`. Read 2026-11-21.
 
 use polysight_core::catalog::ThinkingMode;
@@ -12,25 +12,27 @@ use polysight_core::{
 };
 use polysight_wire::ReplyHead;
 use polysight_wire::chat::request::FramesShape;
+use polysight_wire::chat::{ThinkingParam, put_inside};
+use polysight_wire::vendor::Deployment;
 use serde_json::{Map, Value};
 
-use crate::deployment::{Deployment, PixelsForm, ThinkingForm};
 use crate::extras::{DATA_INSPECTION, PRESERVE_THINKING, VENDOR};
+use crate::profile::{PixelsField, Wire};
 use crate::settings::Protocol;
 use crate::tokens::TokenFormula;
 
 /// Holds a request against what no catalogue can say.
-pub(crate) fn check(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
-    check_thinking_form(draft, deployment);
-    check_frames(draft, deployment, protocol);
-    check_one_budget(draft, deployment);
+pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, protocol: Protocol) {
+    check_thinking_form(builder, deployment);
+    check_frames(builder, deployment, protocol);
+    check_one_budget(builder, deployment);
     if deployment.is_vendor {
-        check_json(draft);
-        check_json_beside_thinking(draft);
-        check_tools(draft);
-        check_last_message(draft);
-        check_large_pictures(draft);
-        check_frame_budgets(draft);
+        check_json(builder);
+        check_json_beside_thinking(builder);
+        check_tools(builder);
+        check_last_message(builder);
+        check_large_pictures(builder);
+        check_frame_budgets(builder);
     }
 }
 
@@ -44,28 +46,30 @@ fn thinks(request: &ChatRequest, card: &ModelCard) -> bool {
 }
 
 /// Servers have a switch for thinking, but not all have a budget or an effort.
-fn check_thinking_form(draft: &mut PlanBuilder, deployment: &Deployment) {
-    let what = match draft.request.thinking {
-        Thinking::Budget(_) if deployment.thinking_budget.is_none() => "reasoning budget",
-        Thinking::Effort(_) if deployment.thinking == ThinkingForm::TemplateKwargs => "reasoning effort",
+fn check_thinking_form(builder: &mut PlanBuilder, deployment: &Deployment<Wire>) {
+    let what = match builder.request.thinking {
+        Thinking::Budget(_) if deployment.wire.thinking_budget.is_none() => "reasoning budget",
+        Thinking::Effort(_) if deployment.wire.thinking == ThinkingParam::TemplateKwargs => {
+            "reasoning effort"
+        }
         _ => return,
     };
-    if draft.findings.lossy("thinking", format!("{what} replaced by thinking on")) {
-        draft.request.thinking = Thinking::On;
+    if builder.findings.lossy("thinking", format!("{what} replaced by thinking on")) {
+        builder.request.thinking = Thinking::On;
     } else {
         let problem = format!("a {} takes no {what}", deployment.name);
-        draft.findings.reject("thinking", problem, "on or off", "choose another setting");
+        builder.findings.reject("thinking", problem, "on or off", "choose another setting");
     }
 }
 
 /// JSON mode answers 400 unless the word stands somewhere in the messages.
 /// Source: vendor's pages of structured output and of error messages.
-fn check_json(draft: &mut PlanBuilder) {
-    if draft.request.response_format != ResponseFormat::JsonObject {
+fn check_json(builder: &mut PlanBuilder) {
+    if builder.request.response_format != ResponseFormat::JsonObject {
         return;
     }
     let says_json = |text: &str| text.to_ascii_lowercase().contains("json");
-    let parts = draft.request.messages.iter().flat_map(|message| &message.parts);
+    let parts = builder.request.messages.iter().flat_map(|message| &message.parts);
     let said = parts.into_iter().any(|part| match part {
         Part::Text(text) => says_json(text),
         Part::ToolResult(result) => says_json(&result.content),
@@ -74,45 +78,45 @@ fn check_json(draft: &mut PlanBuilder) {
     if !said {
         let problem = "no message says JSON";
         let fix = "ask for JSON in the prompt";
-        draft.findings.reject("response_format", problem, "the word in some message", fix);
+        builder.findings.reject("response_format", problem, "the word in some message", fix);
     }
 }
 
 /// JSON mode answers 400 while the model thinks, which newer ones do by themselves.
 /// Source: vendor's page of structured output.
-fn check_json_beside_thinking(draft: &mut PlanBuilder) {
-    if draft.request.response_format == ResponseFormat::Text || !thinks(&draft.request, &draft.card) {
+fn check_json_beside_thinking(builder: &mut PlanBuilder) {
+    if builder.request.response_format == ResponseFormat::Text || !thinks(&builder.request, &builder.card) {
         return;
     }
-    let switchable = draft.card.thinking.mode != Some(ThinkingMode::Forced);
-    if switchable && draft.findings.lossy("thinking", "switched off for the sake of response_format") {
-        draft.request.thinking = Thinking::Off;
+    let switchable = builder.card.thinking.mode != Some(ThinkingMode::Forced);
+    if switchable && builder.findings.lossy("thinking", "switched off for the sake of response_format") {
+        builder.request.thinking = Thinking::Off;
         return;
     }
-    let problem = format!("{} thinks, and enforces no JSON then", draft.findings.model());
+    let problem = format!("{} thinks, and enforces no JSON then", builder.findings.model());
     let fix =
         if switchable { "switch thinking off" } else { "ask for JSON in the prompt and check the answer" };
-    draft.findings.reject("response_format", problem, "json_object without thinking", fix);
+    builder.findings.reject("response_format", problem, "json_object without thinking", fix);
 }
 
 /// A tool called `search` is refused, and so is a forced choice while the model thinks.
 /// Source: vendor's pages of function calling and of error messages.
-fn check_tools(draft: &mut PlanBuilder) {
-    for (index, tool) in draft.request.tools.iter().enumerate() {
+fn check_tools(builder: &mut PlanBuilder) {
+    for (index, tool) in builder.request.tools.iter().enumerate() {
         if tool.name == "search" {
             let path = format!("tools[{index}].name");
-            draft.findings.reject(path, "a function is called `search`", "any other name", "rename it");
+            builder.findings.reject(path, "a function is called `search`", "any other name", "rename it");
         }
     }
-    let forced = matches!(draft.request.tool_choice, ToolChoice::Required | ToolChoice::Function(_));
-    if draft.request.tools.is_empty() || !forced || !thinks(&draft.request, &draft.card) {
+    let forced = matches!(builder.request.tool_choice, ToolChoice::Required | ToolChoice::Function(_));
+    if builder.request.tools.is_empty() || !forced || !thinks(&builder.request, &builder.card) {
         return;
     }
-    if draft.findings.lossy("tool_choice", "replaced by auto, since the model thinks") {
-        draft.request.tool_choice = ToolChoice::Auto;
+    if builder.findings.lossy("tool_choice", "replaced by auto, since the model thinks") {
+        builder.request.tool_choice = ToolChoice::Auto;
     } else {
-        let problem = format!("a call is demanded while {} thinks", draft.findings.model());
-        draft.findings.reject(
+        let problem = format!("a call is demanded while {} thinks", builder.findings.model());
+        builder.findings.reject(
             "tool_choice",
             problem,
             "auto or none",
@@ -123,20 +127,20 @@ fn check_tools(draft: &mut PlanBuilder) {
 
 /// A dialogue that ends in an answer fails in the vendor's engine.
 /// Source: vendor's page of error messages ("list index out of range").
-fn check_last_message(draft: &mut PlanBuilder) {
-    let Some(last) = draft.request.messages.last() else { return };
+fn check_last_message(builder: &mut PlanBuilder) {
+    let Some(last) = builder.request.messages.last() else { return };
     if matches!(last.role, MessageRole::Assistant | MessageRole::System) {
-        let path = format!("messages[{}]", draft.request.messages.len() - 1);
+        let path = format!("messages[{}]", builder.request.messages.len() - 1);
         let problem = format!("the last message is the {}'s", last.role.name());
-        draft.findings.reject(path, problem, "a user's or a tool's", "end with a question");
+        builder.findings.reject(path, problem, "a user's or a tool's", "end with a question");
     }
 }
 
 /// Beyond 3840 x 2160 pixels only JPEG and PNG are taken.
 /// Source: vendor's page of visual understanding.
-fn check_large_pictures(draft: &mut PlanBuilder) {
+fn check_large_pictures(builder: &mut PlanBuilder) {
     const LARGE: u64 = 3_840 * 2_160;
-    let PlanBuilder { request, findings, .. } = draft;
+    let PlanBuilder { request, findings, .. } = builder;
     each_picture(request, &mut |path, image| {
         let Some(info) = image.info() else { return };
         if info.pixels() > LARGE && !matches!(info.format, ImageFormat::Jpeg | ImageFormat::Png) {
@@ -181,9 +185,9 @@ fn frames_of(video: &Video) -> &[Image] {
 
 /// Frames have budgets of their own, tighter than those of pictures.
 /// Source: vendor's page of visual understanding.
-fn check_frame_budgets(draft: &mut PlanBuilder) {
-    let Some(budget) = TokenFormula::of(&draft.card).and_then(|formula| formula.video) else { return };
-    let PlanBuilder { request, findings, .. } = draft;
+fn check_frame_budgets(builder: &mut PlanBuilder) {
+    let Some(budget) = TokenFormula::of(&builder.card).and_then(|formula| formula.video) else { return };
+    let PlanBuilder { request, findings, .. } = builder;
     each_part(request, &mut |path, part| {
         let Part::Video(video) = part else { return };
         let hints = [("min_pixels", video.min_pixels()), ("max_pixels", video.max_pixels())];
@@ -200,9 +204,9 @@ fn check_frame_budgets(draft: &mut PlanBuilder) {
 
 /// A limit of frames is the native protocol's, and one server takes frames as JPEG inside the request only.
 /// Source: vendor's page of visual understanding; vLLM, run.
-fn check_frames(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Protocol) {
-    let joined = deployment.frames == FramesShape::JpegDataUri;
-    let PlanBuilder { request, findings, .. } = draft;
+fn check_frames(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, protocol: Protocol) {
+    let joined = deployment.wire.frames == FramesShape::JpegDataUri;
+    let PlanBuilder { request, findings, .. } = builder;
     each_part(request, &mut |path, part| {
         let Part::Video(video) = part else { return };
         if video.max_frames().is_some() && protocol == Protocol::Compatible {
@@ -218,9 +222,9 @@ fn check_frames(draft: &mut PlanBuilder, deployment: &Deployment, protocol: Prot
 }
 
 /// Where budgets are said once for the whole request, all pictures must have the same.
-fn check_one_budget(draft: &mut PlanBuilder, deployment: &Deployment) {
-    if deployment.pixels == PixelsForm::ProcessorKwargs && budgets(&draft.request).is_none() {
-        let PlanBuilder { findings, .. } = draft;
+fn check_one_budget(builder: &mut PlanBuilder, deployment: &Deployment<Wire>) {
+    if deployment.wire.pixels == PixelsField::ProcessorKwargs && budgets(&builder.request).is_none() {
+        let PlanBuilder { findings, .. } = builder;
         different_budgets(findings, deployment.name);
     }
 }
@@ -244,7 +248,7 @@ fn budgets(request: &ChatRequest) -> Option<(Option<u64>, Option<u64>)> {
 
 /// `max_tokens` does not count reasoning; the newer field does, and the newer models alone take it.
 /// Source: vendor's chat reference of 2026, where `max_tokens` is on its way out.
-pub(crate) fn limit_field(model: &str, deployment: &Deployment) -> &'static str {
+pub(crate) fn limit_field(model: &str, deployment: &Deployment<Wire>) -> &'static str {
     let model = model.to_ascii_lowercase();
     let kind =
         ["qwen3.5-", "qwen3.6-", "qwen3.7-", "qwen3.8-"].iter().find_map(|start| model.strip_prefix(start));
@@ -263,12 +267,12 @@ pub(crate) fn preserves_thinking(request: &ChatRequest) -> bool {
 pub(crate) fn extension_fields(
     request: &ChatRequest,
     card: &ModelCard,
-    deployment: &Deployment,
+    deployment: &Deployment<Wire>,
 ) -> Map<String, Value> {
     let mut fields = request.extras.get(VENDOR).cloned().unwrap_or_default();
     fields.remove(DATA_INSPECTION);
     add_thinking(&mut fields, request.thinking, card, deployment);
-    if deployment.pixels == PixelsForm::ProcessorKwargs {
+    if deployment.wire.pixels == PixelsField::ProcessorKwargs {
         let (min, max) = budgets(request).unwrap_or_default();
         for (name, pixels) in [("min_pixels", min), ("max_pixels", max)] {
             if let Some(pixels) = pixels {
@@ -285,7 +289,7 @@ fn add_thinking(
     fields: &mut Map<String, Value>,
     thinking: Thinking,
     card: &ModelCard,
-    deployment: &Deployment,
+    deployment: &Deployment<Wire>,
 ) {
     let switch = match thinking {
         Thinking::On | Thinking::Budget(_) => Some(true),
@@ -294,17 +298,9 @@ fn add_thinking(
     };
     let switchable = !matches!(card.thinking.mode, Some(ThinkingMode::None | ThinkingMode::Forced));
     if let Some(on) = switch.filter(|_| switchable) {
-        match deployment.thinking {
-            ThinkingForm::TopLevel => put(fields, "enable_thinking", on.into()),
-            ThinkingForm::TemplateKwargs => {
-                put_inside(fields, "chat_template_kwargs", "enable_thinking", on.into())
-            }
-            ThinkingForm::Effort => {
-                put(fields, "reasoning_effort", if on { "medium" } else { "none" }.into())
-            }
-        }
+        deployment.wire.thinking.put(fields, on);
     }
-    match (thinking, deployment.thinking_budget) {
+    match (thinking, deployment.wire.thinking_budget) {
         (Thinking::Budget(tokens), Some(field)) => put(fields, field, tokens.into()),
         (Thinking::Effort(effort), _) => {
             put(fields, "reasoning_effort", effort_name(effort, deployment).into())
@@ -315,23 +311,15 @@ fn add_thinking(
 
 /// The vendor's highest effort has a name of its own.
 /// Source: vendor's page of deep thinking, on Qwen3.8.
-fn effort_name(effort: Effort, deployment: &Deployment) -> &'static str {
+fn effort_name(effort: Effort, deployment: &Deployment<Wire>) -> &'static str {
     match effort {
-        Effort::Max if deployment.thinking == ThinkingForm::TopLevel => "xhigh",
+        Effort::Max if deployment.wire.thinking == ThinkingParam::TopLevel => "xhigh",
         other => other.name(),
     }
 }
 
 fn put(fields: &mut Map<String, Value>, name: &str, value: Value) {
     fields.insert(name.to_owned(), value);
-}
-
-/// Puts a field inside an object of the caller's extras, or a new one.
-fn put_inside(fields: &mut Map<String, Value>, object: &str, name: &str, value: Value) {
-    let slot = fields.entry(object).or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(inner) = slot {
-        put(inner, name, value);
-    }
 }
 
 /// Says whether a part refers to the vendor's temporary store, which the vendor reads only when a header tells it to.
@@ -364,8 +352,9 @@ pub(crate) fn cut_short() -> FinishReason {
 mod tests {
     use super::*;
 
-    fn deployment(name: &str) -> &'static Deployment {
-        Deployment::named(Some(name)).unwrap()
+    fn deployment(name: &str) -> &'static Deployment<Wire> {
+        let options = polysight_wire::ProviderOptions::new("p").with_deployment(name);
+        crate::profile::DEPLOYMENTS.find(&options).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use polysight_wire::BaseUrl;
 use serde::Deserialize;
 
 /// The environment variables in which keys of this vendor usually are.
-pub const KEY_VARIABLES: [&str; 1] = ["DASHSCOPE_API_KEY"];
+pub const API_KEY_ENV: [&str; 1] = ["DASHSCOPE_API_KEY"];
 
 /// Settings of this vendor, beside those that all vendors share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -48,8 +48,22 @@ impl QwenVlSettings {
         self
     }
 
+    /// The settings that only the vendor itself has, and whether they are given.
+    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 3] {
+        [
+            ("protocol", self.protocol == Protocol::Native),
+            ("workspace", self.workspace.is_some()),
+            ("region", self.region != Region::default()),
+        ]
+    }
+
+    /// The vendor's base URL for the region or workspace.
+    pub(crate) fn base_url(&self) -> Result<BaseUrl> {
+        format!("{}{}", self.host()?, self.protocol.prefix()).parse()
+    }
+
     /// The scheme and host of the region or workspace.
-    pub(crate) fn host(&self) -> Result<String> {
+    fn host(&self) -> Result<String> {
         match &self.workspace {
             Some(workspace) => {
                 check_workspace(workspace)?;
@@ -114,6 +128,9 @@ pub enum Region {
 }
 
 impl Region {
+    const ALL: [Self; 6] =
+        [Self::Beijing, Self::Singapore, Self::Virginia, Self::HongKong, Self::Frankfurt, Self::Tokyo];
+
     /// The currency of the region's price list.
     pub(crate) fn currency(self) -> &'static str {
         if self == Self::Beijing { "CNY" } else { "USD" }
@@ -147,6 +164,19 @@ impl Region {
     }
 }
 
+/// The region of one of the vendor's own hosts.
+pub(crate) fn region_of(url: &BaseUrl) -> Option<Region> {
+    let host = url.as_url().host_str()?;
+    Region::ALL.into_iter().find(|region| {
+        let shared = region.shared_host().ok().and_then(|url| url.strip_prefix("https://"));
+        let of_workspace = host.strip_suffix(".maas.aliyuncs.com");
+        shared == Some(host)
+            || of_workspace
+                .and_then(|name| name.strip_suffix(region.id()))
+                .is_some_and(|name| name.ends_with('.'))
+    })
+}
+
 /// A workspace's id becomes part of a host name, so nothing else may stand in it.
 pub(crate) fn check_workspace(id: &str) -> Result<()> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -162,7 +192,7 @@ pub(crate) fn check_workspace(id: &str) -> Result<()> {
 }
 
 /// Refuses base URLs of surfaces of the vendor that speak another protocol, since their failures say little of that.
-pub(crate) fn check_surface(url: &BaseUrl, protocol: Protocol) -> Result<()> {
+pub(crate) fn checked_surface(url: BaseUrl, protocol: Protocol) -> Result<BaseUrl> {
     let path = url.as_url().path().trim_end_matches('/');
     let fail = |problem: String| Err(Error::new(ErrorKind::Config, format!("base_url {url} {problem}")));
     if ["multimodal-generation/generation", "text-generation/generation"]
@@ -183,7 +213,7 @@ pub(crate) fn check_surface(url: &BaseUrl, protocol: Protocol) -> Result<()> {
         let wanted = protocol.prefix();
         return fail(format!("speaks the {name} protocol: use ..{wanted}, or set protocol = \"{name}\""));
     }
-    Ok(())
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -215,7 +245,7 @@ mod tests {
 
     #[test]
     fn base_urls_of_the_other_protocol_are_refused() {
-        let check = |text: &str, protocol| check_surface(&text.parse().unwrap(), protocol);
+        let check = |text: &str, protocol| checked_surface(text.parse().unwrap(), protocol);
         let native = "https://dashscope.aliyuncs.com/api/v1";
         let compatible = "https://dashscope.aliyuncs.com/compatible-mode/v1/";
         assert!(check(native, Protocol::Native).is_ok());

@@ -12,7 +12,7 @@ use polysight_wire::{BaseUrl, Call, Dialect as _, DialectProvider, Transport, Wi
 use serde::Deserialize;
 use url::Url;
 
-use crate::dialect::QwenVlDialect;
+use crate::profile::QwenVlDialect;
 use crate::settings::Protocol;
 
 /// What the vendor grants: a place in its store, for some minutes.
@@ -65,7 +65,7 @@ pub(crate) async fn upload(
         let message = "what is behind a URL cannot be uploaded: give the model the URL itself";
         return Err(Error::new(ErrorKind::InvalidRequest, message));
     };
-    let mut tickets = dialect.uploads.clone().ok_or_else(|| {
+    let mut tickets = dialect.profile().uploads.clone().ok_or_else(|| {
         let message = "there is no temporary store at this base_url: it is the vendor's own";
         Error::new(ErrorKind::Unsupported, message)
     })?;
@@ -76,7 +76,7 @@ pub(crate) async fn upload(
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
         return Err(Error::new(ErrorKind::InvalidMedia, message));
     }
-    let store = store_url(&ticket.upload_host, dialect.uploads.as_ref())?;
+    let store = store_url(&ticket.upload_host, dialect.profile().uploads.as_ref())?;
     let key = format!("{}/{}", ticket.upload_dir.trim_matches('/'), object_name(source));
     let reply = transport.post_elsewhere(form(&ticket, &key, store, source)?).await?;
     if !reply.head.is_success() {
@@ -87,7 +87,7 @@ pub(crate) async fn upload(
 }
 
 async fn ticket(dialect: &QwenVlDialect, transport: &Transport, call: &mut Call, url: Url) -> Result<Ticket> {
-    let mut headers = dialect.headers.clone();
+    let mut headers = dialect.profile().headers.clone();
     call.authorize(transport, &mut headers).await?;
     let reply = transport.get(url, headers).await?;
     if !reply.head.is_success() {

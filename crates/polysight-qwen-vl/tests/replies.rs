@@ -22,7 +22,7 @@ fn request() -> ChatRequest {
 fn decode(provider: &QwenVl, request: ChatRequest, body: &str) -> Result<ChatResponse> {
     let plan = plan(provider, request);
     let head = head(200, &[("x-request-id", "head-1"), ("content-type", "application/json")]);
-    provider.dialect().decode(&plan, &head, &bytes::Bytes::copy_from_slice(body.as_bytes()))
+    provider.inner().dialect().decode(&plan, &head, &bytes::Bytes::copy_from_slice(body.as_bytes()))
 }
 
 const NATIVE_REPLY: &str = r#"{"output":{"choices":[{"finish_reason":"stop","message":{"role":"assistant",
@@ -143,7 +143,7 @@ fn an_answer_that_the_vendors_clock_cut_is_no_success() {
         let plan = plan(&provider, request());
         let head = head(200, &[("x-dashscope-partialresponse", "true")]);
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());
-        let error = provider.dialect().decode(&plan, &head, &body).unwrap_err();
+        let error = provider.inner().dialect().decode(&plan, &head, &body).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Interrupted);
         assert!(error.partial().unwrap().text.starts_with("A dog"));
     }

@@ -45,6 +45,12 @@ impl<D: Dialect> DialectProvider<D> {
         self
     }
 
+    /// Says whether requests without an id get one of their own.
+    #[must_use]
+    pub fn with_generated_ids(self, generate: bool) -> Self {
+        self.with_request_ids(generate.then(random_ids))
+    }
+
     /// The dialect.
     #[must_use]
     pub fn dialect(&self) -> &D {

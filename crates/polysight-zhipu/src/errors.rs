@@ -4,123 +4,81 @@
 //! arrive as 429. Source: the vendor's error table in its 2026 form, and older forms of it for codes that may still be
 //! seen; read 2026-11-21.
 
-use polysight_core::{Error, ErrorKind, RateLimitScope, RetryAdvice};
+use polysight_core::{Error, ErrorKind};
 use polysight_wire::chat::Failure;
-use polysight_wire::classify;
+use polysight_wire::code_table;
 
-/// What a business code means.
-struct Code {
-    code: u32,
-    kind: ErrorKind,
-    advice: Advice,
-    meaning: &'static str,
+code_table! {
+    /// Every code that a table of the vendor lists, in order.
+    static CODES;
+    "500" Server later "internal error";
+    "1000" Authentication never "the key was refused";
+    "1001" Authentication never "no key arrived: a proxy may have removed the Authorization header";
+    "1002" Authentication never "the token is malformed";
+    "1003" Authentication refresh "the token has expired: check this machine's clock";
+    "1004" Authentication never "the token's signature is wrong";
+    "1005" Authentication never "the account's second factor stands in the way";
+    "1100" Permission never "the account cannot be read or written";
+    "1110" Permission never "the account is not active";
+    "1111" Permission never "the account does not exist";
+    "1112" Permission never "the account is locked";
+    "1113" Billing never "no balance or package: top up, waiting does not help";
+    "1120" Server later "the account cannot be reached for the moment";
+    "1121" Permission never "the account is banned";
+    "1200" Server later "the call failed";
+    "1210" InvalidRequest never "a parameter is wrong";
+    "1211" ModelNotFound never "no such model, or it is retired for this account";
+    "1212" Unsupported never "the model cannot be called in this way";
+    "1213" InvalidRequest never "a required field is missing";
+    "1214" InvalidRequest never "a field is invalid";
+    "1215" InvalidRequest never "two fields exclude each other";
+    "1220" Permission never "this key may not use this API";
+    "1221" Unsupported never "the API is retired";
+    "1222" Unsupported never "there is no such API";
+    "1230" Server later "processing failed";
+    "1231" InvalidRequest later "a request of this request_id is still running: wait, or use a new id";
+    "1233" InvalidRequest never "no such task, or it belongs to another account";
+    "1234" Server later "a network error on the vendor's side";
+    "1261" ContextTooLong never "the prompt is too long";
+    "1300" ContentRefused never "blocked by policy";
+    "1301" ContentRefused never "input or output was found unsafe";
+    "1302" RateLimited later (Account) "the account's rate or concurrency limit; windows last minutes";
+    "1303" RateLimited later (Requests) "the account's frequency limit";
+    "1304" QuotaExhausted never "the day's calls are used up";
+    "1305" Overloaded later (Model) "the model is overloaded for everybody; this lasts minutes";
+    "1308" QuotaExhausted never "the usage window is used up";
+    "1309" Billing never "the coding plan has expired";
+    "1310" QuotaExhausted never "the week's or month's limit is used up";
+    "1311" Permission never "the plan does not include this model";
+    "1312" Overloaded later (Model) "the model is busy";
+    "1313" RateLimited never "slowed down for unfair use";
+    "1314" Permission never "the enterprise plan is not valid";
+    "1315" Permission never "this key works with an enterprise plan only";
+    "1316" QuotaExhausted never "the 5-hour window is used up, and the balance too";
+    "1317" QuotaExhausted never "the 7-day window is used up, and the balance too";
+    "1318" QuotaExhausted never "the sub-account's limit is used up";
+    "1319" QuotaExhausted never "the sub-account's limit is used up";
+    "1320" QuotaExhausted never "the company's limit is used up";
+    "1321" QuotaExhausted never "the company's limit is used up";
 }
-
-#[derive(Clone, Copy)]
-enum Advice {
-    Never,
-    Later,
-    NewToken,
-}
-
-const fn code(code: u32, kind: ErrorKind, advice: Advice, meaning: &'static str) -> Code {
-    Code { code, kind, advice, meaning }
-}
-
-use Advice::{Later, Never, NewToken};
-use ErrorKind::{
-    Authentication, Billing, ContentRefused, ContextTooLong, InvalidRequest, ModelNotFound, Overloaded,
-    Permission, QuotaExhausted, RateLimited, Server, Unsupported,
-};
-
-/// Every code that a table of the vendor lists, in order.
-const CODES: &[Code] = &[
-    code(500, Server, Later, "internal error"),
-    code(1000, Authentication, Never, "the key was refused"),
-    code(1001, Authentication, Never, "no key arrived: a proxy may have removed the Authorization header"),
-    code(1002, Authentication, Never, "the token is malformed"),
-    code(1003, Authentication, NewToken, "the token has expired: check this machine's clock"),
-    code(1004, Authentication, Never, "the token's signature is wrong"),
-    code(1005, Authentication, Never, "the account's second factor stands in the way"),
-    code(1100, Permission, Never, "the account cannot be read or written"),
-    code(1110, Permission, Never, "the account is not active"),
-    code(1111, Permission, Never, "the account does not exist"),
-    code(1112, Permission, Never, "the account is locked"),
-    code(1113, Billing, Never, "no balance or package: top up, waiting does not help"),
-    code(1120, Server, Later, "the account cannot be reached for the moment"),
-    code(1121, Permission, Never, "the account is banned"),
-    code(1200, Server, Later, "the call failed"),
-    code(1210, InvalidRequest, Never, "a parameter is wrong"),
-    code(1211, ModelNotFound, Never, "no such model, or it is retired for this account"),
-    code(1212, Unsupported, Never, "the model cannot be called in this way"),
-    code(1213, InvalidRequest, Never, "a required field is missing"),
-    code(1214, InvalidRequest, Never, "a field is invalid"),
-    code(1215, InvalidRequest, Never, "two fields exclude each other"),
-    code(1220, Permission, Never, "this key may not use this API"),
-    code(1221, Unsupported, Never, "the API is retired"),
-    code(1222, Unsupported, Never, "there is no such API"),
-    code(1230, Server, Later, "processing failed"),
-    code(1231, InvalidRequest, Later, "a request of this request_id is still running: wait, or use a new id"),
-    code(1233, InvalidRequest, Never, "no such task, or it belongs to another account"),
-    code(1234, Server, Later, "a network error on the vendor's side"),
-    code(1261, ContextTooLong, Never, "the prompt is too long"),
-    code(1300, ContentRefused, Never, "blocked by policy"),
-    code(1301, ContentRefused, Never, "input or output was found unsafe"),
-    code(1302, RateLimited, Later, "the account's rate or concurrency limit; windows last minutes"),
-    code(1303, RateLimited, Later, "the account's frequency limit"),
-    code(1304, QuotaExhausted, Never, "the day's calls are used up"),
-    code(1305, Overloaded, Later, "the model is overloaded for everybody; this lasts minutes"),
-    code(1308, QuotaExhausted, Never, "the usage window is used up"),
-    code(1309, Billing, Never, "the coding plan has expired"),
-    code(1310, QuotaExhausted, Never, "the week's or month's limit is used up"),
-    code(1311, Permission, Never, "the plan does not include this model"),
-    code(1312, Overloaded, Later, "the model is busy"),
-    code(1313, RateLimited, Never, "slowed down for unfair use"),
-    code(1314, Permission, Never, "the enterprise plan is not valid"),
-    code(1315, Permission, Never, "this key works with an enterprise plan only"),
-    code(1316, QuotaExhausted, Never, "the 5-hour window is used up, and the balance too"),
-    code(1317, QuotaExhausted, Never, "the 7-day window is used up, and the balance too"),
-    code(1318, QuotaExhausted, Never, "the sub-account's limit is used up"),
-    code(1319, QuotaExhausted, Never, "the sub-account's limit is used up"),
-    code(1320, QuotaExhausted, Never, "the company's limit is used up"),
-    code(1321, QuotaExhausted, Never, "the company's limit is used up"),
-];
 
 /// Words by which the vendor's texts tell failures of code 1210 apart (mainland edition).
 const UNREADABLE_PICTURE: &str = "图片输入格式/解析错误";
 
 /// Makes an error of what the vendor said: by its code first, by words and HTTP status if the code is not in the table.
-pub(crate) fn error_of(failure: &Failure<'_>) -> Error {
-    let number = failure.code.as_deref().and_then(|code| code.trim().parse::<u32>().ok());
-    let known = number.and_then(|number| CODES.iter().find(|code| code.code == number));
-    let Some(known) = known else { return classify(failure) };
-    if known.code == 1210 && failure.message.contains(UNREADABLE_PICTURE) {
+pub(crate) fn classify(failure: &Failure<'_>) -> Error {
+    let Some(known) = failure.code.as_deref().and_then(|code| CODES.find(code)) else {
+        return polysight_wire::classify(failure);
+    };
+    if known.code == "1210" && failure.message.contains(UNREADABLE_PICTURE) {
         let meaning =
             "a picture could not be fetched or decoded: is its URL public, and not hot-link protected?";
         return failure.describe(Error::new(ErrorKind::MediaFetchFailed, meaning));
     }
-    let error = failure.describe(Error::new(known.kind, known.meaning)).with_retry(match known.advice {
-        Never => RetryAdvice::Never,
-        Later => RetryAdvice::After(None),
-        NewToken => RetryAdvice::RefreshCredentials,
-    });
-    let error = match throttle(known.code) {
-        Some(throttle) => error.with_rate_limit_scope(throttle),
-        None => error,
-    };
-    match reset_time(&failure.message).filter(|_| known.kind == QuotaExhausted) {
+    let error = known.error(failure);
+    match reset_time(&failure.message).filter(|_| known.kind == ErrorKind::QuotaExhausted) {
         Some(when) => error.with_quota_reset(when),
         None => error,
-    }
-}
-
-/// Which limit a code is about.
-fn throttle(code: u32) -> Option<RateLimitScope> {
-    match code {
-        1302 => Some(RateLimitScope::Account),
-        1303 => Some(RateLimitScope::Requests),
-        1305 | 1312 => Some(RateLimitScope::Model),
-        _ => None,
     }
 }
 
@@ -140,6 +98,8 @@ fn reset_time(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
+    use polysight_core::ErrorKind::*;
+    use polysight_core::{RateLimitScope, RetryAdvice};
     use polysight_wire::ReplyHead;
     use polysight_wire::chat::FailureSource;
 
@@ -147,34 +107,35 @@ mod tests {
 
     fn error(status: u16, body: &str) -> Error {
         let head = ReplyHead::new(status, HeaderMap::new());
-        error_of(&Failure::read(FailureSource::Status, &head, body.as_bytes()))
+        classify(&Failure::read(FailureSource::Status, &head, body.as_bytes()))
     }
 
-    fn coded(code: u32) -> Error {
+    fn coded(code: &str) -> Error {
         error(429, &format!(r#"{{"error":{{"code":"{code}","message":"x"}}}}"#))
     }
 
     #[test]
     fn money_and_plans_are_not_throttling_though_all_are_429() {
-        assert_eq!((coded(1113).kind(), coded(1113).is_retryable()), (Billing, false));
-        assert_eq!((coded(1308).kind(), coded(1308).is_retryable()), (QuotaExhausted, false));
-        assert_eq!((coded(1302).kind(), coded(1302).is_retryable()), (RateLimited, true));
-        assert_eq!((coded(1305).kind(), coded(1305).is_retryable()), (Overloaded, true));
+        assert_eq!((coded("1113").kind(), coded("1113").is_retryable()), (Billing, false));
+        assert_eq!((coded("1308").kind(), coded("1308").is_retryable()), (QuotaExhausted, false));
+        assert_eq!((coded("1302").kind(), coded("1302").is_retryable()), (RateLimited, true));
+        assert_eq!((coded("1305").kind(), coded("1305").is_retryable()), (Overloaded, true));
         assert!(
-            [1302, 1305]
+            ["1302", "1305"]
                 .into_iter()
                 .all(|code| coded(code).rate_limit_scope().is_some_and(RateLimitScope::lasts_minutes))
         );
-        assert_eq!(coded(1303).rate_limit_scope(), Some(RateLimitScope::Requests));
+        assert_eq!(coded("1303").rate_limit_scope(), Some(RateLimitScope::Requests));
     }
 
     #[test]
     fn every_code_of_the_table_is_listed_once_and_in_order() {
-        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
-        let retried: Vec<u32> =
-            CODES.iter().map(|code| code.code).filter(|code| coded(*code).is_retryable()).collect();
-        assert_eq!(retried, [500, 1120, 1200, 1230, 1231, 1234, 1302, 1303, 1305, 1312]);
-        assert_eq!(coded(1003).retry(), RetryAdvice::RefreshCredentials);
+        let numbers: Vec<u32> = CODES.rows().iter().map(|row| row.code.parse().unwrap()).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        let codes = CODES.rows().iter().map(|row| row.code);
+        let retried: Vec<&str> = codes.filter(|code| coded(code).is_retryable()).collect();
+        assert_eq!(retried, ["500", "1120", "1200", "1230", "1231", "1234", "1302", "1303", "1305", "1312"]);
+        assert_eq!(coded("1003").retry(), RetryAdvice::RefreshCredentials);
     }
 
     #[test]
@@ -186,7 +147,7 @@ mod tests {
     #[test]
     fn an_unreadable_picture_is_told_from_other_bad_parameters() {
         let body = r#"{"error":{"code":"1210","message":"图片输入格式/解析错误"}}"#;
-        assert_eq!(error(400, body).kind(), ErrorKind::MediaFetchFailed);
+        assert_eq!(error(400, body).kind(), MediaFetchFailed);
         let body = r#"{"error":{"code":"1210","message":"max_tokens参数非法：限制数值范围[1,98304]"}}"#;
         assert_eq!(error(400, body).kind(), InvalidRequest);
     }

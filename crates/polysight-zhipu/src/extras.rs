@@ -2,6 +2,7 @@
 
 use polysight_core::VendorExtras;
 use polysight_core::plan::PlanBuilder;
+use polysight_wire::chat::RESERVED_EXTRAS;
 use serde_json::{Map, Value, json};
 
 /// The vendor's id, under which extras are found.
@@ -79,33 +80,21 @@ impl VendorExtras for ZhipuExtras {
 /// Extra that becomes a part of the `thinking` object.
 pub(crate) const CLEAR_THINKING: &str = "clear_thinking";
 
-/// Fields of the body that the request has words of its own for.
-const RESERVED: [(&str, &str); 17] = [
-    ("model", "model"),
-    ("messages", "messages"),
-    ("stream", "a streamed call"),
+/// Fields of this vendor's body that a request has fields of its own for.
+const RESERVED: [(&str, &str); 4] = [
     ("do_sample", "sampling"),
-    ("temperature", "sampling"),
-    ("top_p", "sampling"),
-    ("max_tokens", "max_tokens"),
-    ("stop", "stop"),
-    ("seed", "seed"),
     ("request_id", "request_id"),
     ("user_id", "end_user_id"),
     ("thinking", "thinking"),
-    ("reasoning_effort", "thinking"),
-    ("tools", "tools"),
-    ("tool_choice", "tool_choice"),
-    ("parallel_tool_calls", "parallel_tool_calls"),
-    ("response_format", "response_format"),
 ];
 
 /// Refuses extras that would say twice what the request says itself, and malformed ones.
-pub(crate) fn check(draft: &mut PlanBuilder) {
-    draft.refuse_extras(VENDOR, &RESERVED);
-    let Some(fields) = draft.request.extras.get(VENDOR) else { return };
+pub(crate) fn check(builder: &mut PlanBuilder) {
+    builder.refuse_extras(VENDOR, &RESERVED_EXTRAS);
+    builder.refuse_extras(VENDOR, &RESERVED);
+    let Some(fields) = builder.request.extras.get(VENDOR) else { return };
     if fields.get(CLEAR_THINKING).is_some_and(|value| !value.is_boolean()) {
         let path = format!("extras.{VENDOR}.{CLEAR_THINKING}");
-        draft.findings.reject(path, "it is neither true nor false", "true or false", "");
+        builder.findings.reject(path, "it is neither true nor false", "true or false", "");
     }
 }

@@ -1,27 +1,28 @@
 //! What is odd about this vendor's wire, each oddity a function of its own.
 //!
-//! Oddities that are numbers (two decimals, lengths of ids, forms of base64) stand in `catalog.toml`, and codes in
+//! Oddities that are numbers (two decimals, lengths of ids, forms of base64) stand in the catalogues, and codes in
 //! `errors.rs`. Read 2026-11-21.
 
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{ChatRequest, FinishKind, SafetyLabel, SafetyRole, Thinking};
 use polysight_wire::BaseUrl;
 use polysight_wire::body::Object;
-use polysight_wire::chat::{self, SafetyFields};
+use polysight_wire::chat::{self, SafetyFields, ThinkingParam, request};
 use serde::Deserialize;
+use serde_json::Map;
 
-use crate::deployment::ThinkingForm;
 use crate::extras::{CLEAR_THINKING, VENDOR};
 use crate::settings;
 
 /// Thinking is an object `{type, clear_thinking}`, and effort a field beside it that only the GLM-5.3 models read.
 /// Source: mainland chat reference.
 /// Servers of the open weights switch by an argument of the chat template instead.
-pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, form: ThinkingForm) {
-    if form == ThinkingForm::TemplateKwargs {
+pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, param: ThinkingParam) {
+    if param == ThinkingParam::TemplateKwargs {
         if let Thinking::On | Thinking::Off = request.thinking {
-            let on = request.thinking == Thinking::On;
-            root.object("chat_template_kwargs", |fields| fields.field("enable_thinking", &on));
+            let mut fields = Map::new();
+            param.put(&mut fields, request.thinking == Thinking::On);
+            request::extras(root, Some(&fields));
         }
         return;
     }
@@ -45,21 +46,22 @@ pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, form:
 
 /// Refuses what this wire has no words for, where the card of an unknown model let it pass: budgets nowhere, efforts only
 /// beside the object.
-pub(crate) fn check_thinking(draft: &mut PlanBuilder, form: ThinkingForm) {
-    let wanted = match draft.request.thinking {
+pub(crate) fn check_thinking(builder: &mut PlanBuilder, param: ThinkingParam) {
+    let wanted = match builder.request.thinking {
         Thinking::Budget(_) => "a reasoning budget",
-        Thinking::Effort(_) if form == ThinkingForm::TemplateKwargs => "a reasoning effort",
+        Thinking::Effort(_) if param == ThinkingParam::TemplateKwargs => "a reasoning effort",
         _ => return,
     };
     // A card that states how the model reasons has had its say.
-    if draft.card.thinking.mode.is_some() {
+    if builder.card.thinking.mode.is_some() {
         return;
     }
-    if draft.findings.lossy("thinking", format!("{wanted} replaced by thinking on: it cannot be said here")) {
-        draft.request.thinking = Thinking::On;
+    if builder.findings.lossy("thinking", format!("{wanted} replaced by thinking on: it cannot be said here"))
+    {
+        builder.request.thinking = Thinking::On;
     } else {
-        let problem = format!("{wanted} cannot be said to {}", draft.findings.model().to_owned());
-        draft.findings.reject("thinking", problem, "thinking on or off", "choose one of them");
+        let problem = format!("{wanted} cannot be said to {}", builder.findings.model().to_owned());
+        builder.findings.reject("thinking", problem, "thinking on or off", "choose one of them");
     }
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn clear_thinking(request: &ChatRequest) -> Option<bool> {
 /// by a field that the vendor takes and ignores.
 /// Source: live replies of both, OpenAI's chat reference (`stream_options`).
 pub(crate) fn asks_for_usage(base_url: &BaseUrl) -> bool {
-    !settings::is_vendors(base_url)
+    !settings::is_official_host(base_url)
 }
 
 /// Four finish reasons are the vendor's own; failures after the stream has begun come only as such.

@@ -4,10 +4,8 @@ use polysight_core::{Error, ErrorKind, Result};
 use polysight_wire::BaseUrl;
 use serde::Deserialize;
 
-use crate::deployment::Deployment;
-
 /// The environment variables in which keys of this vendor usually are: the old SDK's and the new one's.
-pub const KEY_VARIABLES: [&str; 2] = ["ZHIPUAI_API_KEY", "ZAI_API_KEY"];
+pub const API_KEY_ENV: [&str; 2] = ["ZHIPUAI_API_KEY", "ZAI_API_KEY"];
 
 /// Settings of this vendor, beside those that all vendors share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -58,6 +56,15 @@ impl ZhipuSettings {
     pub fn with_generate_request_ids(mut self, generate: bool) -> Self {
         self.generate_request_ids = Some(generate);
         self
+    }
+
+    /// The settings that only the vendor itself has, and whether they are given.
+    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 3] {
+        [
+            ("region", self.region != Region::Mainland),
+            ("auth", self.auth != Auth::Key),
+            ("language", self.language.is_some()),
+        ]
     }
 
     pub(crate) fn accept_language(&self) -> Option<&str> {
@@ -114,36 +121,21 @@ pub enum Auth {
     Jwt,
 }
 
-/// Refuses settings that only the vendor itself has, elsewhere.
-pub(crate) fn check_deployment(settings: &ZhipuSettings, deployment: &Deployment) -> Result<()> {
-    let name = match settings {
-        _ if deployment.is_vendor => return Ok(()),
-        ZhipuSettings { region: Region::International, .. } => "region",
-        ZhipuSettings { auth: Auth::Jwt, .. } => "auth",
-        ZhipuSettings { language: Some(_), .. } => "language",
-        _ => return Ok(()),
-    };
-    let message = format!("`{name}` means nothing to a {} deployment: leave it out", deployment.name);
-    Err(Error::new(ErrorKind::Config, message))
-}
-
 /// Whether this is one of the vendor's own sites, and not a proxy or gateway.
-pub(crate) fn is_vendors(url: &BaseUrl) -> bool {
+pub(crate) fn is_official_host(url: &BaseUrl) -> bool {
     matches!(url.as_url().host_str(), Some("open.bigmodel.cn" | "api.z.ai"))
 }
 
 /// Refuses base URLs of the vendor's surfaces that speak another wire, since their failures say nothing of that.
-pub(crate) fn check_surface(url: &BaseUrl) -> Result<()> {
+pub(crate) fn checked_surface(url: BaseUrl) -> Result<BaseUrl> {
     let path = url.as_url().path();
     let other = ["/api/anthropic", "/api/v1/", "/paas/v3/"].into_iter().find(|part| path.contains(part));
-    match other.filter(|_| is_vendors(url)) {
-        Some(_) => {
-            let message =
-                format!("base_url {url} is a surface that speaks another protocol: use .../api/paas/v4");
-            Err(Error::new(ErrorKind::Config, message))
-        }
-        None => Ok(()),
+    if other.is_some() && is_official_host(&url) {
+        let message =
+            format!("base_url {url} is a surface that speaks another protocol: use .../api/paas/v4");
+        return Err(Error::new(ErrorKind::Config, message));
     }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -158,7 +150,7 @@ mod tests {
 
     #[test]
     fn surfaces_of_other_protocols_are_refused() {
-        let check = |text: &str| check_surface(&text.parse().unwrap());
+        let check = |text: &str| checked_surface(text.parse().unwrap());
         assert!(check("https://open.bigmodel.cn/api/anthropic/v1").is_err());
         assert!(check("https://open.bigmodel.cn/api/v1/responses").is_err());
         assert!(check("https://open.bigmodel.cn/api/coding/paas/v4").is_ok());

@@ -41,7 +41,7 @@ pub(crate) fn plan(provider: &QwenVl, request: ChatRequest) -> Plan {
 }
 
 pub(crate) fn encoded(provider: &QwenVl, request: ChatRequest, mode: Mode) -> WireRequest {
-    provider.dialect().encode(&plan(provider, request), mode).unwrap()
+    provider.inner().dialect().encode(&plan(provider, request), mode).unwrap()
 }
 
 pub(crate) fn body(provider: &QwenVl, request: ChatRequest, mode: Mode) -> Value {
@@ -105,7 +105,8 @@ impl Read {
 
 /// Reads a stream that arrives in these pieces.
 pub(crate) fn read(provider: &QwenVl, plan: &Plan, pieces: &[&[u8]]) -> Read {
-    let mut decoder = provider.dialect().decoder(plan, &head(200, &[("content-type", "text/event-stream")]));
+    let mut decoder =
+        provider.inner().dialect().decoder(plan, &head(200, &[("content-type", "text/event-stream")]));
     let mut sse = SseReader::default();
     let mut events = Events::new();
     let mut drain = |sse: &mut SseReader, events: &mut Events| -> Result<bool> {

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::SafetyFields;
 use super::lenient::Text;
-use super::{ChatVendor, SafetyFields};
 use crate::ReplyHead;
+use crate::vendor::ChatProfile;
 
 /// Where a failure was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,15 +201,15 @@ fn without_tags(text: &str) -> String {
 }
 
 /// Reads an error reply and lets the vendor make an error of it.
-pub fn decode_failure<V: ChatVendor + ?Sized>(
-    vendor: &V,
+pub fn decode_failure<P: ChatProfile + ?Sized>(
+    profile: &P,
     source: FailureSource,
     head: &ReplyHead,
     body: &[u8],
 ) -> Error {
     let failure = Failure::read(source, head, body);
-    let safety = vendor.safety(&failure.safety);
-    let error = vendor.error(&failure);
+    let safety = profile.safety(&failure.safety);
+    let error = profile.error(&failure);
     if safety.is_empty() { error } else { error.with_safety(safety) }
 }
 

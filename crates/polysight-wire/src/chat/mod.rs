@@ -1,7 +1,7 @@
 //! The chat-completions shape that vendors share, each with its own departures.
 //!
-//! [`request`] writes its parts, for a dialect to put together; [`ChatVendor`] says how one vendor departs from the
-//! shape in replies, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
+//! [`request`] writes its parts, for a dialect to put together; [`ChatProfile`](crate::vendor::ChatProfile) says how one vendor departs from the
+//! shape, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
 mod chunk_template;
 mod classify;
@@ -12,6 +12,7 @@ mod response;
 mod schema;
 mod stream;
 mod think_tags;
+mod thinking;
 mod tool_call_index;
 
 pub use classify::classify;
@@ -20,24 +21,29 @@ use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseM
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
 pub use stream::ChatStreamDecoder;
+pub use thinking::{CHAT_TEMPLATE_KWARGS, ThinkingParam, put_inside};
 pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
 
 use crate::ReplyHead;
 
-/// How one vendor departs from the shared shape in its replies.
-pub trait ChatVendor: Send + Sync + 'static {
-    /// What a finish reason stands for; [`finish_kind`] knows the common words.
-    fn finish_kind(&self, raw: &str) -> FinishKind;
-
-    /// Makes an error of what a failed reply says. `failure` holds the vendor's code and words, as far as there were any.
-    fn error(&self, failure: &Failure<'_>) -> Error;
-
-    /// Reads safety labels from a reply, a chunk or an error.
-    fn safety(&self, fields: &SafetyFields<'_>) -> Vec<SafetyLabel>;
-
-    /// Says whether these fields withdraw the answer, text already shown included. It becomes an error then.
-    fn withdraws(&self, fields: &SafetyFields<'_>) -> bool;
-}
+/// Fields of the body that a request has fields of its own for, with the names of those: no extra may repeat them. Vendors add
+/// their own.
+pub const RESERVED_EXTRAS: [(&str, &str); 14] = [
+    ("model", "model"),
+    ("messages", "messages"),
+    ("stream", "a streamed call"),
+    ("stream_options", "a streamed call"),
+    ("temperature", "sampling"),
+    ("top_p", "sampling"),
+    ("max_tokens", "max_tokens"),
+    ("stop", "stop"),
+    ("seed", "seed"),
+    ("reasoning_effort", "thinking"),
+    ("tools", "tools"),
+    ("tool_choice", "tool_choice"),
+    ("parallel_tool_calls", "parallel_tool_calls"),
+    ("response_format", "response_format"),
+];
 
 /// What is known of an answer from its plan and its reply's head: who answers, which request it was, what was changed in it.
 #[must_use]

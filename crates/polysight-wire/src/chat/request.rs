@@ -3,8 +3,8 @@
 use polysight_core::catalog::GreedyForm;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatRequest, Image, ImageFormat, MediaSource, Message, MessageRole, Part, ResponseFormat, Sampling,
-    ToolChoice, Video, VideoFormat,
+    ChatRequest, Image, ImageFormat, MediaSource, Message, MessageRole, ModelCard, Part, ResponseFormat,
+    Sampling, ToolChoice, Video, VideoFormat,
 };
 use serde_json::{Map, Value, json};
 
@@ -44,6 +44,16 @@ impl MessageShape {
             replay_in_tool_loop: false,
             part_hints: true,
         }
+    }
+
+    /// Data URIs where the model's card says so, bare base64 elsewhere.
+    #[must_use]
+    pub fn of_card(card: &ModelCard) -> Self {
+        let of_image = card.image.limits().and_then(|limits| limits.data_uri);
+        let of_video = card.video.limits().and_then(|limits| limits.data_uri);
+        Self::new()
+            .with_image_data_uri(of_image.unwrap_or(false))
+            .with_video_data_uri(of_video.unwrap_or(false))
     }
 
     /// Sets the form of pictures.
@@ -380,5 +390,14 @@ pub fn stream(root: &mut Object<'_>, mode: Mode, ask_for_usage: bool) {
 pub fn extras(root: &mut Object<'_>, fields: Option<&Map<String, Value>>) {
     for (key, value) in fields.into_iter().flatten() {
         root.field(key, value);
+    }
+}
+
+/// Writes a request's options of one vendor as they are, except those that are sent in another form.
+pub fn extras_except(root: &mut Object<'_>, request: &ChatRequest, vendor: &str, others: &[&str]) {
+    for (key, value) in request.extras.get(vendor).into_iter().flatten() {
+        if !others.contains(&key.as_str()) {
+            root.field(key, value);
+        }
     }
 }

@@ -8,8 +8,9 @@ use polysight_core::{
 
 use super::failure::not_json;
 use super::schema::{CallWire, Choice, Envelope, parse};
-use super::{ChatVendor, FailureSource, decode_failure, no_calls, reply_meta, think_tags};
+use super::{FailureSource, decode_failure, no_calls, reply_meta, think_tags};
 use crate::ReplyHead;
+use crate::vendor::ChatProfile;
 
 /// Reads a plain reply of status 2xx.
 ///
@@ -17,15 +18,15 @@ use crate::ReplyHead;
 /// What the reply says when it holds an error in spite of its status; [`ErrorKind::Protocol`] when it is no JSON or
 /// holds no answer; [`ErrorKind::Interrupted`], [`ErrorKind::ContentRefused`] or [`ErrorKind::ContextTooLong`] for an
 /// answer that did not end well.
-pub fn decode_reply<V: ChatVendor + ?Sized>(
-    vendor: &V,
+pub fn decode_reply<P: ChatProfile + ?Sized>(
+    profile: &P,
     plan: &Plan,
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
     let envelope: Envelope<'_> = parse(body).map_err(|error| unread(head, body, error))?;
     if envelope.is_failure() {
-        return Err(decode_failure(vendor, FailureSource::Body, head, body));
+        return Err(decode_failure(profile, FailureSource::Body, head, body));
     }
     let Some(choice) = envelope.choices.0 else {
         let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
@@ -35,8 +36,8 @@ pub fn decode_reply<V: ChatVendor + ?Sized>(
         });
     };
     let fields = choice.safety_fields(envelope.content_filter);
-    let (safety, withdrawn) = (vendor.safety(&fields), vendor.withdraws(&fields));
-    let finish = choice.finish().map(|raw| FinishReason::new(vendor.finish_kind(raw), raw));
+    let (safety, withdrawn) = (profile.safety(&fields), profile.withdraws(&fields));
+    let finish = choice.finish().map(|raw| FinishReason::new(profile.finish_kind(raw), raw));
     let (text, reasoning, tool_calls) = answer(choice, plan.card.thinking.in_text);
     if withdrawn {
         return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));

@@ -14,14 +14,13 @@ use serde_json::value::RawValue;
 use super::chunk_template::{ChunkTemplate, Slot};
 use super::schema::{CallWire, Choice, Delta, Envelope, parse};
 use super::think_tags::{Piece, ThinkTags};
-use super::{
-    CallPiece, ChatVendor, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta,
-};
+use super::{CallPiece, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta};
 use crate::sse::{SseEvent, SseItem};
+use crate::vendor::ChatProfile;
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
 
 /// Reads the event stream of a chat completion.
-pub struct ChatStreamDecoder<V: ?Sized> {
+pub struct ChatStreamDecoder<P: ?Sized> {
     head: ReplyHead,
     splitter: Option<ThinkTags>,
     limited: bool,
@@ -31,19 +30,19 @@ pub struct ChatStreamDecoder<V: ?Sized> {
     finish: Option<FinishReason>,
     calls: ToolCallIndex,
     raw: Option<Vec<Bytes>>,
-    vendor: Arc<V>,
+    profile: Arc<P>,
 }
 
-impl<V: ?Sized> fmt::Debug for ChatStreamDecoder<V> {
+impl<P: ?Sized> fmt::Debug for ChatStreamDecoder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChatStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
     }
 }
 
-impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
+impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     /// Starts to read the reply to a plan.
     #[must_use]
-    pub fn new(vendor: Arc<V>, plan: &Plan, head: &ReplyHead) -> Self {
+    pub fn new(profile: Arc<P>, plan: &Plan, head: &ReplyHead) -> Self {
         let no_finish = FinishReason::new(FinishKind::Other, "");
         Self {
             head: head.clone(),
@@ -55,7 +54,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             finish: None,
             calls: ToolCallIndex::default(),
             raw: plan.request.keep_raw.then(Vec::new),
-            vendor,
+            profile,
         }
     }
 
@@ -131,7 +130,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
         };
         self.add_safety(&choice, chunk.content_filter)?;
         if let Some(raw) = choice.finish() {
-            self.finish = Some(FinishReason::new(self.vendor.finish_kind(raw), raw));
+            self.finish = Some(FinishReason::new(self.profile.finish_kind(raw), raw));
         }
         if let Some(delta) = choice.take_delta() {
             self.read_delta(delta, events);
@@ -145,12 +144,12 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
             return Ok(());
         }
         let fields = SafetyFields { content_filter, flag: choice.flag.0, ban_round: choice.ban_round.0 };
-        for label in self.vendor.safety(&fields) {
+        for label in self.profile.safety(&fields) {
             if !self.end.safety.contains(&label) {
                 self.end.safety.push(label);
             }
         }
-        if self.vendor.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
+        if self.profile.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
     }
 
     fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
@@ -176,7 +175,7 @@ impl<V: ChatVendor + ?Sized> ChatStreamDecoder<V> {
     }
 
     fn failure(&self, data: &[u8]) -> Error {
-        decode_failure(&*self.vendor, FailureSource::Stream, &self.head, data)
+        decode_failure(&*self.profile, FailureSource::Stream, &self.head, data)
     }
 
     /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
@@ -204,7 +203,7 @@ fn call_piece(call: CallWire<'_>) -> CallPiece {
     }
 }
 
-impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
+impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
     fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
         match item {
             SseItem::Comment(_) => Ok(Progress::None),
@@ -248,24 +247,22 @@ impl<V: ChatVendor + ?Sized> StreamDecoder for ChatStreamDecoder<V> {
 #[cfg(test)]
 mod tests {
     use polysight_core::plan::PlanBuilder;
-    use polysight_core::{Catalog, ChatRequest, Estimate, FinishKind, Image, ProviderId, SafetyLabel};
+    use polysight_core::{Catalog, ChatRequest, Estimate, Image, ProviderId};
 
     use super::*;
     use crate::chat::Failure;
+    use crate::{Mode, WireBody};
 
+    #[derive(Debug)]
     struct Plain;
 
-    impl ChatVendor for Plain {
-        fn finish_kind(&self, raw: &str) -> FinishKind {
-            super::super::finish_kind(raw)
+    impl ChatProfile for Plain {
+        fn body(&self, _: &Plan, _: Mode) -> Result<WireBody> {
+            Ok(WireBody::default())
         }
 
         fn error(&self, _: &Failure<'_>) -> Error {
             Error::new(ErrorKind::Server, "refused")
-        }
-
-        fn safety(&self, _: &SafetyFields<'_>) -> Vec<SafetyLabel> {
-            Vec::new()
         }
 
         fn withdraws(&self, fields: &SafetyFields<'_>) -> bool {

@@ -31,6 +31,13 @@ impl BaseUrl {
         })
     }
 
+    /// Host and port, the latter where it is not the scheme's own: what a key is valid for.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// The URL, ending in a slash.
     #[must_use]
     pub fn as_url(&self) -> &Url {
@@ -99,6 +106,14 @@ mod tests {
             assert_eq!(base.join("/chat/completions").unwrap().path(), "/api/paas/v4/chat/completions");
             assert_eq!(base.to_string(), "https://h.example/api/paas/v4");
         }
+    }
+
+    #[test]
+    fn an_endpoint_is_the_same_under_any_path_and_spelling() {
+        let endpoint = |text: &str| text.parse::<BaseUrl>().unwrap().endpoint();
+        assert_eq!(endpoint("https://H.example/api/v1/"), "h.example");
+        assert_eq!(endpoint("https://h.example:443/compatible-mode/v1"), "h.example");
+        assert_eq!(endpoint("http://h.example:8000"), "h.example:8000");
     }
 
     #[test]

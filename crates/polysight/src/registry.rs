@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polysight_core::{Result, VisionProvider};
+use polysight_core::{Error, Result, VisionProvider};
 use polysight_wire::ProviderOptions;
 use serde::de::DeserializeOwned;
 
@@ -34,19 +34,19 @@ impl Registry {
     pub fn new() -> Self {
         let registry = Self { backends: Backends::default() };
         #[cfg(feature = "zhipu")]
-        let registry = registry.with_checked_backend("zhipu", polysight_zhipu::check, |options, settings| {
+        let registry = registry.with_checked_backend("zhipu", polysight_zhipu::Zhipu::check, |options, settings| {
             Ok(Arc::new(polysight_zhipu::Zhipu::new(options, &settings)?))
         });
         #[cfg(feature = "qwen-vl")]
-        let registry = registry.with_checked_backend("qwen-vl", polysight_qwen_vl::check, |options, settings| {
+        let registry = registry.with_checked_backend("qwen-vl", polysight_qwen_vl::QwenVl::check, |options, settings| {
             Ok(Arc::new(polysight_qwen_vl::QwenVl::new(options, &settings)?))
         });
         #[cfg(feature = "ernie")]
-        let registry = registry.with_checked_backend("ernie", polysight_ernie::check, |options, settings| {
+        let registry = registry.with_checked_backend("ernie", polysight_ernie::Ernie::check, |options, settings| {
             Ok(Arc::new(polysight_ernie::Ernie::new(options, &settings)?))
         });
         #[cfg(feature = "openai")]
-        let registry = registry.with_checked_backend("openai", polysight_openai::check, |options, settings| {
+        let registry = registry.with_checked_backend("openai", polysight_openai::OpenAi::check, |options, settings| {
             Ok(Arc::new(polysight_openai::OpenAi::new(options, &settings)?))
         });
         registry
@@ -62,16 +62,16 @@ impl Registry {
         S: DeserializeOwned,
         B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
     {
-        self.with_checked_backend(id, |_, _| Ok(()), build)
+        self.with_checked_backend(id, |_, _| Vec::new(), build)
     }
 
-    /// The same for a vendor whose options and settings can be wrong together: `check` says so when the config is read. Its
-    /// options have neither key nor transport, and a text with an environment variable stands as it is in the file.
+    /// The same for a vendor whose options and settings can be wrong together: `check` gives every fault when the config is
+    /// read. Its options have neither key nor transport, and a text with an environment variable stands as it is in the file.
     #[must_use]
     pub fn with_checked_backend<S, C, B>(mut self, id: impl Into<String>, check: C, build: B) -> Self
     where
         S: DeserializeOwned,
-        C: Fn(&ProviderOptions, &S) -> Result<()> + Send + Sync + 'static,
+        C: Fn(&ProviderOptions, &S) -> Vec<Error> + Send + Sync + 'static,
         B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
     {
         self.backends.insert(id.into(), Backend::new(check, build));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use polysight_core::{Result, VisionProvider};
+use polysight_core::{Error, Result, VisionProvider};
 use polysight_wire::ProviderOptions;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use super::file::Table;
 const FEATURES: [&str; 4] = ["ernie", "openai", "qwen-vl", "zhipu"];
 
 type Take = dyn Fn(&mut Reader<'_>, &mut Faults) -> bool + Send + Sync;
-type Check = dyn Fn(&ProviderOptions, &Table) -> Result<()> + Send + Sync;
+type Check = dyn Fn(&ProviderOptions, &Table) -> Vec<Error> + Send + Sync;
 type Build =
     dyn Fn(ProviderOptions, &Table, &str, Texts<'_>) -> Result<Arc<dyn VisionProvider>, Fault> + Send + Sync;
 
@@ -32,15 +32,15 @@ impl Backend {
     pub(crate) fn new<S, C, B>(check: C, build: B) -> Self
     where
         S: DeserializeOwned,
-        C: Fn(&ProviderOptions, &S) -> Result<()> + Send + Sync + 'static,
+        C: Fn(&ProviderOptions, &S) -> Vec<Error> + Send + Sync + 'static,
         B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
     {
         Self {
             take: Arc::new(|reader, faults| reader.take::<S>(faults).is_some()),
             check: Arc::new(move |options, own| match read::<S>(own, "", Texts::Placeholders) {
                 Ok(settings) => check(options, &settings),
-                // Said already, when the settings were taken.
-                Err(_) => Ok(()),
+                // Named already, when the settings were taken.
+                Err(_) => Vec::new(),
             }),
             build: Arc::new(move |options, own, path, texts| {
                 build(options, read(own, path, texts)?).map_err(|error| Fault::new(path, error.message()))
@@ -53,19 +53,20 @@ impl Backend {
         (self.take)(reader, faults)
     }
 
-    /// What the vendor finds wrong with options and settings that are right one by one, unless it is what a variable stands
-    /// for, which is not known yet.
-    pub(crate) fn check(&self, options: &ProviderOptions, own: &Table) -> Result<()> {
-        let checked = (self.check)(options, own);
-        let is_of_variable = || {
-            let mut with_variable = own.iter().filter(|(_, node)| node.has_variable());
-            with_variable.any(|(key, _)| {
-                let mut without = own.clone();
-                without.remove(key);
-                (self.check)(options, &without).is_ok()
-            })
-        };
-        if checked.is_err() && is_of_variable() { Ok(()) } else { checked }
+    /// What the vendor finds wrong with options and settings that are right one by one. What a variable stands for is not
+    /// known yet: faults that go when its key is left out are passed over.
+    pub(crate) fn check(&self, options: &ProviderOptions, own: &Table) -> Vec<Error> {
+        let mut errors = (self.check)(options, own);
+        for (key, _) in own.iter().filter(|(_, node)| node.has_variable()) {
+            if errors.is_empty() {
+                break;
+            }
+            let mut without = own.clone();
+            without.remove(key);
+            let left = (self.check)(options, &without);
+            errors.retain(|error| left.iter().any(|left| left.message() == error.message()));
+        }
+        errors
     }
 
     /// Makes a provider.

@@ -171,8 +171,8 @@ impl ProviderEntry {
         let is_complete = backend.take(&mut reader, faults);
         let good = reader.finish(faults);
         if is_complete && !original.get("deployment").is_some_and(Node::has_variable) {
-            let checked = config.options(name).and_then(|options| backend.check(&options, &own_keys(&good)));
-            if let Err(error) = checked {
+            let checked = config.options(name).map(|options| backend.check(&options, &own_keys(&good)));
+            for error in checked.unwrap_or_else(|error| vec![error]) {
                 faults.push(Fault::new(&path, error.message()).at(Some(line)));
             }
         }

@@ -26,16 +26,16 @@ fn backends() -> Backends {
     let mut backends = Backends::default();
     let check = |options: &polysight_wire::ProviderOptions, settings: &Settings| match &settings.site {
         Some(site) if options.deployment.is_none() && site != "known" => {
-            Err(Error::new(ErrorKind::Config, format!("no site `{site}`, known: known")))
+            vec![Error::new(ErrorKind::Config, format!("no site `{site}`, known: known"))]
         }
-        _ => Ok(()),
+        _ => Vec::new(),
     };
     let build = |options: polysight_wire::ProviderOptions, _: Settings| Err(Error::new(ErrorKind::Unsupported, options.name));
     backends.insert("b".to_owned(), Backend::new(check, build));
     let build = |options: polysight_wire::ProviderOptions, _: BTreeMap<String, String>| {
         Err(Error::new(ErrorKind::Unsupported, options.name))
     };
-    backends.insert("map".to_owned(), Backend::new(|_, _| Ok(()), build));
+    backends.insert("map".to_owned(), Backend::new(|_, _| Vec::new(), build));
     backends
 }
 

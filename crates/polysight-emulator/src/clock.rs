@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Last second of the year 9999, the last that RFC 3339 can name.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// Time since the Unix epoch; zero on a clock set before it.
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -14,84 +17,28 @@ pub(crate) fn unix_millis() -> u64 {
 
 /// `yyyymmddHHMMSS` in Beijing time (UTC+8, no summer time), as response ids begin.
 pub(crate) fn beijing_stamp(unix_seconds: u64) -> String {
-    let moment = Moment::of(unix_seconds + 8 * 3600);
-    format!(
-        "{:04}{:02}{:02}{:02}{:02}{:02}",
-        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second
-    )
+    utc(unix_seconds.saturating_add(8 * 3600)).chars().filter(char::is_ascii_digit).collect()
 }
 
 /// `yyyy-mm-ddThh:mm:ssZ`.
 pub(crate) fn utc(unix_seconds: u64) -> String {
-    let moment = Moment::of(unix_seconds);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second
-    )
+    humantime::format_rfc3339_seconds(moment(unix_seconds)).to_string()
 }
 
 /// Seconds since the Unix epoch of a time in the form that [`utc`] writes.
 pub(crate) fn from_utc(text: &str) -> Option<u64> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let number = |from: usize, to: usize| digits.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    // Years from March, as in the other direction.
-    let shifted_year = if month > 2 { year } else { year.checked_sub(1)? };
-    let shifted_month = (month + 9) % 12;
-    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400;
-    let days = (days + (153 * shifted_month + 2) / 5 + day).checked_sub(719_469)?;
-    let seconds = days * 86_400 + number(8, 10)? * 3600 + number(10, 12)? * 60 + number(12, 14)?;
+    let time = humantime::parse_rfc3339(text).ok()?;
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     (utc(seconds) == text).then_some(seconds)
 }
 
 /// The form of the `Date` header.
 pub(crate) fn http_date(unix_seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let moment = Moment::of(unix_seconds);
-    let weekday = usize::try_from((unix_seconds / 86_400) % 7).unwrap_or_default();
-    let month = usize::try_from(moment.month).unwrap_or(1).saturating_sub(1);
-    format!(
-        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-        DAYS.get(weekday).unwrap_or(&"Thu"),
-        moment.day,
-        MONTHS.get(month).unwrap_or(&"Jan"),
-        moment.year,
-        moment.hour,
-        moment.minute,
-        moment.second
-    )
+    httpdate::fmt_http_date(moment(unix_seconds))
 }
 
-struct Moment {
-    year: u64,
-    month: u64,
-    day: u64,
-    hour: u64,
-    minute: u64,
-    second: u64,
-}
-
-impl Moment {
-    /// Gregorian date by counting years from March, so that the leap day is the last day of the year.
-    fn of(unix_seconds: u64) -> Self {
-        let (days, rest) = (unix_seconds / 86_400 + 719_468, unix_seconds % 86_400);
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        Self {
-            year: year_of_era + era * 400 + u64::from(month <= 2),
-            month,
-            day: day_of_year - (153 * shifted + 2) / 5 + 1,
-            hour: rest / 3600,
-            minute: rest % 3600 / 60,
-            second: rest % 60,
-        }
-    }
+fn moment(unix_seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST_SECOND))
 }
 
 #[cfg(test)]

@@ -6,70 +6,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::chance::Chance;
+use crate::auth::Key;
+use crate::chat::prepared_answer::{InvalidAnswer, PreparedAnswer, PreparedCall};
 use crate::faults::Fault;
-use crate::keys::Key;
-use crate::load::Load;
-use crate::record::RecordedRequest;
 use crate::server;
+use crate::state::concurrency::Load;
+use crate::state::random_faults::RandomFaults;
+use crate::state::record::RecordedRequest;
 use crate::state::{Settings, State};
-
-/// One of the interfaces that the emulator serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Surface {
-    /// Zhipu's own, `/api/paas/v4`.
-    Zhipu,
-    /// Alibaba's OpenAI-compatible mode, `/compatible-mode/v1`.
-    DashScopeCompatible,
-    /// Alibaba's own, `/api/v1`.
-    DashScopeNative,
-    /// Baidu's, `/v2`.
-    Qianfan,
-    /// An OpenAI-compatible gateway to models of all three, `/v1`.
-    Gateway,
-    /// Where Baidu's short-lived keys come from. It has no prefix: its one path is `/v1/BCE-BEARER/token`.
-    QianfanIam,
-}
-
-impl Surface {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Zhipu,
-        Self::DashScopeCompatible,
-        Self::DashScopeNative,
-        Self::Qianfan,
-        Self::Gateway,
-        Self::QianfanIam,
-    ];
-
-    /// What the paths of this interface begin with, without a slash at the end.
-    pub const fn prefix(self) -> &'static str {
-        match self {
-            Self::Zhipu => "/api/paas/v4",
-            Self::DashScopeCompatible => "/compatible-mode/v1",
-            Self::DashScopeNative => "/api/v1",
-            Self::Qianfan => "/v2",
-            Self::Gateway => "/v1",
-            Self::QianfanIam => "",
-        }
-    }
-
-    /// A short name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Zhipu => "zhipu",
-            Self::DashScopeCompatible => "dashscope-compatible",
-            Self::DashScopeNative => "dashscope-native",
-            Self::Qianfan => "qianfan",
-            Self::Gateway => "gateway",
-            Self::QianfanIam => "qianfan-iam",
-        }
-    }
-}
+use crate::surface::Surface;
 
 /// A running server on loopback. It stops, and cuts all its connections, when it is dropped.
 ///
@@ -82,7 +31,7 @@ impl Surface {
 /// let base_url = emulator.base_url(Surface::Zhipu);
 /// assert!(base_url.ends_with("/api/paas/v4"));
 ///
-/// emulator.script(Fault::Code("1302".to_owned())); // the next chat request is told to slow down
+/// emulator.script(Fault::Code("1302".to_owned())); // the next chat request is refused with a rate limit
 /// // ... let the program under test talk to `base_url` ...
 /// assert!(emulator.requests().is_empty());
 /// emulator.shutdown().await;
@@ -142,15 +91,89 @@ impl Emulator {
         self.shared.0.script(faults.into_iter().collect());
     }
 
+    /// Puts an answer at the end of the queue. Each chat request that is answered, plain, streamed or asynchronous, on any
+    /// surface, takes one from the front; a request that is refused takes none, so that a retry gets it. With none left,
+    /// answers list what arrived. `max_tokens` and `stop` of the request still hold.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is longer than 1 MiB, or 10,000 answers or 64 MiB are waiting.
+    ///
+    /// ```
+    /// use polysight_emulator::Emulator;
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let emulator = Emulator::start().await?;
+    /// emulator.answer("A red bicycle.")?;
+    /// emulator.answer_json(json!({"colour": "red", "wheels": 2}))?;
+    /// emulator.answer_call("repaint", json!({"colour": "blue"}))?;
+    /// assert_eq!(emulator.queued_answers(), 3);
+    /// assert!(emulator.answer_call("repaint", json!("blue")).is_err()); // arguments are an object
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn answer(&self, text: impl Into<String>) -> Result<(), InvalidAnswer> {
+        self.queue(PreparedAnswer { text: text.into(), calls: Vec::new() })
+    }
+
+    /// Puts an answer whose text is this JSON at the end of the queue; see [`answer`](Self::answer).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`answer`](Self::answer).
+    pub fn answer_json(&self, value: Value) -> Result<(), InvalidAnswer> {
+        self.answer(value.to_string())
+    }
+
+    /// Puts an answer that calls this tool, declared by the request or not, at the end of the queue; see
+    /// [`answer`](Self::answer).
+    ///
+    /// # Errors
+    ///
+    /// When `arguments` are not a JSON object or `tool` is empty, and those of [`answer`](Self::answer).
+    pub fn answer_call(&self, tool: &str, arguments: Value) -> Result<(), InvalidAnswer> {
+        self.answer_calls([(tool, arguments)])
+    }
+
+    /// Puts an answer with several calls, in this order, at the end of the queue; see [`answer_call`](Self::answer_call).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`answer_call`](Self::answer_call).
+    pub fn answer_calls<'t>(
+        &self,
+        calls: impl IntoIterator<Item = (&'t str, Value)>,
+    ) -> Result<(), InvalidAnswer> {
+        let calls =
+            calls.into_iter().map(|(tool, arguments)| PreparedCall::new(tool, &arguments.to_string()));
+        self.queue(PreparedAnswer { text: String::new(), calls: calls.collect::<Result<_, _>>()? })
+    }
+
+    /// How many prepared answers are waiting.
+    pub fn queued_answers(&self) -> usize {
+        self.shared.0.answers.len()
+    }
+
+    /// Forgets the prepared answers that are waiting.
+    pub fn clear_answers(&self) {
+        self.shared.0.answers.clear();
+    }
+
+    fn queue(&self, answer: PreparedAnswer) -> Result<(), InvalidAnswer> {
+        self.shared.0.answers.push(vec![answer.checked()?])
+    }
+
     /// The requests that arrived, oldest first, those for unknown paths included.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.0.requests()
     }
 
-    /// What it has had to bear since it was started: how many requests, at once and within the window, and how many of
+    /// The load since it was started: how many requests, at once and within the window, and how many of
     /// them were too many.
     pub fn load(&self) -> Load {
-        self.shared.0.gauge.load()
+        self.shared.0.concurrency.load()
     }
 
     /// Forgets the requests that arrived.
@@ -186,7 +209,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Accepts this key, and with it no key that was not given, of whatever vendor. May be called for several. Its form tells
+    /// Accepts this key, and with it no key that was not given, of whatever vendor. May be called for several. Its form names
     /// the vendor: `id.secret` is Zhipu's, `sk-..` Alibaba's, `bce-v3/../..` Baidu's; the gateway takes all of them. Zhipu's
     /// signed tokens (JWT) are verified only against keys given here.
     pub fn key(self, key: &str) -> Self {
@@ -199,10 +222,10 @@ impl EmulatorBuilder {
         self.add_key(key, true)
     }
 
-    fn add_key(mut self, key: &str, broke: bool) -> Self {
+    fn add_key(mut self, key: &str, without_balance: bool) -> Self {
         match Key::parse(key) {
             Some(mut key) => {
-                key.broke = broke;
+                key.without_balance = without_balance;
                 self.settings.keys.push(key);
             }
             None => self.bad_key = true,
@@ -213,6 +236,13 @@ impl EmulatorBuilder {
     /// Answers in Zhipu's shape of 2024: numeric ids, no `object`, no token details. Off by default.
     pub fn legacy_shape(mut self, legacy: bool) -> Self {
         self.settings.legacy = legacy;
+        self
+    }
+
+    /// Lets the gateway (`/v1`) serve any model id, one that it does not know with limits that no test meets: for clients of
+    /// any OpenAI-compatible server. Off by default.
+    pub fn any_model(mut self, any: bool) -> Self {
+        self.settings.any_model = any;
         self
     }
 
@@ -245,7 +275,8 @@ impl EmulatorBuilder {
     /// Lets a share of the chat requests, 0 to 1, meet one of these faults, each as often as the others and in the same order
     /// in each run of the same seed. The script goes first. None by default.
     pub fn chance(mut self, share: f64, seed: u64, faults: impl IntoIterator<Item = Fault>) -> Self {
-        self.settings.chance = Some(Arc::new(Chance::new(share, seed, faults.into_iter().collect())));
+        self.settings.random_faults =
+            Some(Arc::new(RandomFaults::new(share, seed, faults.into_iter().collect())));
         self
     }
 

@@ -140,58 +140,32 @@ impl Serialize for Json {
     }
 }
 
-impl From<&str> for Json {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
+/// Values that become JSON without loss; a number that JSON does not have becomes null.
+macro_rules! from {
+    ($($type:ty: $value:ident => $json:expr;)*) => {$(
+        impl From<$type> for Json {
+            fn from($value: $type) -> Self {
+                $json
+            }
+        }
+    )*};
 }
 
-impl From<String> for Json {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<bool> for Json {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-impl From<u64> for Json {
-    fn from(value: u64) -> Self {
-        Self::Number(value.into())
-    }
-}
-
-impl From<u32> for Json {
-    fn from(value: u32) -> Self {
-        Self::Number(value.into())
-    }
-}
-
-impl From<usize> for Json {
-    fn from(value: usize) -> Self {
-        Self::Number(value.into())
-    }
-}
-
-impl From<f64> for Json {
-    fn from(value: f64) -> Self {
-        Number::from_f64(value).map_or(Self::Null, Self::Number)
-    }
+from! {
+    &str: text => Self::Text(text.to_owned());
+    String: text => Self::Text(text);
+    bool: value => Self::Bool(value);
+    u64: value => Self::Number(value.into());
+    u32: value => Self::Number(value.into());
+    usize: value => Self::Number(value.into());
+    f64: value => Number::from_f64(value).map_or(Self::Null, Self::Number);
+    Vec<Self>: items => Self::List(items);
 }
 
 impl<T: Into<Self>> From<Option<T>> for Json {
     /// An absent value as null.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl From<Vec<Self>> for Json {
-    fn from(items: Vec<Self>) -> Self {
-        Self::List(items)
     }
 }
 

@@ -15,6 +15,7 @@ Usage: polysight-emulator [OPTIONS]
 Options:
   --port N           port on 127.0.0.1 (default: a free one)
   --key KEY          accept this key and no other; may be repeated (default: any well-formed key)
+  --any-model        the gateway (/v1) serves any model id
   --legacy           Zhipu replies in the shape of 2024
   --pace MS          pause before every delta of a stream
   --async-polls N    polls that find an asynchronous task unfinished (default: 1)
@@ -38,7 +39,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let Some(builder) = arguments()? else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Nobody will ask what arrived.
+        // The program has no way to show what arrived.
         let emulator = builder.kept_requests(0).start().await?;
         for surface in Surface::ALL {
             println!("{}", emulator.base_url(*surface));
@@ -55,6 +56,7 @@ fn arguments() -> Result<Option<EmulatorBuilder>, lexopt::Error> {
         builder = match argument {
             Long("port") => builder.port(parser.value()?.parse()?),
             Long("key") => builder.key(&parser.value()?.string()?),
+            Long("any-model") => builder.any_model(true),
             Long("legacy") => builder.legacy_shape(true),
             Long("pace") => builder.pace(Duration::from_millis(parser.value()?.parse()?)),
             Long("async-polls") => builder.async_polls(parser.value()?.parse()?),

@@ -1,11 +1,12 @@
 //! Which path means what.
 
-use crate::emulator::Surface;
+use crate::surface::Surface;
 
 /// What a request wants.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Route {
-    pub(crate) surface: Surface,
+    /// `None` for paths of the emulator's own.
+    pub(crate) surface: Option<Surface>,
     pub(crate) action: Action,
 }
 
@@ -23,6 +24,8 @@ pub(crate) enum Action {
     Upload,
     /// A short-lived key for a signature.
     Token,
+    /// The queue of prepared answers.
+    Answers,
 }
 
 /// Why there is no route.
@@ -30,21 +33,36 @@ pub(crate) enum Action {
 pub(crate) enum NoRoute {
     UnknownPath,
     /// The path exists on this surface, for this method.
-    OnlyFor(Surface, &'static str),
+    OnlyFor(Option<Surface>, &'static str),
 }
 
 /// Where files are posted to, as tickets say.
 pub(crate) const UPLOAD_PATH: &str = "/dashscope-upload";
+/// Where answers are queued and, with `DELETE`, forgotten.
+const ANSWERS_PATH: &str = "/polysight/answers";
+/// Longest body of a request, in bytes.
+pub(crate) const MAX_BODY: u64 = 256 * 1024 * 1024;
+/// Longest body with prepared answers: several of the longest.
+const MAX_ANSWERS_BODY: u64 = 4 * 1024 * 1024;
 
 impl Action {
     fn method(&self) -> &'static str {
         match self {
-            Self::Chat | Self::TextChat | Self::AsyncChat | Self::Upload => "POST",
+            Self::Chat | Self::TextChat | Self::AsyncChat | Self::Upload | Self::Answers => "POST",
             Self::AsyncResult(_) | Self::Models | Self::UploadPolicy | Self::Token => "GET",
         }
     }
 
-    /// Faults are for requests that ask for an answer.
+    fn takes(&self, method: &str) -> bool {
+        method == self.method() || (*self == Self::Answers && method == "DELETE")
+    }
+
+    /// Longest body, in bytes.
+    pub(crate) fn max_body(&self) -> u64 {
+        if *self == Self::Answers { MAX_ANSWERS_BODY } else { MAX_BODY }
+    }
+
+    /// Faults and prepared answers are for requests that ask for an answer.
     pub(crate) fn is_chat(&self) -> bool {
         matches!(self, Self::Chat | Self::TextChat | Self::AsyncChat)
     }
@@ -52,17 +70,24 @@ impl Action {
 
 pub(crate) fn find(method: &str, path: &str) -> Result<Route, NoRoute> {
     let route = by_path(path).ok_or(NoRoute::UnknownPath)?;
-    let expected = route.action.method();
-    if method == expected { Ok(route) } else { Err(NoRoute::OnlyFor(route.surface, expected)) }
+    if route.action.takes(method) {
+        Ok(route)
+    } else {
+        Err(NoRoute::OnlyFor(route.surface, route.action.method()))
+    }
 }
 
 fn by_path(path: &str) -> Option<Route> {
-    if path.trim_end_matches('/') == UPLOAD_PATH {
-        return Some(Route { surface: Surface::DashScopeNative, action: Action::Upload });
+    match path.trim_end_matches('/') {
+        UPLOAD_PATH => {
+            return Some(Route { surface: Some(Surface::DashScopeNative), action: Action::Upload });
+        }
+        ANSWERS_PATH => return Some(Route { surface: None, action: Action::Answers }),
+        _ => {}
     }
     Surface::ALL.iter().copied().find_map(|surface| {
         let action = action(surface, path.strip_prefix(surface.prefix())?)?;
-        Some(Route { surface, action })
+        Some(Route { surface: Some(surface), action })
     })
 }
 
@@ -92,20 +117,28 @@ mod tests {
     #[test]
     fn knows_paths_and_methods() {
         let route = |method, path| find(method, path).map(|route| (route.surface, route.action));
-        assert_eq!(route("POST", "/api/paas/v4/chat/completions"), Ok((Surface::Zhipu, Action::Chat)));
-        assert_eq!(route("POST", "/v1/chat/completions"), Ok((Surface::Gateway, Action::Chat)));
-        assert_eq!(route("POST", "/v2/chat/completions"), Ok((Surface::Qianfan, Action::Chat)));
-        assert_eq!(route("GET", "/v1/BCE-BEARER/token"), Ok((Surface::QianfanIam, Action::Token)));
-        assert_eq!(route("GET", "/api/v1/uploads"), Ok((Surface::DashScopeNative, Action::UploadPolicy)));
+        assert_eq!(route("POST", "/api/paas/v4/chat/completions"), Ok((Some(Surface::Zhipu), Action::Chat)));
+        assert_eq!(route("POST", "/v1/chat/completions"), Ok((Some(Surface::Gateway), Action::Chat)));
+        assert_eq!(route("POST", "/v2/chat/completions"), Ok((Some(Surface::Qianfan), Action::Chat)));
+        assert_eq!(route("GET", "/v1/BCE-BEARER/token"), Ok((Some(Surface::QianfanIam), Action::Token)));
+        assert_eq!(
+            route("GET", "/api/v1/uploads"),
+            Ok((Some(Surface::DashScopeNative), Action::UploadPolicy))
+        );
         assert_eq!(
             route("POST", "/compatible-mode/v1/chat/completions"),
-            Ok((Surface::DashScopeCompatible, Action::Chat))
+            Ok((Some(Surface::DashScopeCompatible), Action::Chat))
         );
         assert_eq!(
             route("GET", "/api/paas/v4/async-result/12"),
-            Ok((Surface::Zhipu, Action::AsyncResult("12".into())))
+            Ok((Some(Surface::Zhipu), Action::AsyncResult("12".into())))
         );
-        assert_eq!(route("GET", "/v1/chat/completions"), Err(NoRoute::OnlyFor(Surface::Gateway, "POST")));
+        assert_eq!(
+            route("GET", "/v1/chat/completions"),
+            Err(NoRoute::OnlyFor(Some(Surface::Gateway), "POST"))
+        );
+        assert_eq!(route("DELETE", "/polysight/answers"), Ok((None, Action::Answers)));
+        assert_eq!(route("GET", "/polysight/answers"), Err(NoRoute::OnlyFor(None, "POST")));
         for path in [
             "/",
             "/chat/completions",

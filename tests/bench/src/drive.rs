@@ -7,15 +7,15 @@ use std::process::{Child, Command, Stdio};
 use serde::Serialize;
 
 use crate::cases::{self, CASES, Case};
-use crate::clients::{Client as _, Limit, Naive, Sight};
+use crate::clients::{Client as _, Facade, Limit, Naive};
 use crate::measure::Sample;
 use crate::{Result, table};
 
 /// Those who take turns.
-const CLIENTS: &[&str] = &[Limit::NAME, Naive::NAME, Sight::NAME];
+const CLIENTS: &[&str] = &[Limit::NAME, Naive::NAME, Facade::NAME];
 
 /// Those who take turns in the grid.
-const GRID_CLIENTS: &[&str] = &[Limit::NAME, Sight::NAME];
+const GRID_CLIENTS: &[&str] = &[Limit::NAME, Facade::NAME];
 
 fn clients(case: &Case) -> &'static [&'static str] {
     if case.in_grid { GRID_CLIENTS } else { CLIENTS }

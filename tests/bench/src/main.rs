@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clients::{Client as _, Limit, Naive, Sight};
+use clients::{Client as _, Facade, Limit, Naive};
 use lexopt::prelude::{Long, Value, ValueExt as _};
 
 /// A program that measures stops at whatever is not as it expects.
@@ -92,7 +92,7 @@ fn one(arguments: &Arguments, client: &str, case: &str) -> Result<()> {
     let Arguments { base, folder, counts, .. } = arguments;
     let case = cases::named(case).ok_or("no such case")?.scaled(arguments.requests, arguments.deltas);
     let sample = match client {
-        Sight::NAME => measure::measure::<Sight>(&case, base, folder, *counts),
+        Facade::NAME => measure::measure::<Facade>(&case, base, folder, *counts),
         Limit::NAME => measure::measure::<Limit>(&case, base, folder, *counts),
         Naive::NAME => measure::measure::<Naive>(&case, base, folder, *counts),
         _ => Err("no such client".into()),
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn polysight_hands_out_what_was_sent() {
-        every_case_hands_out_what_was_sent::<Sight>();
+        every_case_hands_out_what_was_sent::<Facade>();
     }
 
     #[test]

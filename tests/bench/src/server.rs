@@ -1,7 +1,7 @@
 //! The server that every client talks to, in a process of its own.
 //!
 //! The first segment of the path says what to answer, so that a client needs nothing but a base URL. Bodies are thrown
-//! away inside the kernel, so that the server is not what limits.
+//! away inside the kernel, so that the server is not what limits; the scripted server of the tests reads them.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cases::Case;
-use crate::clients::{Client as _, Limit, Naive, Sight};
+use crate::clients::{Client as _, Facade, Limit, Naive};
 use crate::drive::Measured;
 use crate::measure::Sample;
 
@@ -21,7 +21,7 @@ pub fn markdown(cases: &[&Case], measured: &[Measured]) -> String {
         let of = |client: &str| {
             measured.iter().find(|measured| measured.case == case.name && measured.client == client)
         };
-        let (Some(own), Some(limit), Some(naive)) = (of(Sight::NAME), of(Limit::NAME), of(Naive::NAME))
+        let (Some(own), Some(limit), Some(naive)) = (of(Facade::NAME), of(Limit::NAME), of(Naive::NAME))
         else {
             continue;
         };
@@ -57,7 +57,7 @@ pub fn grid(cases: &[&Case], measured: &[Measured]) -> String {
         let of = |client: &str| {
             measured.iter().find(|measured| measured.case == case.name && measured.client == client)
         };
-        let (Some(own), Some(limit)) = (of(Sight::NAME), of(Limit::NAME)) else { continue };
+        let (Some(own), Some(limit)) = (of(Facade::NAME), of(Limit::NAME)) else { continue };
         if text.is_empty() {
             text.push_str(
                 "| point | CPU to limit | CPU a request, µs: polysight, limit | peak over base, MiB: polysight, limit | \

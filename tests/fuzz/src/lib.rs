@@ -6,10 +6,10 @@
     reason = "a target says by a panic that it has found something"
 )]
 
-mod independent;
+mod display;
+mod input;
 mod loopback;
-mod shown;
-mod tape;
+mod reference_impl;
 mod targets;
 mod wires;
 
@@ -20,7 +20,7 @@ pub struct Target {
     pub name: &'static str,
     /// Checks one input.
     pub check: fn(&[u8]),
-    /// How many inputs a plain `cargo test` tries: about a second in a build without optimisation.
+    /// How many inputs a plain `cargo test` runs: about a second in a build without optimisation.
     pub cases: u32,
 }
 

@@ -1,91 +1,39 @@
-//! The four wires: their providers, and replies on them without a socket.
+//! Replies on the four wires, without a socket.
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, StreamEnd, VisionProvider};
-use polysight_ernie::{Ernie, ErnieSettings};
-use polysight_qwen_vl::{Protocol, QwenVl, QwenVlSettings};
+use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, StreamEnd};
+use polysight_testkit::{Client, Wire};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Progress, ProviderOptions, ReplyHead, Transport};
-use polysight_zhipu::{Zhipu, ZhipuSettings};
 
-use crate::shown::CANARY;
+use crate::display::CANARY;
 
-/// A vendor's wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wire {
-    Zhipu,
-    Qwen,
-    QwenNative,
-    Ernie,
+/// The provider at the vendor's own site, made once: nothing is ever sent.
+fn own(wire: Wire) -> &'static Client {
+    static OWN: OnceLock<[Client; 4]> = OnceLock::new();
+    &OWN.get_or_init(|| Wire::ALL.map(|wire| wire.client(options(transport()))))[wire as usize]
 }
 
-impl Wire {
-    pub(crate) const ALL: [Self; 4] = [Self::Zhipu, Self::Qwen, Self::QwenNative, Self::Ernie];
-
-    /// A provider that speaks it.
-    pub(crate) fn provider(self, options: ProviderOptions) -> Provider {
-        let native = QwenVlSettings::new().with_protocol(Protocol::Native);
-        match self {
-            Self::Zhipu => Zhipu::new(options, &ZhipuSettings::new()).map(Provider::Zhipu),
-            Self::Qwen => QwenVl::new(options, &QwenVlSettings::new()).map(Provider::QwenVl),
-            Self::QwenNative => QwenVl::new(options, &native).map(Provider::QwenVl),
-            Self::Ernie => Ernie::new(options, &ErnieSettings::new()).map(Provider::Ernie),
-        }
-        .expect("a provider")
-    }
-
-    /// The provider at the vendor's own site, made once: nothing is ever sent.
-    fn own(self) -> &'static Provider {
-        static OWN: OnceLock<[Provider; 4]> = OnceLock::new();
-        &OWN.get_or_init(|| Self::ALL.map(|wire| wire.provider(options(transport()))))[self as usize]
-    }
-
-    pub(crate) fn dialect(self) -> &'static dyn Dialect {
-        self.own().dialect()
-    }
-
-    /// The plan of a question: with or without a token limit and the vendor's raw JSON.
-    pub(crate) fn plan(self, limited: bool, raw: bool) -> &'static Plan {
-        static PLANS: OnceLock<[[Plan; 4]; 4]> = OnceLock::new();
-        let flags = [(false, false), (false, true), (true, false), (true, true)];
-        let plans = PLANS.get_or_init(|| Self::ALL.map(|wire| flags.map(|flags| wire.planned(flags))));
-        &plans[self as usize][usize::from(limited) * 2 + usize::from(raw)]
-    }
-
-    fn planned(self, (limited, raw): (bool, bool)) -> Plan {
-        let mut request = ChatRequest::new([Message::user("What is this?")]);
-        request.max_tokens = limited.then_some(100);
-        request.keep_raw = raw;
-        self.own().as_provider().plan(request).expect("a plain question")
-    }
+pub(crate) fn dialect(wire: Wire) -> &'static dyn Dialect {
+    own(wire).dialect()
 }
 
-/// A provider of one of the vendors.
-pub(crate) enum Provider {
-    Zhipu(Zhipu),
-    QwenVl(QwenVl),
-    Ernie(Ernie),
+/// The plan of a question: with or without a token limit and the vendor's raw JSON.
+pub(crate) fn plan(wire: Wire, limited: bool, raw: bool) -> &'static Plan {
+    static PLANS: OnceLock<[[Plan; 4]; 4]> = OnceLock::new();
+    let flags = [(false, false), (false, true), (true, false), (true, true)];
+    let plans = PLANS.get_or_init(|| Wire::ALL.map(|wire| flags.map(|flags| planned(wire, flags))));
+    &plans[wire as usize][usize::from(limited) * 2 + usize::from(raw)]
 }
 
-impl Provider {
-    pub(crate) fn dialect(&self) -> &dyn Dialect {
-        match self {
-            Self::Zhipu(zhipu) => zhipu.inner().dialect(),
-            Self::QwenVl(qwen) => qwen.dialect(),
-            Self::Ernie(ernie) => ernie.inner().dialect(),
-        }
-    }
-
-    pub(crate) fn as_provider(&self) -> &dyn VisionProvider {
-        match self {
-            Self::Zhipu(zhipu) => zhipu,
-            Self::QwenVl(qwen) => qwen,
-            Self::Ernie(ernie) => ernie,
-        }
-    }
+fn planned(wire: Wire, (limited, raw): (bool, bool)) -> Plan {
+    let mut request = ChatRequest::new([Message::user("What is this?")]);
+    request.max_tokens = limited.then_some(100);
+    request.keep_raw = raw;
+    own(wire).as_provider().plan(request).expect("a plain question")
 }
 
 /// Options with a key, which is the canary.
@@ -128,7 +76,7 @@ pub(crate) fn read_stream(
     pieces: &[&[u8]],
     limit: usize,
 ) -> (Events, Result<StreamEnd>) {
-    let mut decoder = wire.dialect().decoder(plan, head);
+    let mut decoder = dialect(wire).decoder(plan, head);
     let mut reader = SseReader::new(limit);
     let mut events = Events::new();
     let oversized = |error: polysight_wire::sse::SseError| {

@@ -134,7 +134,7 @@ fn a_new_model_is_added_and_may_not_take_a_name() {
     assert_eq!((catalog.cards()[2].id.as_str(), catalog.card("mine").sampling.decimals), ("mine", Some(2)));
     let error = catalog.with_models(rows("[[models]]\nid = 'other'\naliases = ['EYE']")).unwrap_err();
     assert!(error.to_string().contains("two models are called `EYE`"), "{error}");
-    let error = acme().with_models([toml::Value::Integer(5)]).unwrap_err();
+    let error = acme().with_models([ModelRow::new(5).unwrap()]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
@@ -151,7 +151,7 @@ fn a_site_keeps_the_prices_of_its_own_currency() {
     assert_eq!(abroad.card("eye").prices[0].input, 0.2);
     // Overrides are laid over what was kept.
     let row = "id = \"eye\"\ncontext = 5".parse::<toml::Table>().unwrap();
-    let own = abroad.with_models([row.into()]).unwrap();
+    let own = abroad.with_models([ModelRow::new(row).unwrap()]).unwrap();
     assert_eq!((own.card("eye").prices.len(), own.card("eye").context), (1, Some(5)));
     assert!(Catalog::from_toml(text).unwrap().in_currency("EUR").card("eye").prices.is_empty());
 }

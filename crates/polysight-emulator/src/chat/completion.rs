@@ -1,7 +1,8 @@
 //! Writing the completion of a checked request.
 
-use crate::answer::Facts;
-use crate::chat::message::{Message, Part, Source};
+use crate::chat::facts::Facts;
+use crate::chat::prepared_answer::PreparedAnswer;
+use crate::chat::prompt::Prompt;
 use crate::chat::request::{ChatRequest, Limit, Reasoning};
 use crate::chat::tools::{self, ToolCall};
 use crate::tokens;
@@ -28,25 +29,8 @@ pub(crate) struct Completion {
 pub(crate) struct Usage {
     pub(crate) prompt: Prompt,
     pub(crate) completion: u64,
-    /// Part of the completion; `None` for a model that does not tell.
+    /// Part of the completion; `None` where the vendor does not report it.
     pub(crate) reasoning: Option<u64>,
-}
-
-/// Tokens of a prompt by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Prompt {
-    /// Words, and whatever is not told apart.
-    pub(crate) text: u64,
-    /// Pictures, where the vendor tells them apart and there are any.
-    pub(crate) image: Option<u64>,
-    /// Videos, likewise.
-    pub(crate) video: Option<u64>,
-}
-
-impl Prompt {
-    pub(crate) fn total(self) -> u64 {
-        self.text + self.image.unwrap_or(0) + self.video.unwrap_or(0)
-    }
 }
 
 impl Usage {
@@ -62,22 +46,24 @@ pub(crate) struct Stamp {
     pub(crate) created: u64,
 }
 
-/// Answers a request.
-pub(crate) fn complete(request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
+/// Answers a request: as it was prepared, or with the facts of what arrived.
+pub(crate) fn complete(
+    request: &ChatRequest<'_>,
+    prepared: Option<PreparedAnswer>,
+    stamp: Stamp,
+) -> Completion {
     let facts = Facts::of(request.messages);
-    let calls = if request.functions.is_empty() || facts.brings_results() {
-        Vec::new()
-    } else {
-        tools::call(&request.functions, &facts.question, &stamp.id)
+    let (answer, calls) = match prepared {
+        Some(answer) => (answer.text, tools::prepared(answer.calls, &stamp.id)),
+        None => drafted(request, &facts, &stamp.id),
     };
-    let (reasoning, content, natural) = draft(request, &facts, !calls.is_empty());
+    let (reasoning, content) = with_reasoning(request, &facts, cut_at_stop(&answer, &request.stop));
+    let natural = if calls.is_empty() { "stop" } else { "tool_calls" };
     let mut budget = Budget { left: request.limit.tokens, spent: 0, exhausted: false };
     let reasoning = reasoning.map(|text| budget.think(&text, request.limit));
     let reasoning_tokens = budget.spent;
     let content = budget.take(&content);
-    budget.charge(
-        calls.iter().map(|call| tokens::count(&call.name) + tokens::count(&call.arguments.to_text())).sum(),
-    );
+    budget.charge(calls.iter().map(|call| tokens::count(&call.name) + tokens::count(&call.arguments)).sum());
     let finish = if budget.exhausted { "length" } else { natural };
     Completion {
         request_id: request.request_id.unwrap_or(&stamp.id).to_owned(),
@@ -101,23 +87,21 @@ pub(crate) fn complete(request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
     }
 }
 
-/// Reasoning, content and the reason for which the model would stop by itself.
-fn draft(
-    request: &ChatRequest<'_>,
-    facts: &Facts<'_>,
-    calls: bool,
-) -> (Option<String>, String, &'static str) {
-    let answer = match (calls, request.wants_json) {
-        (true, _) => String::new(),
-        (false, true) => facts.to_json().to_text(),
-        (false, false) => facts.to_text(),
-    };
-    let answer = cut_at_stop(&answer, &request.stop).to_owned();
-    let natural = if calls { "tool_calls" } else { "stop" };
+/// The answer of a request for which none was prepared, and its calls.
+fn drafted(request: &ChatRequest<'_>, facts: &Facts<'_>, id: &str) -> (String, Vec<ToolCall>) {
+    if !request.functions.is_empty() && !facts.brings_results() {
+        return (String::new(), tools::call(&request.functions, &facts.question, id));
+    }
+    let answer = if request.wants_json { facts.to_json().to_text() } else { facts.to_text() };
+    (answer, Vec::new())
+}
+
+/// Reasoning, where it is apart, and content.
+fn with_reasoning(request: &ChatRequest<'_>, facts: &Facts<'_>, answer: &str) -> (Option<String>, String) {
     match request.reasoning {
-        Reasoning::Apart => (Some(facts.reasoning()), answer, natural),
-        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", facts.reasoning()), natural),
-        Reasoning::Absent | Reasoning::Off => (None, answer, natural),
+        Reasoning::Apart => (Some(facts.reasoning()), answer.to_owned()),
+        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", facts.reasoning())),
+        Reasoning::Absent | Reasoning::Off => (None, answer.to_owned()),
     }
 }
 
@@ -160,25 +144,5 @@ impl Budget {
         let paid = cost.min(self.left);
         self.left -= paid;
         self.spent += paid;
-    }
-}
-
-/// Tokens of the whole conversation.
-pub(crate) fn prompt_tokens(messages: &[Message<'_>]) -> u64 {
-    let parts = |message: &Message<'_>| message.parts.iter().map(part_tokens).sum::<u64>();
-    messages.iter().map(|message| tokens::PER_MESSAGE + parts(message)).sum()
-}
-
-fn part_tokens(part: &Part<'_>) -> u64 {
-    match part {
-        Part::Text(text) => tokens::count(text),
-        Part::Picture(Source::Inline(medium)) | Part::Video(Source::Inline(medium)) => {
-            tokens::count_medium(medium)
-        }
-        Part::Picture(Source::Link(_)) => tokens::LINKED_PICTURE,
-        Part::Video(Source::Link(_)) => tokens::LINKED_VIDEO,
-        Part::Frames(frames) => tokens::LINKED_PICTURE * frames.len() as u64,
-        Part::Document(_) => tokens::LINKED_PICTURE,
-        Part::Unknown(_) => 0,
     }
 }

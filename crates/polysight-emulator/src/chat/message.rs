@@ -72,6 +72,15 @@ impl<'r> Message<'r> {
         })
     }
 
+    /// Whether it has what its role needs: content, or calls of an assistant. A tool may well return nothing.
+    pub(crate) fn says_something(&self) -> bool {
+        match self.role {
+            Role::User | Role::System => !self.is_empty(),
+            Role::Assistant => !self.is_empty() || !self.calls.is_empty(),
+            Role::Tool => true,
+        }
+    }
+
     /// Whether there is anything to read or look at.
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(text) if text.is_empty()))
@@ -80,7 +89,7 @@ impl<'r> Message<'r> {
 
 impl<'r> Part<'r> {
     /// A video as one file, or as a list of frames.
-    pub(crate) fn film(value: &'r Json, media: &'r [Medium]) -> Option<Self> {
+    pub(crate) fn video(value: &'r Json, media: &'r [Medium]) -> Option<Self> {
         match value {
             Json::List(list) => Some(Self::Frames(Frames { list, media })),
             other => to_source(other, media).map(Self::Video),

@@ -1,7 +1,10 @@
-//! What vendors with an OpenAI-shaped chat completion have in common.
+//! Conversations, answers, and what the shapes of chat completions have in common.
 
 pub(crate) mod completion;
+pub(crate) mod facts;
 pub(crate) mod message;
+pub(crate) mod prepared_answer;
+pub(crate) mod prompt;
 pub(crate) mod render;
 pub(crate) mod request;
 pub(crate) mod tools;

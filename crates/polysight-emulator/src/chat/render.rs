@@ -2,8 +2,8 @@
 
 use crate::chat::completion::{Completion, Usage};
 use crate::chat::tools::ToolCall;
+use crate::http::PieceKind;
 use crate::json::Json;
-use crate::server::PieceKind;
 use crate::tokens;
 
 /// Which fields stand where.
@@ -69,7 +69,9 @@ pub(crate) fn chunks(completion: &Completion, shape: Shape, slicing: Slicing) ->
         .into_iter()
         .enumerate()
         .map(|(index, delta)| {
-            (PieceKind::Delta, chunk(completion, shape, with_role(delta, shape, index == 0)))
+            // Zhipu repeats the role in every delta, OpenAI says it once.
+            let delta = with_role(delta, index == 0 || shape != Shape::OpenAi);
+            (PieceKind::Delta, chunk(completion, shape, delta))
         })
         .collect();
     chunks.push((PieceKind::Finish, finish_chunk(completion, shape)));
@@ -138,10 +140,10 @@ fn whole_choice(completion: &Completion) -> Json {
 }
 
 fn openai_choice(completion: &Completion) -> Json {
-    let content = if completion.calls.is_empty() { completion.content.as_str().into() } else { Json::Null };
-    let message = Json::object([("role", "assistant".into()), ("content", content)])
-        .with("reasoning_content", completion.reasoning.as_deref())
-        .with("tool_calls", tool_calls(&completion.calls));
+    let mut message = message(completion);
+    if !completion.calls.is_empty() && completion.content.is_empty() {
+        message.set("content", Json::Null);
+    }
     Json::object([
         ("index", 0_u64.into()),
         ("message", message),
@@ -149,9 +151,16 @@ fn openai_choice(completion: &Completion) -> Json {
     ])
 }
 
+/// The whole answer as OpenAI has it.
+pub(crate) fn message(completion: &Completion) -> Json {
+    Json::object([("role", "assistant".into()), ("content", completion.content.as_str().into())])
+        .with("reasoning_content", completion.reasoning.as_deref())
+        .with("tool_calls", tool_calls(&completion.calls))
+}
+
 /// Calls as a plain reply has them; `None` where there are none.
 pub(crate) fn tool_calls(calls: &[ToolCall]) -> Option<Json> {
-    let list = || calls.iter().map(|call| started_call(call, call.arguments.to_text())).collect::<Vec<_>>();
+    let list = || calls.iter().map(|call| started_call(call, call.arguments.clone())).collect::<Vec<_>>();
     (!calls.is_empty()).then(|| list().into())
 }
 
@@ -161,7 +170,7 @@ fn started_call(call: &ToolCall, arguments: String) -> Json {
     Json::object([("id", call.id.as_str().into()), ("type", "function".into()), ("function", function)])
 }
 
-/// A call as it stands in a delta, where its place is told by number.
+/// A call as it stands in a delta, where it is known by its index.
 pub(crate) fn numbered(index: usize, call: Json) -> Json {
     let Json::Object(entries) = call else { return call };
     Json::Object(std::iter::once(("index".to_owned(), index.into())).chain(entries).collect())
@@ -176,13 +185,13 @@ fn call_deltas(calls: &[ToolCall], pieces: bool) -> Vec<Json> {
     let started =
         |(index, call): (usize, &ToolCall), arguments| numbered(index, started_call(call, arguments));
     if !pieces {
-        let complete = |(index, call): (usize, &ToolCall)| started((index, call), call.arguments.to_text());
+        let complete = |(index, call): (usize, &ToolCall)| started((index, call), call.arguments.clone());
         return vec![delta(calls.iter().enumerate().map(complete).collect())];
     }
     let mut deltas = Vec::new();
     for (index, call) in calls.iter().enumerate() {
         deltas.push(delta(vec![started((index, call), String::new())]));
-        let arguments: Vec<char> = call.arguments.to_text().chars().collect();
+        let arguments: Vec<char> = call.arguments.chars().collect();
         for piece in arguments.chunks(ARGUMENTS_PER_DELTA) {
             let function = Json::object([("arguments", piece.iter().collect::<String>().into())]);
             deltas.push(delta(vec![numbered(index, Json::object([("function", function)]))]));
@@ -200,10 +209,10 @@ fn slices(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Zhipu repeats the role in every delta, OpenAI says it once.
-fn with_role(delta: Json, shape: Shape, first: bool) -> Json {
+/// A delta that begins with the role, or goes on without it.
+pub(crate) fn with_role(delta: Json, role: bool) -> Json {
     let Json::Object(entries) = delta else { return delta };
-    let role = (first || shape != Shape::OpenAi).then(|| ("role".to_owned(), Json::from("assistant")));
+    let role = role.then(|| ("role".to_owned(), Json::from("assistant")));
     Json::Object(role.into_iter().chain(entries).collect())
 }
 

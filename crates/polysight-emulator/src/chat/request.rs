@@ -1,16 +1,18 @@
 //! What a checked request asks for, with defaults filled in.
 
-use crate::chat::completion::Prompt;
 use crate::chat::message::Message;
+use crate::chat::prompt::Prompt;
 use crate::chat::tools::Function;
 use crate::json::Json;
+use crate::models::{ModelLimits, Thinking};
+use crate::tokens;
 
 /// How reasoning is shown in the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Reasoning {
     /// None is shown, and the vendor does not count it.
     Absent,
-    /// The model could think and was told not to.
+    /// The model could think, and the request switched it off.
     Off,
     /// In `reasoning_content`.
     Apart,
@@ -64,6 +66,28 @@ impl Limit {
     pub(crate) fn of(wanted: Option<u64>, most: u64) -> Self {
         let tokens = wanted.unwrap_or(most.min(DEFAULT_MAX_TOKENS));
         Self { tokens, covers_reasoning: true, reasoning: None }
+    }
+}
+
+impl Terms {
+    /// What one of Zhipu's models makes of a request, at Zhipu or behind a gateway.
+    pub(crate) fn of_zhipu(json: &Json, messages: &[Message<'_>], model: &ModelLimits) -> Self {
+        Self {
+            limit: Limit::of(whole_number(json, "max_tokens"), model.max_output),
+            reasoning: zhipu_reasoning(json, model.thinking),
+            tools: model.tools,
+            prompt: Prompt { text: tokens::zhipu::prompt(messages), ..Prompt::default() },
+        }
+    }
+}
+
+fn zhipu_reasoning(json: &Json, thinking: Thinking) -> Reasoning {
+    let disabled = json.get("thinking").and_then(|thinking| thinking.get("type")?.text()) == Some("disabled");
+    match thinking {
+        Thinking::None => Reasoning::Absent,
+        Thinking::Switchable if disabled => Reasoning::Off,
+        Thinking::Switchable | Thinking::Forced => Reasoning::Apart,
+        Thinking::InAnswer => Reasoning::InAnswer,
     }
 }
 

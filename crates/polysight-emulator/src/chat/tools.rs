@@ -1,5 +1,6 @@
 //! Tool calls: which function is called, and with what arguments.
 
+use crate::chat::prepared_answer::PreparedCall;
 use crate::json::Json;
 
 /// A function that the request declares.
@@ -14,7 +15,8 @@ pub(crate) struct Function<'r> {
 pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) arguments: Json,
+    /// A JSON object.
+    pub(crate) arguments: String,
 }
 
 /// Nesting of made-up arguments; schemas may refer to themselves.
@@ -33,27 +35,41 @@ pub(crate) fn call(functions: &[Function<'_>], question: &str, id: &str) -> Vec<
     let everything =
         words().any(|word| word.eq_ignore_ascii_case("both") || word.eq_ignore_ascii_case("all"));
     let count = if everything { functions.len() } else { 1 };
-    let tail = id.get(id.len().saturating_sub(20)..).unwrap_or(id);
     functions
         .iter()
         .take(count)
         .enumerate()
         .map(|(index, function)| ToolCall {
-            id: format!("call_{tail}{index}"),
+            id: call_id(id, index),
             name: function.name.to_owned(),
-            arguments: Inventor::new(question).arguments(function.parameters),
+            arguments: ArgumentGenerator::new(question).arguments(function.parameters).to_text(),
         })
         .collect()
 }
 
+/// Calls as they were prepared.
+pub(crate) fn prepared(calls: Vec<PreparedCall>, id: &str) -> Vec<ToolCall> {
+    let call = |(index, call): (usize, PreparedCall)| ToolCall {
+        id: call_id(id, index),
+        name: call.name,
+        arguments: call.arguments,
+    };
+    calls.into_iter().enumerate().map(call).collect()
+}
+
+fn call_id(id: &str, index: usize) -> String {
+    let tail = id.get(id.len().saturating_sub(20)..).unwrap_or(id);
+    format!("call_{tail}{index}")
+}
+
 /// Makes up arguments that fit a schema, out of the words of the question.
-struct Inventor<'q> {
+struct ArgumentGenerator<'q> {
     question: &'q str,
     quoted: Vec<&'q str>,
     strings: usize,
 }
 
-impl<'q> Inventor<'q> {
+impl<'q> ArgumentGenerator<'q> {
     fn new(question: &'q str) -> Self {
         Self { question, quoted: quoted(question), strings: 0 }
     }
@@ -151,10 +167,10 @@ fn last_capitalised(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::take_in;
+    use crate::request_body::parse_json;
 
     fn tools() -> Json {
-        take_in(
+        parse_json(
             br#"[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{
                 "city":{"type":"string"},"unit":{"type":"string","enum":["c","f"]},"days":{"type":"integer"},
                 "tags":{"type":"array","items":{"type":["null","boolean"]}}}}}},
@@ -168,7 +184,7 @@ mod tests {
         let tools = tools();
         let functions: Vec<_> = tools.list().unwrap().iter().filter_map(Function::parse).collect();
         let calls = call(&functions, question, "2026112100000012345678abcdef00");
-        calls.into_iter().map(|call| (call.name, call.arguments.to_text())).collect()
+        calls.into_iter().map(|call| (call.name, call.arguments)).collect()
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! Faults: everything that may go wrong between a client and a vendor, on demand.
 //!
-//! A fault changes a reply at one of four places, each a module: what the answer says (`content`), the frames of
-//! a stream (`frames`), the whole reply (`replies`), and the bytes on the socket (`wire`).
+//! A fault changes a reply at one of four places, each a module: what the answer says (`completion`), the events
+//! of a stream (`sse`), the whole reply (`replacement`), and the bytes on the socket (`delivery`).
 
-mod catalogue;
-pub(crate) mod content;
-pub(crate) mod frames;
-pub(crate) mod replies;
-pub(crate) mod wire;
+pub(crate) mod completion;
+pub(crate) mod delivery;
+mod fault_names;
+pub(crate) mod replacement;
+pub(crate) mod sse;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use catalogue::FaultEntry;
+use strum::IntoStaticStr;
+
+pub use fault_names::FaultEntry;
 
 /// One thing that goes wrong with one request.
 ///
@@ -31,7 +33,8 @@ pub use catalogue::FaultEntry;
 /// ```
 ///
 /// "Stream" faults leave a plain reply as it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fault {
     /// An error of your own: `status=429:1302:slow down|retry-after: 2`. Code, message and headers may be left out.
@@ -48,16 +51,22 @@ pub enum Fault {
     /// One of the vendor's error codes with its status and text.
     Code(String),
     /// HTTP 502 with a page of HTML, as a front server sends it.
+    #[strum(serialize = "html-502")]
     Html502,
     /// HTTP 500 with an empty body.
+    #[strum(serialize = "empty-500")]
     Empty500,
     /// HTTP 200 with a page of HTML.
+    #[strum(serialize = "html-200")]
     Html200,
     /// HTTP 200 with the body of an error, this business code in it; for streams too.
+    #[strum(serialize = "error-body-200")]
     ErrorBody200(String),
     /// HTTP 200 with `{"code":..,"msg":..}` at the top level, this code in it.
+    #[strum(serialize = "flat-error-200")]
     FlatError200(String),
     /// HTTP 307 to this address.
+    #[strum(serialize = "redirect")]
     RedirectTo(String),
     /// A JSON body of this length, most of it white space; a stream of this length, most of it comments.
     HugeBody(u64),
@@ -130,13 +139,14 @@ pub enum Fault {
     UsageFrame,
     /// Stream: a frame whose `choices` is null.
     NullChoices,
-    /// Stream: a line of this length.
+    /// Stream: a line of this length, at most 256 MiB.
     HugeLine(usize),
     /// Stream: comments before every event.
     KeepAliveComments,
     /// Stream: `event:` and `id:` lines in every event.
     EventFields,
     /// Stream: lines end with CR LF.
+    #[strum(serialize = "crlf")]
     CrLf,
     /// Stream: lines end with CR.
     Cr,
@@ -149,6 +159,7 @@ pub enum Fault {
     /// Stream: the last event lacks its empty line.
     NoFinalBlankLine,
     /// Bytes in the text that are not UTF-8.
+    #[strum(serialize = "invalid-utf8")]
     InvalidUtf8,
     /// U+2028, U+0085 and U+2029, unescaped, in the text.
     UnicodeLineSeparators,
@@ -161,7 +172,7 @@ pub enum Fault {
     FinishReason(String),
     /// Reasoning, then nothing.
     EmptyAnswer,
-    /// Role, type and finish reason have names that nobody knows.
+    /// Role, type and finish reason have no known value.
     UnknownEnums,
     /// Every optional field is there and null.
     NullsEverywhere,
@@ -178,7 +189,8 @@ pub enum Fault {
 }
 
 /// How an error arrives in the middle of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[non_exhaustive]
 pub enum ErrorForm {
     /// `data: {"error":..}`.
@@ -186,6 +198,7 @@ pub enum ErrorForm {
     /// The same after `event: error`.
     Event,
     /// A line of JSON without `data:`.
+    #[strum(serialize = "bare")]
     BareLine,
 }
 
@@ -206,7 +219,7 @@ impl Fault {
 
     /// All faults: name, argument, and what they do.
     pub fn catalogue() -> &'static [FaultEntry] {
-        catalogue::ENTRIES
+        fault_names::ENTRIES
     }
 }
 
@@ -216,7 +229,16 @@ pub struct UnknownFault(String);
 
 impl fmt::Display for UnknownFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "no such fault, or not its argument: {:?}", self.0)
+        let (name, argument) = self.0.split_once('=').unwrap_or((&self.0, ""));
+        match fault_names::argument_wanted(name.trim()) {
+            None => write!(formatter, "no fault is called {name:?}"),
+            Some("") => write!(formatter, "the fault {name} takes nothing, not {argument:?}"),
+            Some(wanted) => {
+                let limit = fault_names::MAX_LINE;
+                write!(formatter, "the fault {name} takes {wanted:?}, not {argument:?}")?;
+                if name == "huge-line" { write!(formatter, "; at most {limit}") } else { Ok(()) }
+            }
+        }
     }
 }
 
@@ -226,15 +248,15 @@ impl FromStr for Fault {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
-        catalogue::parse(text.trim()).ok_or_else(|| UnknownFault(text.to_owned()))
+        fault_names::parse(text.trim()).ok_or_else(|| UnknownFault(text.to_owned()))
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match catalogue::argument(self) {
-            Some(argument) => write!(formatter, "{}={argument}", catalogue::name(self)),
-            None => formatter.write_str(catalogue::name(self)),
+        match fault_names::argument(self) {
+            Some(argument) => write!(formatter, "{}={argument}", fault_names::name(self)),
+            None => formatter.write_str(fault_names::name(self)),
         }
     }
 }

@@ -5,7 +5,7 @@ mod video;
 
 use sha2::{Digest, Sha256};
 
-pub(crate) use picture::Picture;
+pub(crate) use picture::{DecodeBudget, Picture};
 pub(crate) use video::Video;
 
 /// One piece of inline media.
@@ -39,8 +39,9 @@ pub(crate) enum Content {
 }
 
 impl Medium {
-    pub(crate) fn measure(bytes: &[u8], origin: Origin) -> Self {
-        let content = match picture::measure(bytes) {
+    /// Measures bytes; pictures are decoded as far as the budget goes.
+    pub(crate) fn measure(bytes: &[u8], origin: Origin, budget: &mut DecodeBudget) -> Self {
+        let content = match picture::measure(bytes, budget) {
             Some(picture) => Content::Picture(picture),
             None => video::measure(bytes).map_or(Content::Unknown, Content::Video),
         };

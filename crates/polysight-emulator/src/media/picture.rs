@@ -17,20 +17,39 @@ pub(crate) struct Picture {
     pub(crate) format: &'static str,
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Mean of all pixels per channel, transparency ignored. `None` where the picture is too large to be decoded (a
-    /// decompression bomb costs nothing), and for TIFF and HEIC.
+    /// Mean of all pixels per channel, transparency ignored. `None` where the picture is too large to be decoded, or
+    /// those before it were (a decompression bomb costs nothing), and for TIFF and HEIC.
     pub(crate) mean: Option<[u8; 3]>,
 }
 
+/// Pixels that may still be decoded for one request.
+#[derive(Debug)]
+pub(crate) struct DecodeBudget(u64);
+
+impl Default for DecodeBudget {
+    /// Four pictures of the largest size: seconds of work.
+    fn default() -> Self {
+        Self(4 * MAX_PIXELS)
+    }
+}
+
+impl DecodeBudget {
+    fn take(&mut self, pixels: u64) -> bool {
+        let fits = pixels <= MAX_PIXELS.min(self.0);
+        self.0 -= if fits { pixels } else { 0 };
+        fits
+    }
+}
+
 /// Reads a picture; `None` where the bytes are not one, or are damaged.
-pub(super) fn measure(bytes: &[u8]) -> Option<Picture> {
+pub(super) fn measure(bytes: &[u8], budget: &mut DecodeBudget) -> Option<Picture> {
     let Some((format, name)) =
         image::guess_format(bytes).ok().and_then(|format| Some((format, format_name(format)?)))
     else {
         return by_header(bytes);
     };
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    if !budget.take(u64::from(width) * u64::from(height)) {
         return Some(Picture { format: name, width, height, mean: None });
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -101,6 +120,10 @@ mod tests {
 
     use super::*;
 
+    fn measure(bytes: &[u8]) -> Option<Picture> {
+        super::measure(bytes, &mut DecodeBudget::default())
+    }
+
     fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
@@ -141,6 +164,13 @@ mod tests {
         bitmap[22..26].copy_from_slice(&6000_u32.to_le_bytes());
         let picture = measure(&bitmap).unwrap();
         assert_eq!((picture.width, picture.height, picture.mean), (6001, 6000, None));
+    }
+
+    #[test]
+    fn decodes_no_more_than_the_budget_of_a_request() {
+        let (bytes, mut budget) = (encode(&halves(), ImageFormat::Png), DecodeBudget(17));
+        let decoded = |budget: &mut DecodeBudget| super::measure(&bytes, budget).unwrap().mean.is_some();
+        assert_eq!([(); 3].map(|()| decoded(&mut budget)), [true, true, false]);
     }
 
     #[test]

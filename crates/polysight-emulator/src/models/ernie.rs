@@ -2,6 +2,9 @@
 
 use super::{MIB, Quota};
 
+/// Pictures in one request; a guide of the vendor's says so, its reference does not.
+pub(crate) const MOST_ERNIE_PICTURES: u64 = 10;
+
 /// What one of Baidu's models takes and gives.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

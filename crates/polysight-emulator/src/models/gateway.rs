@@ -59,9 +59,25 @@ pub(crate) enum Behind {
     Zhipu(&'static ModelLimits),
     Qwen(&'static QwenLimits),
     Ernie(&'static ErnieLimits),
+    /// A model that is not known, where any is served.
+    Unknown,
 }
 
 impl Served {
+    /// A model that is not known: text, pictures, videos and tools, and no limit that a test would meet.
+    pub(crate) const UNKNOWN: Self =
+        Self { id: "unknown", context: 1 << 30, quota: Quota::NONE, behind: Behind::Unknown };
+
+    /// Highest `max_tokens`.
+    pub(crate) fn most_output(self) -> u64 {
+        match self.behind {
+            Behind::Zhipu(limits) => limits.max_output,
+            Behind::Qwen(limits) => limits.max_output,
+            Behind::Ernie(limits) => limits.output.1,
+            Behind::Unknown => 1 << 30,
+        }
+    }
+
     fn of_page(model: &'static GatewayModel) -> Option<Self> {
         let behind = zhipu_model(model.vendor_id)
             .map(Behind::Zhipu)

@@ -13,7 +13,7 @@ pub use gateway::{GatewayModel, gateway};
 pub use qwen::{PixelClass, QwenLimits, QwenThinking, qwen};
 pub use zhipu::zhipu;
 
-pub(crate) use ernie::{ernie_model, is_retired};
+pub(crate) use ernie::{MOST_ERNIE_PICTURES, ernie_model, is_retired};
 pub(crate) use gateway::{Behind, Served, gateway_model};
 pub(crate) use qwen::qwen_model;
 pub(crate) use zhipu::zhipu_model;
@@ -90,7 +90,7 @@ pub struct VideoLimits {
 pub enum Thinking {
     /// Not at all.
     None,
-    /// Unless told not to.
+    /// Unless the request switches it off.
     Switchable,
     /// Always; a request to switch it off is refused.
     Forced,

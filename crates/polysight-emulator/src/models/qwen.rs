@@ -66,9 +66,9 @@ pub struct PixelClass {
 pub enum QwenThinking {
     /// Not at all.
     None,
-    /// When told to.
+    /// When the request asks for it.
     Off,
-    /// Unless told not to.
+    /// Unless the request switches it off.
     On,
     /// Always, and only in streams.
     Always,

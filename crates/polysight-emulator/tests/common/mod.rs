@@ -187,8 +187,13 @@ pub(crate) async fn send(
     headers: &[&str],
     body: &[u8],
 ) -> Answer {
+    send_raw(emulator, &request(method, path, headers, body)).await
+}
+
+/// Sends these bytes over a connection of its own; waits as long as the reply takes.
+pub(crate) async fn send_raw(emulator: &Emulator, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
-    let _ = stream.write_all(&request(method, path, headers, body)).await;
+    let _ = stream.write_all(request).await;
     let mut raw = Vec::new();
     let end = match timeout(Duration::from_secs(30), stream.read_to_end(&mut raw)).await {
         Ok(Ok(_)) => End::Closed,

@@ -1,4 +1,4 @@
-//! The wire of this vendor: requests as they would go out, replies as they come, and whole calls over a real socket.
+//! The wire of this vendor without a socket: requests as they would go out, replies as they come.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,6 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
-mod exchange;
 mod replies;
 mod requests;
 mod support;

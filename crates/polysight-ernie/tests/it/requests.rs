@@ -231,7 +231,7 @@ fn limits_are_found_before_sending() {
 }
 
 #[test]
-fn bare_base64_becomes_a_data_uri_and_that_is_told() {
+fn bare_base64_becomes_a_data_uri_and_that_is_recorded() {
     let image = Image::from_base64(PNG).unwrap();
     let plan = planned(vendor(), ChatRequest::ask("?", [image]));
     assert_eq!(plan.adjustments.len(), 1);
@@ -268,7 +268,7 @@ fn fps_is_refused_where_the_server_chooses_it() {
 }
 
 #[test]
-fn extras_that_say_something_twice_or_nowhere_are_refused() {
+fn extras_that_repeat_a_setting_or_have_no_place_are_refused() {
     let paths = |ernie: &Ernie, request: ChatRequest| {
         let error = refused(ernie, request.with_model("any"));
         error.violations().iter().map(|violation| violation.path.clone()).collect::<Vec<_>>()
@@ -318,7 +318,7 @@ fn other_extras_go_out_as_they_are() {
 
 /// Recorded bodies of the vendor's own SDK, by case.
 fn recorded(case: &str) -> Value {
-    const RECORDED: &str = include_str!("../../../../tests/fixtures/vendor-sdk/qianfan.json");
+    const RECORDED: &str = include_str!("../../../../tests/fixtures/recorded-requests/qianfan.json");
     let cases: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
     let found = cases.iter().find(|recorded| recorded["case"] == case);
     normalised(found.unwrap_or_else(|| panic!("no case {case}"))["body"].clone())

@@ -8,9 +8,9 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
+mod recorded_requests;
 mod replies;
 mod requests;
-mod vendor_sdk;
 
 use std::sync::LazyLock;
 

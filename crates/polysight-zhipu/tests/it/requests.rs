@@ -170,7 +170,7 @@ fn text_models_enforce_json_and_vision_models_do_not() {
 }
 
 #[test]
-fn extras_go_along_and_may_not_repeat_what_the_request_says() {
+fn extras_are_sent_and_may_not_repeat_a_field_of_the_request() {
     let request =
         hello("glm-4.6v").with_extra("zhipu", "watermark_enabled", true).with_extra("ernie", "x", 1);
     let sent = body(request, Mode::Plain);
@@ -258,7 +258,7 @@ fn a_server_of_open_weights_switches_thinking_by_its_template() {
 }
 
 #[test]
-fn deployments_refuse_what_only_the_vendor_has_and_say_what_they_need() {
+fn deployments_refuse_what_only_the_vendor_has_and_name_what_they_need() {
     let key = polysight_core::ApiKey::new("sk-any").unwrap();
     let options = || polysight_wire::ProviderOptions::new("z").with_deployment("gateway");
     let error = Zhipu::new(options().with_api_key(key.clone()), &ZhipuSettings::default()).unwrap_err();

@@ -1,15 +1,15 @@
 //! Who is measured.
 
+mod facade;
 mod limit;
 mod naive;
-mod sight;
 
 use std::path::PathBuf;
 
 use bytes::Bytes;
+pub use facade::Facade;
 pub use limit::Limit;
 pub use naive::Naive;
-pub use sight::Sight;
 
 use crate::Result;
 

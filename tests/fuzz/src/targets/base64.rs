@@ -5,8 +5,8 @@ use std::io::Read as _;
 use polysight_core::media::Base64Text;
 use polysight_core::{Image, Media, Video};
 
-use crate::independent::{decode, encode};
-use crate::shown::check_line;
+use crate::display::check_line;
+use crate::reference_impl::{decode, encode};
 
 /// What is accepted is what an independent reading accepts, and gives the same bytes; any bytes come back from any of the
 /// ways to write them down.

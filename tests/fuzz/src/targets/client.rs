@@ -3,10 +3,11 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use polysight_core::{ChatRequest, ChatResponse, Message, Result};
+use polysight_testkit::{Client, Wire, calls};
 
+use crate::display::{CANARY, check_line, check_response, check_secret};
 use crate::loopback::Loopback;
-use crate::shown::{CANARY, check_line, check_response, check_secret};
-use crate::wires::{Provider, Wire, options, reply};
+use crate::wires::{options, reply};
 
 /// What stands in a seed for the key.
 const KEY: &[u8] = b"@KEY@";
@@ -15,14 +16,14 @@ const KEY: &[u8] = b"@KEY@";
 pub(crate) fn check(data: &[u8]) {
     let (head, body) = reply(data);
     let body = with_key(&body);
-    let stage = stage().lock().unwrap_or_else(PoisonError::into_inner);
+    let setup = setup().lock().unwrap_or_else(PoisonError::into_inner);
     let question = || ChatRequest::new([Message::user(format!("What does the {CANARY} sing?"))]);
-    for provider in stage.providers.iter().map(Provider::as_provider) {
-        let (answer, requests) = stage.loopback.call(&head, &body, provider.chat(question()));
+    for provider in setup.providers.iter().map(Client::as_provider) {
+        let (answer, requests) = setup.loopback.call(&head, &body, calls::plain(provider, question()));
         assert!((1..=2).contains(&requests.len()), "{} requests", requests.len());
         check_answer(&answer);
-        let streamed = async { provider.stream(question()).await?.collect_response().await };
-        check_answer(&stage.loopback.call(&head, &body, streamed).0);
+        let streamed = calls::streamed(provider, question());
+        check_answer(&setup.loopback.call(&head, &body, streamed).0);
     }
 }
 
@@ -49,18 +50,18 @@ fn with_key(data: &[u8]) -> Vec<u8> {
     filled
 }
 
-struct Stage {
+struct Setup {
     loopback: Loopback,
-    providers: [Provider; 4],
+    providers: [Client; 4],
 }
 
-fn stage() -> &'static Mutex<Stage> {
-    static STAGE: OnceLock<Mutex<Stage>> = OnceLock::new();
-    STAGE.get_or_init(|| {
+fn setup() -> &'static Mutex<Setup> {
+    static SETUP: OnceLock<Mutex<Setup>> = OnceLock::new();
+    SETUP.get_or_init(|| {
         let loopback = Loopback::new();
-        let url = || format!("{}/v1", loopback.url).parse().expect("a URL");
+        let url = || format!("{}/v1", loopback.url()).parse().expect("a URL");
         let options = || options(loopback.transport.clone()).with_base_url(url());
-        let providers = Wire::ALL.map(|wire| wire.provider(options()));
-        Mutex::new(Stage { loopback, providers })
+        let providers = Wire::ALL.map(|wire| wire.client(options()));
+        Mutex::new(Setup { loopback, providers })
     })
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use polysight::{ChatRequest, Error, ErrorKind, Message, Polysight, Result};
 
-use crate::shown::{CANARY, check_one_line, check_secret};
-use crate::tape::{self, Tape};
+use crate::display::{CANARY, check_one_line, check_secret};
+use crate::input::{self, Input};
 
 /// The canary of keys that are no strings.
 const DIGITS: &str = "7702166553344551";
@@ -16,9 +16,9 @@ pub(crate) fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     // A file that the text names would be opened.
     if !text.contains("api_key_file") {
-        check_text(&text, tape::hash(data).is_multiple_of(4));
+        check_text(&text, input::hash(data).is_multiple_of(4));
     }
-    check_text(&table(&mut Tape::new(data)), true);
+    check_text(&table(&mut Input::new(data)), true);
 }
 
 fn check_text(text: &str, ready: bool) {
@@ -61,36 +61,36 @@ fn check_error(error: &Error) {
 }
 
 /// A config of lines that fit, mostly.
-fn table(tape: &mut Tape<'_>) -> String {
+fn table(input: &mut Input<'_>) -> String {
     let mut text = String::new();
-    let backend = tape.pick(&["zhipu", "qwen-vl", "ernie", "zipu"]);
+    let backend = input.pick(&["zhipu", "qwen-vl", "ernie", "zipu"]);
     let _ = writeln!(text, "[providers.p]\nbackend = \"{backend}\"");
-    for _ in 0..1 + tape.below(4) {
-        let line = provider_line(tape);
+    for _ in 0..1 + input.below(4) {
+        let line = provider_line(input);
         let _ = writeln!(text, "{line}");
     }
     let _ = writeln!(text, "[roles.default]");
-    for _ in 0..tape.below(5) {
-        let line = role_line(tape);
+    for _ in 0..input.below(5) {
+        let line = role_line(input);
         let _ = writeln!(text, "{line}");
     }
     text
 }
 
-fn provider_line(tape: &mut Tape<'_>) -> String {
-    let key = tape.pick(&["api_key", "api_key", "api_key", "access_key", "secret_key"]);
-    match tape.below(10) {
-        0..=3 => format!("{key} = {}", secret(tape)),
-        4 => format!("headers = {{ Authorization = {} }}", secret(tape)),
-        5 => format!("headers = {}", secret(tape)),
+fn provider_line(input: &mut Input<'_>) -> String {
+    let key = input.pick(&["api_key", "api_key", "api_key", "access_key", "secret_key"]);
+    match input.below(10) {
+        0..=3 => format!("{key} = {}", secret(input)),
+        4 => format!("headers = {{ Authorization = {} }}", secret(input)),
+        5 => format!("headers = {}", secret(input)),
         6 => format!(
             "{} = \"http://me:{CANARY}@proxy.example:{}\"",
-            tape.pick(&["proxy", "base_url"]),
-            tape.byte()
+            input.pick(&["proxy", "base_url"]),
+            input.byte()
         ),
         7 => format!(
             "{} = {}",
-            tape.pick(&[
+            input.pick(&[
                 "auth",
                 "region",
                 "deployment",
@@ -100,25 +100,25 @@ fn provider_line(tape: &mut Tape<'_>) -> String {
                 "iam_url",
                 "language"
             ]),
-            value(tape)
+            value(input)
         ),
         8 => format!(
             "timeouts = {{ {} = {} }}",
-            tape.pick(&["connect", "idle", "total", "conect"]),
-            value(tape)
+            input.pick(&["connect", "idle", "total", "conect"]),
+            value(input)
         ),
         _ => format!(
             "models = [{{ id = {}, {} = {} }}]",
-            value(tape),
-            tape.pick(&["context", "image", "sampling"]),
-            value(tape)
+            value(input),
+            input.pick(&["context", "image", "sampling"]),
+            value(input)
         ),
     }
 }
 
 /// A key, written in ways right and wrong.
-fn secret(tape: &mut Tape<'_>) -> String {
-    match tape.below(14) {
+fn secret(input: &mut Input<'_>) -> String {
+    match input.below(14) {
         0 => format!("\"{CANARY}.x\""),
         1 => format!("'{CANARY}'"),
         2 => format!("\"{CANARY}"),
@@ -136,7 +136,7 @@ fn secret(tape: &mut Tape<'_>) -> String {
     }
 }
 
-fn role_line(tape: &mut Tape<'_>) -> String {
+fn role_line(input: &mut Input<'_>) -> String {
     const KEYS: [&str; 14] = [
         "provider",
         "model",
@@ -153,23 +153,23 @@ fn role_line(tape: &mut Tape<'_>) -> String {
         "keep_raw",
         "temprature",
     ];
-    match tape.below(5) {
+    match input.below(5) {
         0 => "provider = \"p\"".to_owned(),
-        1 => format!("zhipu = {{ {} = {} }}", tape.pick(&["tool_stream", "x"]), value(tape)),
-        _ => format!("{} = {}", tape.pick(&KEYS), value(tape)),
+        1 => format!("zhipu = {{ {} = {} }}", input.pick(&["tool_stream", "x"]), value(input)),
+        _ => format!("{} = {}", input.pick(&KEYS), value(input)),
     }
 }
 
-fn value(tape: &mut Tape<'_>) -> String {
-    match tape.below(9) {
-        0 => tape.flag().to_string(),
-        1 => (tape.number() as i64).to_string(),
-        2 => tape.count().to_string(),
-        3 => format!("{:?}", tape.float()).to_lowercase(),
+fn value(input: &mut Input<'_>) -> String {
+    match input.below(9) {
+        0 => input.flag().to_string(),
+        1 => (input.number() as i64).to_string(),
+        2 => input.count().to_string(),
+        3 => format!("{:?}", input.float()).to_lowercase(),
         4 => "1979-05-27T07:32:00Z".to_owned(),
-        5 => format!("[{}]", tape.count()),
+        5 => format!("[{}]", input.count()),
         6 => "{}".to_owned(),
         // JSON's strings are TOML's, but for one control character.
-        _ => serde_json::to_string(&tape.text()).expect("text"),
+        _ => serde_json::to_string(&input.text()).expect("text"),
     }
 }

@@ -5,28 +5,29 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use http::{HeaderMap, header};
 use polysight_core::{ApiKey, Result};
 use polysight_ernie::{Ernie, ErnieSettings};
+use polysight_testkit::ReceivedRequest;
 use polysight_wire::{ProviderOptions, ReplyHead};
 
-use crate::independent::{hex, hmac};
-use crate::loopback::{Loopback, Request};
-use crate::shown::{CANARY, check_line, check_secret};
-use crate::tape::Tape;
+use crate::display::{CANARY, check_line, check_secret};
+use crate::input::Input;
+use crate::loopback::Loopback;
+use crate::reference_impl::{hex, hmac};
 use crate::wires;
 
 /// Any pair of keys and any address are signed as the vendor's scheme has it, or refused; whatever the IAM answers, the
 /// secret is not shown.
 pub(crate) fn check(data: &[u8]) {
-    let mut tape = Tape::new(data);
-    let access = format!("ALTAK{}", tape.graphic(40));
-    let secret = format!("{}{CANARY}", tape.graphic(100));
-    let path: String = tape.bytes(12).iter().map(|byte| path_character(*byte)).collect();
-    let seconds = tape.maybe(Tape::count);
-    let (head, body) = wires::reply(tape.rest());
+    let mut input = Input::new(data);
+    let access = format!("ALTAK{}", input.graphic(40));
+    let secret = format!("{}{CANARY}", input.graphic(100));
+    let path: String = input.bytes(12).iter().map(|byte| path_character(*byte)).collect();
+    let seconds = input.maybe(Input::count);
+    let (head, body) = wires::reply(input.rest());
     let loopback = loopback().lock().unwrap_or_else(PoisonError::into_inner);
     let settings = || -> Result<ErnieSettings> {
         let settings = ErnieSettings::new()
             .with_iam(ApiKey::new(&*access)?, ApiKey::new(&*secret)?)
-            .with_iam_url(format!("{}/{path}", loopback.url));
+            .with_iam_url(format!("{}/{path}", loopback.url()));
         Ok(seconds.map_or(settings.clone(), |seconds| settings.with_key_seconds(seconds)))
     };
     let options = ProviderOptions::new("fuzzed").with_transport(loopback.transport.clone());
@@ -60,10 +61,10 @@ fn check_call(loopback: &Loopback, ernie: &Ernie, keys: (&str, &str), head: &Rep
 }
 
 /// The scheme bce-auth-v1, from what arrived alone.
-fn check_signature(request: &Request, (access, secret): (&str, &str)) {
+fn check_signature(request: &ReceivedRequest, (access, secret): (&str, &str)) {
     let date = request.header("x-bce-date").expect("a date");
     let host = request.header("host").expect("a host");
-    let (path, query) = request.target().split_once('?').expect("a query");
+    let (path, query) = request.path().split_once('?').expect("a query");
     let mut query: Vec<&str> = query.split('&').collect();
     query.sort_unstable();
     let encoded = |text: &str| text.replace(':', "%3A");

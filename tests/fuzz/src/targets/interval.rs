@@ -3,7 +3,7 @@
 use polysight_core::Interval;
 use polysight_core::interval::End;
 
-use crate::tape::Tape;
+use crate::input::Input;
 
 /// A text that is an interval is one after being written again; what is written as an interval is read with its ends, and
 /// holds the numbers that it says.
@@ -13,14 +13,14 @@ pub(crate) fn check(data: &[u8]) {
         Ok(interval) => check_text(interval),
         Err(error) => assert!(error.to_string().chars().count() < 200, "{error}"),
     }
-    let mut tape = Tape::new(data);
-    let (low, high) = (end(&mut tape), end(&mut tape));
-    let space = tape.pick(&["", " ", "  ", "\t"]);
+    let mut input = Input::new(data);
+    let (low, high) = (end(&mut input), end(&mut input));
+    let space = input.pick(&["", " ", "  ", "\t"]);
     let text = format!(
         "{space}{}{space}{}{space},{space}{}{space}{}{space}",
         if matches!(low, Some(End::Open(_))) { '(' } else { '[' },
-        number(low, &mut tape),
-        number(high, &mut tape),
+        number(low, &mut input),
+        number(high, &mut input),
         if matches!(high, Some(End::Open(_))) { ')' } else { ']' },
     );
     let Ok(interval) = text.parse::<Interval>() else {
@@ -31,18 +31,18 @@ pub(crate) fn check(data: &[u8]) {
     assert!(!is_empty(low, high), "{text:?} is empty");
     assert_eq!((interval.low(), interval.high()), (low, high), "{text:?}");
     check_text(interval);
-    check_members(interval, &mut tape);
+    check_members(interval, &mut input);
 }
 
-fn end(tape: &mut Tape<'_>) -> Option<End> {
-    let value = tape.maybe(Tape::float)?;
-    Some(if tape.flag() { End::Open(value) } else { End::Closed(value) })
+fn end(input: &mut Input<'_>) -> Option<End> {
+    let value = input.maybe(Input::float)?;
+    Some(if input.flag() { End::Open(value) } else { End::Closed(value) })
 }
 
-fn number(end: Option<End>, tape: &mut Tape<'_>) -> String {
+fn number(end: Option<End>, input: &mut Input<'_>) -> String {
     match end.map(End::value) {
         None => String::new(),
-        Some(value) if tape.flag() => format!("{value:e}"),
+        Some(value) if input.flag() => format!("{value:e}"),
         Some(value) => value.to_string(),
     }
 }
@@ -62,11 +62,11 @@ fn check_text(interval: Interval) {
     assert_eq!(serde_json::from_str::<Interval>(&json).expect("an interval"), interval);
 }
 
-fn check_members(interval: Interval, tape: &mut Tape<'_>) {
+fn check_members(interval: Interval, input: &mut Input<'_>) {
     let ends = [interval.low(), interval.high()].into_iter().flatten().map(End::value);
     let mut values: Vec<f64> =
         ends.flat_map(|end| [end, end.next_up(), end.next_down(), end + 1.0, -end]).collect();
-    values.extend([0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, tape.float(), tape.float()]);
+    values.extend([0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, input.float(), input.float()]);
     for value in values {
         let outside = |end: Option<End>, beyond: fn(f64, f64) -> bool| match end {
             None => false,

@@ -9,12 +9,13 @@ use polysight_core::{
     ChatRequest, Detail, Effort, Error, Estimate, Image, Message, Part, Plan, RandomSampling, ResponseFormat,
     Result, Role, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
 };
+use polysight_testkit::{Client, Wire, shown};
 use polysight_wire::{Dialect, Mode};
 use serde_json::{Value, json};
 
-use crate::shown::{CANARY, all_of, check_one_line, check_secret};
-use crate::tape::Tape;
-use crate::wires::{Provider, Wire, options, transport};
+use crate::display::{CANARY, check_one_line, check_secret};
+use crate::input::Input;
+use crate::wires::{options, transport};
 
 const PICTURE: &[u8] = include_bytes!("../../corpus/picture/small.png");
 const VIDEO: &[u8] = include_bytes!("../../corpus/video/small.mp4");
@@ -22,10 +23,10 @@ const VIDEO: &[u8] = include_bytes!("../../corpus/video/small.mp4");
 /// No request makes planning panic, and what a plan accepts is written as JSON of exactly the announced length, no field of
 /// it twice; a refusal does not show the prompt.
 pub(crate) fn check(data: &[u8]) {
-    let mut tape = Tape::new(data);
+    let mut input = Input::new(data);
     let providers = providers();
-    let dialect = providers[tape.below(providers.len())].dialect();
-    let request = request(&mut tape, dialect);
+    let dialect = providers[input.below(providers.len())].dialect();
+    let request = request(&mut input, dialect);
     for mode in [Mode::Plain, Mode::Stream] {
         match planned(dialect, request.clone(), mode) {
             Err(error) => check_refusal(&error),
@@ -48,7 +49,7 @@ fn planned(dialect: &dyn Dialect, mut request: ChatRequest, mode: Mode) -> Resul
 
 fn check_refusal(error: &Error) {
     check_one_line(error);
-    assert!(!error.violations().is_empty(), "refuses without a reason: {}", all_of(error));
+    assert!(!error.violations().is_empty(), "refuses without a reason: {}", shown(error));
     check_secret(error);
 }
 
@@ -68,85 +69,85 @@ fn check_plan(dialect: &dyn Dialect, plan: &Plan, mode: Mode) {
     }
 }
 
-fn request(tape: &mut Tape<'_>, dialect: &dyn Dialect) -> ChatRequest {
+fn request(input: &mut Input<'_>, dialect: &dyn Dialect) -> ChatRequest {
     let mut request = ChatRequest::new([Message::user("What is this?")]);
-    request.model = model(tape, dialect);
-    if tape.flag() {
-        request.messages[0].parts.push(Part::Image(image(tape)));
+    request.model = model(input, dialect);
+    if input.flag() {
+        request.messages[0].parts.push(Part::Image(image(input)));
     }
     // With everything odd at once nothing is ever accepted.
-    let odd = tape.below(8) == 7;
+    let odd = input.below(8) == 7;
     let knobs =
-        tape.number() as u16 & if odd { u16::MAX } else { tape.number() as u16 & tape.number() as u16 };
-    (0..16).filter(|knob| knobs >> knob & 1 == 1).for_each(|knob| turn(&mut request, knob, tape));
+        input.number() as u16 & if odd { u16::MAX } else { input.number() as u16 & input.number() as u16 };
+    (0..16).filter(|knob| knobs >> knob & 1 == 1).for_each(|knob| turn(&mut request, knob, input));
     request
 }
 
-fn turn(request: &mut ChatRequest, knob: u16, tape: &mut Tape<'_>) {
+fn turn(request: &mut ChatRequest, knob: u16, input: &mut Input<'_>) {
     match knob {
-        0 => request.messages = tape.list(4, message),
-        1 => request.messages.extend(tape.list(4, message)),
+        0 => request.messages = input.list(4, message),
+        1 => request.messages.extend(input.list(4, message)),
         2 => {
-            request.tolerance = Some(tape.pick(&[Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy]));
+            request.tolerance = Some(input.pick(&[Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy]));
         }
-        3 => request.sampling = sampling(tape),
-        4 => request.max_tokens = Some(tape.count()),
-        5 => request.stop = tape.list(5, Tape::text),
-        6 => request.seed = Some(tape.number() as i64),
-        7 => request.request_id = Some(tape.text()),
-        8 => request.end_user_id = Some(tape.text()),
-        9 => request.thinking = thinking(tape),
+        3 => request.sampling = sampling(input),
+        4 => request.max_tokens = Some(input.count()),
+        5 => request.stop = input.list(5, Input::text),
+        6 => request.seed = Some(input.number() as i64),
+        7 => request.request_id = Some(input.text()),
+        8 => request.end_user_id = Some(input.text()),
+        9 => request.thinking = thinking(input),
         10 => {
-            request.response_format = match tape.flag() {
+            request.response_format = match input.flag() {
                 true => ResponseFormat::JsonObject,
                 false => ResponseFormat::JsonSchema {
-                    name: tape.text(),
-                    schema: value(tape, 3),
-                    strict: tape.flag(),
+                    name: input.text(),
+                    schema: value(input, 3),
+                    strict: input.flag(),
                 },
             };
         }
         11 => {
             request.tools =
-                tape.list(2, |tape| ToolDefinition::new(tape.text(), tape.text(), value(tape, 3)));
+                input.list(2, |input| ToolDefinition::new(input.text(), input.text(), value(input, 3)));
         }
         12 => {
-            request.tool_choice = match tape.below(3) {
+            request.tool_choice = match input.below(3) {
                 0 => ToolChoice::None,
                 1 => ToolChoice::Required,
-                _ => ToolChoice::Function(tape.text()),
+                _ => ToolChoice::Function(input.text()),
             };
         }
-        13 => request.parallel_tool_calls = Some(tape.flag()),
-        14 => request.messages[..].iter_mut().for_each(|message| message.parts.push(part(tape))),
+        13 => request.parallel_tool_calls = Some(input.flag()),
+        14 => request.messages[..].iter_mut().for_each(|message| message.parts.push(part(input))),
         _ => {
-            let vendor = tape.pick(&["zhipu", "qwen-vl", "ernie", "acme"]);
-            *request = std::mem::take(request).with_extra(vendor, field(tape), value(tape, 3));
+            let vendor = input.pick(&["zhipu", "qwen-vl", "ernie", "acme"]);
+            *request = std::mem::take(request).with_extra(vendor, field(input), value(input, 3));
         }
     }
 }
 
-fn thinking(tape: &mut Tape<'_>) -> Thinking {
-    match tape.below(4) {
+fn thinking(input: &mut Input<'_>) -> Thinking {
+    match input.below(4) {
         0 => Thinking::Off,
         1 => Thinking::On,
-        2 => Thinking::Budget(tape.count()),
-        _ => Thinking::Effort(tape.pick(&[Effort::Low, Effort::Medium, Effort::High, Effort::Max])),
+        2 => Thinking::Budget(input.count()),
+        _ => Thinking::Effort(input.pick(&[Effort::Low, Effort::Medium, Effort::High, Effort::Max])),
     }
 }
 
-fn model(tape: &mut Tape<'_>, dialect: &dyn Dialect) -> Option<String> {
+fn model(input: &mut Input<'_>, dialect: &dyn Dialect) -> Option<String> {
     let ids: Vec<&str> = dialect.catalog().cards().iter().map(|card| card.id.as_str()).collect();
-    match tape.below(8) {
+    match input.below(8) {
         0 => None,
-        1 => Some(tape.text()),
+        1 => Some(input.text()),
         _ if ids.is_empty() => None,
-        _ => Some(tape.pick(&ids).to_owned()),
+        _ => Some(input.pick(&ids).to_owned()),
     }
 }
 
 /// A field of a vendor's body, or one that belongs to the request itself.
-fn field(tape: &mut Tape<'_>) -> String {
+fn field(input: &mut Input<'_>) -> String {
     const FIELDS: [&str; 16] = [
         "model",
         "messages",
@@ -165,110 +166,112 @@ fn field(tape: &mut Tape<'_>) -> String {
         "metadata",
         "top_k",
     ];
-    if tape.below(4) == 0 { tape.text() } else { tape.pick(&FIELDS).to_owned() }
+    if input.below(4) == 0 { input.text() } else { input.pick(&FIELDS).to_owned() }
 }
 
-fn sampling(tape: &mut Tape<'_>) -> Sampling {
+fn sampling(input: &mut Input<'_>) -> Sampling {
     let mut random = RandomSampling::default();
-    match tape.below(4) {
+    match input.below(4) {
         0 => return Sampling::Default,
         1 => return Sampling::Greedy,
         _ => {}
     }
-    random.temperature = tape.maybe(Tape::float);
-    random.top_p = tape.maybe(Tape::float);
-    random.top_k = tape.maybe(Tape::count);
-    random.presence_penalty = tape.maybe(Tape::float);
-    random.frequency_penalty = tape.maybe(Tape::float);
-    random.repetition_penalty = tape.maybe(Tape::float);
+    random.temperature = input.maybe(Input::float);
+    random.top_p = input.maybe(Input::float);
+    random.top_k = input.maybe(Input::count);
+    random.presence_penalty = input.maybe(Input::float);
+    random.frequency_penalty = input.maybe(Input::float);
+    random.repetition_penalty = input.maybe(Input::float);
     Sampling::Random(random)
 }
 
-fn message(tape: &mut Tape<'_>) -> Message {
+fn message(input: &mut Input<'_>) -> Message {
     let mut message =
-        Message::new(tape.pick(&[Role::User, Role::User, Role::System, Role::Assistant, Role::Tool]));
-    message.parts = tape.list(4, part);
+        Message::new(input.pick(&[Role::User, Role::User, Role::System, Role::Assistant, Role::Tool]));
+    message.parts = input.list(4, part);
     message
 }
 
-fn part(tape: &mut Tape<'_>) -> Part {
-    match tape.below(9) {
-        0..=2 => Part::Text(format!("{CANARY}{}", tape.text())),
-        3 => Part::Text(tape.text()),
-        4 => Part::Image(image(tape)),
-        5 => Part::Video(video(tape)),
-        6 => Part::ToolCall(ToolCall::new(tape.text(), tape.text(), value(tape, 2).to_string())),
-        7 => Part::ToolResult(ToolResult::new(tape.text(), format!("{CANARY}{}", tape.text()))),
-        _ => Part::Reasoning(format!("{CANARY}{}", tape.text())),
+fn part(input: &mut Input<'_>) -> Part {
+    match input.below(9) {
+        0..=2 => Part::Text(format!("{CANARY}{}", input.text())),
+        3 => Part::Text(input.text()),
+        4 => Part::Image(image(input)),
+        5 => Part::Video(video(input)),
+        6 => Part::ToolCall(ToolCall::new(input.text(), input.text(), value(input, 2).to_string())),
+        7 => Part::ToolResult(ToolResult::new(input.text(), format!("{CANARY}{}", input.text()))),
+        _ => Part::Reasoning(format!("{CANARY}{}", input.text())),
     }
 }
 
-fn image(tape: &mut Tape<'_>) -> Image {
-    let mut image = match tape.below(4) {
+fn image(input: &mut Input<'_>) -> Image {
+    let mut image = match input.below(4) {
         0 => Image::from_url("https://cdn.example/a.jpg?sign=x"),
         1 => Image::from_url("oss://dashscope-instant/a.jpg"),
-        2 => Image::from_data_uri(format!("data:image/png;base64,{}", crate::independent::encode(PICTURE))),
-        _ => Image::from_bytes(sized(tape)),
+        2 => {
+            Image::from_data_uri(format!("data:image/png;base64,{}", crate::reference_impl::encode(PICTURE)))
+        }
+        _ => Image::from_bytes(sized(input)),
     }
     .expect("a picture");
-    if let Some(pixels) = tape.maybe(Tape::number) {
+    if let Some(pixels) = input.maybe(Input::number) {
         image = image.with_min_pixels(pixels);
     }
-    if let Some(pixels) = tape.maybe(Tape::number) {
+    if let Some(pixels) = input.maybe(Input::number) {
         image = image.with_max_pixels(pixels);
     }
-    match tape.maybe(|tape| tape.pick(&[Detail::Auto, Detail::Low, Detail::High])) {
+    match input.maybe(|input| input.pick(&[Detail::Auto, Detail::Low, Detail::High])) {
         Some(detail) => image.with_detail(detail),
         None => image,
     }
 }
 
 /// A picture that says it is of any size.
-fn sized(tape: &mut Tape<'_>) -> Vec<u8> {
+fn sized(input: &mut Input<'_>) -> Vec<u8> {
     let mut bytes = PICTURE.to_vec();
-    if tape.flag() {
-        bytes[16..20].copy_from_slice(&tape.count().max(1).to_be_bytes());
-        bytes[20..24].copy_from_slice(&tape.count().max(1).to_be_bytes());
+    if input.flag() {
+        bytes[16..20].copy_from_slice(&input.count().max(1).to_be_bytes());
+        bytes[20..24].copy_from_slice(&input.count().max(1).to_be_bytes());
     }
     bytes
 }
 
-fn video(tape: &mut Tape<'_>) -> Video {
-    let mut video = match tape.below(3) {
+fn video(input: &mut Input<'_>) -> Video {
+    let mut video = match input.below(3) {
         0 => Video::from_url("https://cdn.example/a.mp4"),
         1 => Video::from_bytes(VIDEO),
-        _ => Video::from_frames((0..=tape.below(8)).map(|_| image(tape)).collect::<Vec<_>>()),
+        _ => Video::from_frames((0..=input.below(8)).map(|_| image(input)).collect::<Vec<_>>()),
     }
     .expect("a video");
-    if tape.flag() {
-        video = video.with_fps(tape.float());
+    if input.flag() {
+        video = video.with_fps(input.float());
     }
-    if let Some(frames) = tape.maybe(Tape::count) {
+    if let Some(frames) = input.maybe(Input::count) {
         video = video.with_max_frames(frames);
     }
-    if let Some(pixels) = tape.maybe(Tape::number) {
+    if let Some(pixels) = input.maybe(Input::number) {
         video = video.with_min_pixels(pixels);
     }
-    if let Some(pixels) = tape.maybe(Tape::number) {
+    if let Some(pixels) = input.maybe(Input::number) {
         video = video.with_max_pixels(pixels);
     }
-    match tape.maybe(Tape::number) {
+    match input.maybe(Input::number) {
         Some(pixels) => video.with_total_pixels(pixels),
         None => video,
     }
 }
 
 /// Some JSON, up to so deep.
-fn value(tape: &mut Tape<'_>, depth: usize) -> Value {
-    match tape.below(if depth == 0 { 5 } else { 7 }) {
+fn value(input: &mut Input<'_>, depth: usize) -> Value {
+    match input.below(if depth == 0 { 5 } else { 7 }) {
         0 => Value::Null,
-        1 => tape.flag().into(),
-        2 => tape.number().into(),
-        3 => tape.float().into(),
-        4 => tape.text().into(),
-        5 => tape.list(3, |tape| value(tape, depth - 1)).into(),
+        1 => input.flag().into(),
+        2 => input.number().into(),
+        3 => input.float().into(),
+        4 => input.text().into(),
+        5 => input.list(3, |input| value(input, depth - 1)).into(),
         _ => {
-            let fields = tape.list(3, |tape| (tape.text(), value(tape, depth - 1)));
+            let fields = input.list(3, |input| (input.text(), value(input, depth - 1)));
             let mut object = json!({"type": "object"});
             object.as_object_mut().expect("an object").extend(fields);
             object
@@ -305,20 +308,20 @@ impl<'de> serde::Deserialize<'de> for OnceEach {
 }
 
 /// Every wire at its vendor's, and at the deployments that write something else.
-fn providers() -> &'static [Provider] {
-    static PROVIDERS: OnceLock<Vec<Provider>> = OnceLock::new();
+fn providers() -> &'static [Client] {
+    static PROVIDERS: OnceLock<Vec<Client>> = OnceLock::new();
     PROVIDERS.get_or_init(|| {
-        let elsewhere = |vendor: Wire, deployments: &[&str]| -> Vec<Provider> {
+        let elsewhere = |vendor: Wire, deployments: &[&str]| -> Vec<Client> {
             let options = |name: &&str| {
                 let url = "https://host.example/v1".parse().expect("a URL");
                 options(transport()).with_deployment(*name).with_base_url(url)
             };
-            deployments.iter().map(|name| vendor.provider(options(name))).collect()
+            deployments.iter().map(|name| vendor.client(options(name))).collect()
         };
-        let own = Wire::ALL.map(|wire| wire.provider(options(transport())));
-        let mut all: Vec<Provider> = own.into();
+        let own = Wire::ALL.map(|wire| wire.client(options(transport())));
+        let mut all: Vec<Client> = own.into();
         all.extend(elsewhere(Wire::Zhipu, &["gateway", "vllm"]));
-        all.extend(elsewhere(Wire::Qwen, &["gateway", "vllm", "ollama", "llama-cpp"]));
+        all.extend(elsewhere(Wire::QwenVl, &["gateway", "vllm", "ollama", "llama-cpp"]));
         all.extend(elsewhere(Wire::Ernie, &["gateway", "fastdeploy", "vllm"]));
         all
     })

@@ -8,8 +8,8 @@ use std::path::Path;
 use polysight_core::{Error, Image, Media, Result, Video};
 use tempfile::NamedTempFile;
 
-use crate::independent::encode;
-use crate::shown::check_line;
+use crate::display::check_line;
+use crate::reference_impl::encode;
 
 /// Length of a file behind the header, in bytes: much longer than what may be read of it.
 const FILE: u64 = 64 << 20;

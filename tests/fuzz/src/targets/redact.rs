@@ -2,7 +2,7 @@
 
 use polysight_core::redact;
 
-use crate::shown::{CANARY, is_break, longest_run};
+use crate::display::{CANARY, is_break, longest_run};
 
 /// What is redacted is one short line without media and stays as it is; a link's query, user and password are gone.
 pub(crate) fn check(data: &[u8]) {

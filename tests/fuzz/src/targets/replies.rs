@@ -2,23 +2,24 @@
 
 use bytes::Bytes;
 use polysight_core::Error;
+use polysight_testkit::Wire;
 use polysight_wire::ReplyHead;
 use serde_json::json;
 
-use crate::shown::{CANARY, check_line, check_response, check_secret};
-use crate::tape;
-use crate::wires::{Wire, reply};
+use crate::display::{CANARY, check_line, check_response, check_secret};
+use crate::input;
+use crate::wires::{dialect, plan, reply};
 
 pub(crate) fn zhipu(data: &[u8]) {
     check(Wire::Zhipu, data);
 }
 
 pub(crate) fn qwen(data: &[u8]) {
-    check(Wire::Qwen, data);
+    check(Wire::QwenVl, data);
 }
 
 pub(crate) fn qwen_native(data: &[u8]) {
-    check(Wire::QwenNative, data);
+    check(Wire::QwenVlNative, data);
 }
 
 pub(crate) fn ernie(data: &[u8]) {
@@ -28,24 +29,24 @@ pub(crate) fn ernie(data: &[u8]) {
 /// An answer that is called good ended well; an error may be shown, whatever words and media it was made of.
 fn check(wire: Wire, data: &[u8]) {
     let (head, body) = reply(data);
-    let seed = tape::hash(data);
+    let seed = input::hash(data);
     decode(wire, &head, &body, seed & 1 == 1);
     for status in [head.status, 400, 401, 413, 429, 500, 503] {
         let head = ReplyHead::new(status, head.headers.clone());
-        check_error(&head, wire.dialect().decode_error(&head, &body));
+        check_error(&head, dialect(wire).decode_error(&head, &body));
     }
     let words = String::from_utf8_lossy(&body);
     for body in hostile(&words, data) {
         decode(wire, &head, &body, false);
-        let error = wire.dialect().decode_error(&head, &body);
+        let error = dialect(wire).decode_error(&head, &body);
         check_error(&head, error.clone());
         check_secret(&error);
     }
 }
 
 fn decode(wire: Wire, head: &ReplyHead, body: &Bytes, limited: bool) {
-    let plan = wire.plan(limited, true);
-    match wire.dialect().decode(plan, head, body) {
+    let plan = plan(wire, limited, true);
+    match dialect(wire).decode(plan, head, body) {
         Ok(response) => check_response(&response, limited),
         Err(error) => check_error(head, error),
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use polysight_wire::sse::{SseError, SseItem, SseReader};
 
-use crate::tape;
+use crate::input;
 
 /// Limits of the reader that are tried: that of the default, and some that streams meet.
 const LIMITS: [usize; 4] = [polysight_wire::sse::DEFAULT_MAX_LINE, 200, 40, 8];
@@ -24,7 +24,7 @@ pub(crate) fn check(data: &[u8]) {
         let bytewise: Vec<&[u8]> = data.chunks(1).collect();
         assert_eq!(read(&bytewise, limit), whole, "byte by byte, limit {limit}");
         for seed in 0..3 {
-            let pieces = tape::pieces(data, tape::hash(data) + seed);
+            let pieces = input::pieces(data, input::hash(data) + seed);
             assert_eq!(read(&pieces, limit), whole, "in {} pieces, limit {limit}", pieces.len());
         }
         if limit > data.len() {

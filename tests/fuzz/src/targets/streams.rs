@@ -1,22 +1,23 @@
 //! Each vendor's event streams.
 
 use polysight_core::{ChatResponse, Error, Result, StreamCollector, StreamEnd, StreamEvent};
+use polysight_testkit::Wire;
 use polysight_wire::{Events, ReplyHead};
 
-use crate::shown::{check_finish, check_line, check_response};
-use crate::tape;
-use crate::wires::{Wire, read_stream, reply};
+use crate::display::{check_finish, check_line, check_response};
+use crate::input;
+use crate::wires::{plan, read_stream, reply};
 
 pub(crate) fn zhipu(data: &[u8]) {
     check(Wire::Zhipu, data);
 }
 
 pub(crate) fn qwen(data: &[u8]) {
-    check(Wire::Qwen, data);
+    check(Wire::QwenVl, data);
 }
 
 pub(crate) fn qwen_native(data: &[u8]) {
-    check(Wire::QwenNative, data);
+    check(Wire::QwenVlNative, data);
 }
 
 pub(crate) fn ernie(data: &[u8]) {
@@ -26,9 +27,9 @@ pub(crate) fn ernie(data: &[u8]) {
 /// Any cut of any stream gives the same events and the same end; the end is good or an error that may be shown; no more
 /// is held than came.
 fn check(wire: Wire, data: &[u8]) {
-    let seed = tape::hash(data);
+    let seed = input::hash(data);
     let (limited, raw) = (seed & 1 == 1, seed & 2 == 2);
-    let plan = wire.plan(limited, raw);
+    let plan = plan(wire, limited, raw);
     let (head, body) = reply(data);
     for limit in [polysight_wire::sse::DEFAULT_MAX_LINE, 300] {
         let read = |pieces: &[&[u8]]| read_stream(wire, plan, &head, pieces, limit);
@@ -38,7 +39,7 @@ fn check(wire: Wire, data: &[u8]) {
         let bytewise: Vec<&[u8]> = body.chunks(1).collect();
         assert_eq!(described_of(read(&bytewise)), whole, "byte by byte");
         for seed in [seed, seed + 1] {
-            let pieces = tape::pieces(&body, seed);
+            let pieces = input::pieces(&body, seed);
             assert_eq!(described_of(read(&pieces)), whole, "in {} pieces", pieces.len());
         }
         check_end(&head, events, end, limited);

@@ -5,13 +5,14 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, header};
 use polysight_core::{ApiKey, Result};
+use polysight_testkit::shown;
 use polysight_wire::ProviderOptions;
 use polysight_zhipu::{Auth, Zhipu, ZhipuSettings};
 use serde_json::Value;
 
-use crate::independent::{decode_url, hmac};
-use crate::shown::{all_of, check_line};
-use crate::tape::Tape;
+use crate::display::check_line;
+use crate::input::Input;
+use crate::reference_impl::{decode_url, hmac};
 use crate::wires::transport;
 
 /// Any text is a key or is refused without being shown; a key's token has the vendor's claims and a signature that an
@@ -19,9 +20,9 @@ use crate::wires::transport;
 pub(crate) fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     check_key(&text);
-    let mut tape = Tape::new(data);
-    let dots = tape.pick(&[".", ".", ".", "", "..", ".x."]);
-    let (id, secret) = (tape.graphic(40), tape.graphic(120));
+    let mut input = Input::new(data);
+    let dots = input.pick(&[".", ".", ".", "", "..", ".x."]);
+    let (id, secret) = (input.graphic(40), input.graphic(120));
     check_key(&format!("{id}{dots}{secret}"));
 }
 
@@ -32,7 +33,7 @@ fn check_key(text: &str) {
             check_line(&error);
             // What is shorter stands in any text.
             if text.trim().chars().count() >= 12 {
-                assert!(!all_of(&error).contains(text.trim()), "{error}");
+                assert!(!shown(&error).contains(text.trim()), "{error}");
             }
         }
     }

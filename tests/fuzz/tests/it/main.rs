@@ -1,6 +1,6 @@
 //! Every target under plain `cargo test`: the same inputs on each run, mutated from the seeds in `corpus`.
 //!
-//! `POLYSIGHT_FUZZ_CASES` replaces how many inputs each target tries, `POLYSIGHT_FUZZ_SEED` which ones.
+//! `POLYSIGHT_FUZZ_CASES` replaces how many inputs each target runs, `POLYSIGHT_FUZZ_SEED` which ones.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,0 +1,45 @@
+//! Polysight: its Zhipu provider, planning included.
+
+use polysight::zhipu::{Zhipu, ZhipuSettings};
+use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, VisionProvider};
+
+use super::{Client, MODEL, Picture, Question, Sink};
+use crate::Result;
+
+pub struct Facade(Zhipu);
+
+fn request(question: &Question) -> Result<ChatRequest> {
+    let images = question.pictures.iter().map(|picture| match picture {
+        Picture::File(path) => Image::from_file(path),
+        Picture::Shared(bytes) => Image::from_bytes(bytes.clone()),
+    });
+    let images = images.collect::<polysight::Result<Vec<_>>>()?;
+    Ok(ChatRequest::ask(&question.text, images).with_model(MODEL))
+}
+
+impl Client for Facade {
+    const NAME: &'static str = "polysight";
+
+    fn new(base: &str) -> Result<Self> {
+        let model = format!("id = \"{MODEL}\"\n[image]\ndata_uri = true").parse::<toml::Table>()?;
+        let options = ProviderOptions::new("bench")
+            .with_api_key(ApiKey::new("key-of-the-bench")?)
+            .with_base_url(base.parse()?)
+            .with_models(vec![model.into()]);
+        Ok(Self(Zhipu::new(options, &ZhipuSettings::default())?))
+    }
+
+    async fn ask(&self, question: &Question) -> Result<String> {
+        Ok(self.0.chat(request(question)?).await?.text)
+    }
+
+    async fn stream(&self, question: &Question, sink: &mut impl Sink) -> Result<()> {
+        let mut events = self.0.stream(request(question)?).await?;
+        while let Some(event) = events.next_event().await {
+            if let StreamEvent::Text(text) = event? {
+                sink.push(&text);
+            }
+        }
+        Ok(())
+    }
+}

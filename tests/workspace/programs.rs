@@ -1,0 +1,148 @@
+//! The examples and the emulator's binary, run as a user runs them.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use image::ImageFormat;
+use polysight_testkit::{example_file, picture, sha256};
+use serde_json::Value;
+
+/// The folder of built programs: this test program stands in `deps` of it.
+fn built() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.parent().and_then(|deps| deps.parent()).unwrap().to_path_buf()
+}
+
+/// An example, built now if the command that runs these tests did not build it.
+fn example(name: &str) -> Command {
+    let path = built().join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--locked", "-p", "polysight-examples", "--example", name]);
+        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+    }
+    Command::new(path)
+}
+
+fn run(name: &str, arguments: &[&str]) -> Output {
+    example(name).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn cat() -> Vec<u8> {
+    std::fs::read(example_file("cat.jpg")).unwrap()
+}
+
+#[test]
+fn describe_states_the_facts_of_the_bundled_photograph_plain_and_streamed() {
+    for arguments in [&[][..], &["--stream"]] {
+        let output = run("describe", arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let shown = text(&output.stdout);
+        let facts = ["JPEG, 451x300 px".to_owned(), format!("{} bytes", cat().len()), sha256(&cat())];
+        for fact in facts {
+            assert!(shown.contains(&fact), "{fact} is not in: {shown}");
+        }
+        for label in ["role ", "provider ", "model ", "finish ", "usage ", "request ", "changed "] {
+            assert!(shown.lines().any(|line| line.starts_with(label)), "{label} is not in: {shown}");
+        }
+    }
+}
+
+#[test]
+fn describe_prints_one_json_object_a_role() {
+    let objects = |arguments: &[&str]| -> Vec<Value> {
+        let shown = text(&run("describe", arguments).stdout);
+        shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (plain, streamed) = (objects(&["--json"]), objects(&["--json", "--stream"]));
+    assert_eq!(plain.len(), 3, "one vendor each");
+    for (object, streamed) in plain.iter().zip(&streamed) {
+        for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
+            assert!(object.get(key).is_some(), "{key}");
+        }
+        assert!(object["text"].as_str().unwrap().contains(&sha256(&cat())));
+        assert_eq!(object["text"], streamed["text"]);
+    }
+    assert_eq!(objects(&["--json", "--role", "ernie"]).len(), 1);
+}
+
+#[test]
+fn describe_takes_several_media_in_one_request_and_videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for (format, ending) in
+        [(ImageFormat::Png, "png"), (ImageFormat::WebP, "webp"), (ImageFormat::Jpeg, "dat")]
+    {
+        let path = folder.path().join(format!("picture.{ending}"));
+        std::fs::write(&path, picture(format, 60, 40)).unwrap();
+        paths.push(path.to_string_lossy().into_owned());
+    }
+    let output = run("describe", &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    let shown = text(&output.stdout);
+    let places: Vec<usize> = ["Picture 1: PNG", "Picture 2: WebP", "Picture 3: JPEG"]
+        .iter()
+        .map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} is not in: {shown}")))
+        .collect();
+    assert!(places.is_sorted());
+    let clip = example_file("pan.mov").to_string_lossy().into_owned();
+    let output = run("describe", &[clip.as_str(), "--role", "qwen"]);
+    assert!(text(&output.stdout).contains("MOV, 2.6"), "{}", text(&output.stdout));
+    let output = run("describe", &[clip.as_str(), "--role", "default"]);
+    assert_eq!(output.status.code(), Some(1), "that model takes MP4 only");
+    assert!(text(&output.stderr).contains("the video is MOV"), "{}", text(&output.stderr));
+    let clip = example_file("pan.mp4").to_string_lossy().into_owned();
+    let output = run("describe", &[clip.as_str(), "--prompt", "What moves?"]);
+    assert!(text(&output.stdout).contains("MP4, 2.6"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn describe_prints_each_violation_on_stderr_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("polysight.toml");
+    std::fs::write(
+        &config,
+        "[providers.zhipu]\nbackend = \"zhipu\"\napi_key = \"a.b\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
+         [roles.default]\nmodel = \"glm-4v-plus\"\ntemperature = 1.5\ntop_p = 2\nmax_tokens = 0\nend_user_id = \"abc\"",
+    )
+    .unwrap();
+    let long = folder.path().join("long.png");
+    std::fs::write(&long, picture(ImageFormat::Png, 7_000, 10)).unwrap();
+    let output = run("describe", &["--config", &config.to_string_lossy(), &long.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stderr);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("error: default: ")).count(), 5, "{printed}");
+
+    for (arguments, part) in [
+        (vec!["missing.jpg"], "no such file"),
+        (vec!["--role", "defalt"], "did you mean `default`?"),
+        (vec!["--config", "none.toml"], "cannot be read"),
+    ] {
+        let output = run("describe", &arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(run("describe", &["--colour"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_other_examples_run() {
+    for (name, part) in [
+        ("stream", "pieces, finish stop"),
+        ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
+        ("conversation", "1 picture of an earlier turn forgotten"),
+        ("video", "video moved to the front"),
+        ("steady", "remembered from zhipu"),
+        ("swap", "-- qwen-native: qwen3-vl-plus of alibaba-native"),
+        ("portability", "rounded to 0.12"),
+    ] {
+        let output = run(name, &[]);
+        let shown = text(&output.stdout);
+        assert!(output.status.success() && shown.contains(part), "{name}: {shown}{}", text(&output.stderr));
+    }
+}

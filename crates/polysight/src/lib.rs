@@ -1,22 +1,25 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "config")]
+mod client;
 #[cfg(feature = "config")]
 mod config;
 #[cfg(feature = "config")]
-mod fields;
-#[cfg(feature = "config")]
-mod layering;
-#[cfg(feature = "config")]
 mod registry;
 mod role;
-#[cfg(feature = "config")]
-mod sight;
 
+#[cfg(feature = "config")]
+pub use client::Polysight;
 pub use polysight_core::*;
 #[cfg(feature = "ernie")]
 pub use polysight_ernie as ernie;
 #[cfg(feature = "config")]
 pub use polysight_layers as layers;
+#[cfg(feature = "testing")]
+pub use polysight_layers::testing::MockProvider;
+#[cfg(feature = "openai")]
+pub use polysight_openai as openai;
 #[cfg(feature = "qwen-vl")]
 pub use polysight_qwen_vl as qwen_vl;
 #[cfg(feature = "config")]
@@ -29,6 +32,4 @@ pub use polysight_wire::{
 pub use polysight_zhipu as zhipu;
 #[cfg(feature = "config")]
 pub use registry::Registry;
-pub use role::RoleProvider;
-#[cfg(feature = "config")]
-pub use sight::Polysight;
+pub use role::Role;

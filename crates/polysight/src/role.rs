@@ -1,28 +1,29 @@
-//! A part that some provider and model play, with defaults for its requests.
+//! A role: a name that a program asks for, which the config maps to a provider and a model.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Plan, ProviderId, ResponseFormat, Result, Sampling,
     Thinking, VisionProvider,
 };
 
-/// A part that a provider and a model play: what a program asks for by name, so that a config file can say who it is.
+/// A name that a program asks for, which the config maps to a provider, a model, and defaults of requests.
 ///
-/// It is a [`VisionProvider`] itself, and fills in what a request leaves open: model, sampling, limits, tolerance and
-/// vendor extras. What the request says wins.
-#[derive(Debug, Clone)]
-pub struct RoleProvider {
-    name: String,
+/// It is a [`VisionProvider`] itself: [`plan`](VisionProvider::plan) fills in what a request leaves open, and what was planned is
+/// sent. What the request says wins. Cloning shares the provider.
+#[derive(Clone)]
+pub struct Role {
+    name: Arc<str>,
     provider: Arc<dyn VisionProvider>,
     defaults: Arc<ChatRequest>,
 }
 
-impl RoleProvider {
-    /// Gives a part to a provider. Messages, tools and the request id of `defaults` are ignored.
+impl Role {
+    /// Maps a name to a provider. Messages, tools and the request id of `defaults` are ignored.
     #[must_use]
-    pub fn new(name: impl Into<String>, provider: Arc<dyn VisionProvider>, defaults: ChatRequest) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, provider: Arc<dyn VisionProvider>, defaults: ChatRequest) -> Self {
         Self { name: name.into(), provider, defaults: Arc::new(defaults) }
     }
 
@@ -32,13 +33,13 @@ impl RoleProvider {
         &self.name
     }
 
-    /// The model that plays it, if the role names one; else the provider's own default.
+    /// The role's model, if it names one; else the provider's own default is used.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.defaults.model.as_deref()
     }
 
-    /// Whoever answers: the provider or route behind it, with the layers that the role has around it.
+    /// The provider or router behind the role, with the role's layers around it.
     #[must_use]
     pub fn provider(&self) -> &Arc<dyn VisionProvider> {
         &self.provider
@@ -75,6 +76,17 @@ impl RoleProvider {
     }
 }
 
+impl fmt::Debug for Role {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Role({}, {}", self.name, self.provider.id())?;
+        match self.model() {
+            Some(model) => write!(f, ", {model})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
 /// Settings of random sampling are filled in one by one; another way of picking tokens is taken whole.
 fn completed(own: Sampling, role: Sampling) -> Sampling {
     match (own, role) {
@@ -84,9 +96,8 @@ fn completed(own: Sampling, role: Sampling) -> Sampling {
     }
 }
 
-#[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl VisionProvider for RoleProvider {
+impl VisionProvider for Role {
     fn id(&self) -> &ProviderId {
         self.provider.id()
     }
@@ -95,16 +106,31 @@ impl VisionProvider for RoleProvider {
         self.provider.catalog()
     }
 
-    fn plan(&self, request: ChatRequest) -> Result<Plan> {
-        self.provider.plan(self.complete(request))
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        self.provider.plan(&self.complete(request.clone()))
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
-        self.provider.chat(self.complete(request)).await
+    // The two are written out, so that the future that is boxed already is not boxed once more.
+    fn send<'a, 'async_trait>(
+        &'a self,
+        plan: Plan,
+    ) -> Pin<Box<dyn Future<Output = Result<ChatResponse>> + Send + 'async_trait>>
+    where
+        'a: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.provider.send(plan)
     }
 
-    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
-        self.provider.stream(self.complete(request)).await
+    fn stream<'a, 'async_trait>(
+        &'a self,
+        plan: Plan,
+    ) -> Pin<Box<dyn Future<Output = Result<ChatStream>> + Send + 'async_trait>>
+    where
+        'a: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.provider.stream(plan)
     }
 }
 

@@ -81,9 +81,14 @@ impl Error {
     /// Makes the error of a request that was refused before sending.
     #[must_use]
     pub fn from_violations(violations: Vec<Violation>) -> Self {
-        let mut error = Self::new(ErrorKind::InvalidRequest, String::new());
-        error.0.violations = violations;
-        error
+        Self::new(ErrorKind::InvalidRequest, String::new()).with_violations(violations)
+    }
+
+    /// Adds what is wrong, item by item.
+    #[must_use]
+    pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {
+        self.0.violations = violations;
+        self
     }
 
     /// Names the provider.
@@ -312,7 +317,7 @@ impl Error {
         &self.0.safety
     }
 
-    /// Every rule that the request breaks, when that was found before sending.
+    /// Every rule that the request breaks, when that was found before sending; every fault of a config file.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations

@@ -27,7 +27,7 @@ pub enum Tolerance {
     Lossy,
 }
 
-/// One rule that a request breaks.
+/// One rule that a request breaks, or one fault of a config file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Violation {
@@ -43,10 +43,26 @@ pub struct Violation {
     pub source: Option<String>,
 }
 
+impl Violation {
+    /// A broken rule without a documented source; `limit` and `fix` may be empty.
+    #[must_use]
+    pub fn new(
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        limit: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { path: path.into(), problem: problem.into(), limit: limit.into(), fix: fix.into(), source: None }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut OneLine(f);
-        write!(f, "{}: {} (allowed: {})", self.path, self.problem, self.limit)?;
+        write!(f, "{}: {}", self.path, self.problem)?;
+        if !self.limit.is_empty() {
+            write!(f, " (allowed: {})", self.limit)?;
+        }
         if !self.fix.is_empty() {
             write!(f, ": {}", self.fix)?;
         }

@@ -1,0 +1,325 @@
+//! From a config file to roles that answer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use polysight_core::{ApiKey, ChatRequest, PlanComparison, Result, VisionProvider, compare_plans};
+use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
+use polysight_layers::{KeyPool, RetryBudget, Router, RouterPolicy, Stack, Target};
+use polysight_wire::Transport;
+use ring::digest::{SHA256, digest};
+
+use crate::config::{
+    Config, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts, Variables,
+    connect_store,
+};
+use crate::{Registry, Role};
+
+/// Providers and roles of one config file.
+///
+/// The whole file is checked when it is read: syntax, keys, types, names, URLs, regions, deployments and layers, of every
+/// table, whether or not it is used. Every fault is an item of the error's [`violations`](crate::Error::violations).
+/// Environment variables and key files are looked up when a provider is first used, so that a file may name vendors that
+/// this machine has no key for.
+///
+/// ```no_run
+/// use polysight::{Image, Polysight, VisionProviderExt};
+///
+/// # async fn run() -> polysight::Result<()> {
+/// let polysight = Polysight::from_file("polysight.toml")?;
+/// let role = polysight.role("default")?;
+/// let answer = role.ask("What is in this picture?", [Image::from_file("cat.jpg")?]).await?;
+/// println!("{}", answer.text);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Polysight {
+    config: Config,
+    registry: Registry,
+    lookup: Lookup,
+    ready: Mutex<Ready>,
+}
+
+/// What was made already, each thing once.
+#[derive(Default)]
+struct Ready {
+    providers: HashMap<String, Arc<dyn VisionProvider>>,
+    roles: HashMap<String, ReadyRole>,
+    /// What pays for the retries of all roles of a provider: an outage is one for all of them.
+    budgets: HashMap<String, RetryBudget>,
+    store: Option<Arc<dyn RateLimitStore>>,
+    /// By connect limit and proxy, which transports that share connections must have alike.
+    transports: HashMap<(Duration, Option<String>), Transport>,
+}
+
+/// A role in both its places.
+#[derive(Clone)]
+struct ReadyRole {
+    /// Asked for by the program.
+    role: Role,
+    /// A target of other roles: without cache and trace, which belong to the role that the program asked for.
+    target: Role,
+}
+
+impl Polysight {
+    /// Reads a config file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the file cannot be read or anything in it is wrong, with every
+    /// fault as one of its [`violations`](crate::Error::violations): file, line, key, and what is allowed.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::from_file_with(path, Registry::new())
+    }
+
+    /// Reads a config file that may name vendors of the program's own.
+    ///
+    /// # Errors
+    /// As [`from_file`](Self::from_file).
+    pub fn from_file_with(path: impl AsRef<Path>, registry: Registry) -> Result<Self> {
+        let source = Source::file(path.as_ref());
+        let text = std::fs::read_to_string(path.as_ref()).map_err(|error| source.unreadable(error))?;
+        Self::read(&text, source, registry)
+    }
+
+    /// Reads a config from a text; relative paths in it start at the current folder.
+    ///
+    /// # Errors
+    /// As [`from_file`](Self::from_file).
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Self::from_toml_with(text, Registry::new())
+    }
+
+    /// Reads a config from a text that may name vendors of the program's own.
+    ///
+    /// # Errors
+    /// As [`from_file`](Self::from_file).
+    pub fn from_toml_with(text: &str, registry: Registry) -> Result<Self> {
+        Self::read(text, Source::text(), registry)
+    }
+
+    fn read(text: &str, source: Source, registry: Registry) -> Result<Self> {
+        let config = Config::read(text, source, &registry.backends)?;
+        let lookup: Lookup = Arc::new(|name| std::env::var(name).ok());
+        Ok(Self { config, registry, lookup, ready: Mutex::default() })
+    }
+
+    /// Looks `${NAME}` up elsewhere than in the environment.
+    #[must_use]
+    pub fn with_variables(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.lookup = Arc::new(lookup);
+        self
+    }
+
+    /// Names of the roles, in alphabetical order.
+    pub fn role_names(&self) -> impl Iterator<Item = &str> {
+        self.config.roles.keys().map(String::as_str)
+    }
+
+    /// Names of the providers, in alphabetical order.
+    pub fn provider_names(&self) -> impl Iterator<Item = &str> {
+        self.config.providers.keys().map(String::as_str)
+    }
+
+    /// The role of this name, ready to answer, with its layers. It is made once: all who ask for it share what its layers
+    /// have learned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown role, and as [`provider`](Self::provider).
+    pub fn role(&self, name: &str) -> Result<Role> {
+        Ok(self.make_role(&mut self.ready(), name)?.role)
+    }
+
+    /// The provider of this name. It is made once, and all providers of the same proxy and connect limit share
+    /// connections.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown provider, a missing environment variable or key file,
+    /// a missing or malformed key, and what is wrong with the value of a variable. No such value is shown.
+    pub fn provider(&self, name: &str) -> Result<Arc<dyn VisionProvider>> {
+        self.make_provider(&mut self.ready(), name)
+    }
+
+    /// Plans one request for every role, sending nothing: which would take it, with which changes, at what cost.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role), for the first role that cannot be made.
+    pub fn compare_plans(&self, request: &ChatRequest) -> Result<PlanComparison> {
+        let names: Vec<&str> = self.role_names().collect();
+        let roles = names.iter().map(|name| self.role(name)).collect::<Result<Vec<_>>>()?;
+        Ok(compare_plans(request, names.into_iter().zip(&roles)))
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Ready> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_role(&self, ready: &mut Ready, name: &str) -> Result<ReadyRole> {
+        if let Some(made) = ready.roles.get(name) {
+            return Ok(made.clone());
+        }
+        let entry = self.config.role(name)?;
+        let role = |provider| Role::new(name, provider, entry.defaults.clone());
+        let target = self.make_target(ready, name, entry)?;
+        let outer = Stack {
+            #[cfg(feature = "cache")]
+            cache: entry.layers.cache.clone(),
+            #[cfg(feature = "trace")]
+            trace: entry.layers.trace.clone(),
+            #[cfg(feature = "trace")]
+            role: Some(name.to_owned()),
+            ..Stack::default()
+        };
+        let made = ReadyRole { role: role(outer.build(Arc::clone(&target))?), target: role(target) };
+        ready.roles.insert(name.to_owned(), made.clone());
+        Ok(made)
+    }
+
+    /// What a role maps to, with the layers that it has everywhere.
+    fn make_target(&self, ready: &mut Ready, name: &str, entry: &RoleEntry) -> Result<Arc<dyn VisionProvider>> {
+        let stack = Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() };
+        match &entry.target {
+            RoleTarget::Provider(provider) => {
+                let stack = Stack {
+                    retry: entry.layers.retry(),
+                    retry_budget: Some(ready.budgets.entry(provider.clone()).or_default().clone()),
+                    #[cfg(feature = "trace")]
+                    attempt_trace: entry.layers.trace.clone(),
+                    ..stack
+                };
+                stack.build(self.make_provider(ready, provider)?)
+            }
+            RoleTarget::Roles { roles, router, .. } => stack.build(self.make_router(ready, name, roles, router)?),
+        }
+    }
+
+    fn make_router(
+        &self,
+        ready: &mut Ready,
+        name: &str,
+        roles: &[(String, f64)],
+        policy: &RouterPolicy,
+    ) -> Result<Arc<dyn VisionProvider>> {
+        let targets = roles.iter().map(|(role, weight)| {
+            let target = self.make_role(ready, role)?.target;
+            Ok(Target::new(Arc::new(target)).with_name(role).with_weight(*weight))
+        });
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        let router = Router::new(name, targets, policy.clone());
+        let path = || format!("roles.{name}.fallback");
+        Ok(Arc::new(router.map_err(|error| self.config.error(Fault::new(path(), error.message())))?))
+    }
+
+    fn make_provider(&self, ready: &mut Ready, name: &str) -> Result<Arc<dyn VisionProvider>> {
+        if let Some(made) = ready.providers.get(name) {
+            return Ok(Arc::clone(made));
+        }
+        let entry = self.config.provider(name)?;
+        let variables = Variables::new(&self.lookup);
+        let made = self.build(ready, name, entry, &variables);
+        let made = made.map_err(|fault| self.config.error(fault.without_values(&variables)))?;
+        ready.providers.insert(name.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn build(
+        &self,
+        ready: &mut Ready,
+        name: &str,
+        entry: &ProviderEntry,
+        variables: &Variables<'_>,
+    ) -> Result<Arc<dyn VisionProvider>, Fault> {
+        let path = &*format!("providers.{name}");
+        let fault = |error: crate::Error| Fault::new(path, error.message());
+        let config = entry.config(path, variables)?;
+        let options = config.options(name).map_err(fault)?.with_transport(make_transport(ready, &config).map_err(fault)?);
+        let limited = |key: Option<ApiKey>| {
+            let account = key.as_ref().map(fingerprint).unwrap_or_default();
+            let mut options = options.clone();
+            options.api_key = key;
+            let provider = entry.backend.build(options, entry.own(), path, Texts::LookedUp(variables))?;
+            let store = match &entry.layers.rate_limit {
+                Some(_) => Some(self.make_store(ready)?),
+                None => None,
+            };
+            let stack = Stack {
+                rate_limit: entry.layers.rate_limit.clone(),
+                rate_limit_store: store,
+                account,
+                ..Stack::default()
+            };
+            stack.build(provider).map_err(fault)
+        };
+        let keys = self.keys(&config).map_err(fault)?;
+        let providers = keys.into_iter().map(limited).collect::<Result<Vec<_>, Fault>>()?;
+        match <[_; 1]>::try_from(providers) {
+            Ok([only]) => Ok(only),
+            Err(several) => {
+                let policy = entry.layers.key_pool.clone().unwrap_or_default();
+                Ok(Arc::new(KeyPool::new(several, policy).map_err(fault)?))
+            }
+        }
+    }
+
+    /// Where rate limits are counted: as the file says, else in this process, for all providers together.
+    fn make_store(&self, ready: &mut Ready) -> Result<Arc<dyn RateLimitStore>, Fault> {
+        if let Some(store) = &ready.store {
+            return Ok(Arc::clone(store));
+        }
+        let store: Arc<dyn RateLimitStore> = match &self.config.rate_limit_store {
+            None => Arc::new(LocalStore::new()),
+            Some(table) => {
+                let variables = Variables::new(&self.lookup);
+                connect_store(table, &variables).map_err(|fault| fault.without_values(&variables))?
+            }
+        };
+        Ok(Arc::clone(ready.store.insert(store)))
+    }
+
+    /// The keys: one, several, or none at all.
+    fn keys(&self, config: &ProviderConfig) -> Result<Vec<Option<ApiKey>>> {
+        let one = match (&config.api_key, &config.api_key_file) {
+            (Some(key), _) => Some(ApiKey::new(key)?),
+            (None, Some(file)) => Some(self.config.source.key_in(file)?),
+            (None, None) => None,
+        };
+        match &config.api_keys {
+            None => Ok(vec![one]),
+            Some(keys) => keys.iter().map(|key| ApiKey::new(key).map(Some)).collect(),
+        }
+    }
+}
+
+/// A transport with a provider's own headers and limits, over connections that are made once.
+fn make_transport(ready: &mut Ready, config: &ProviderConfig) -> Result<Transport> {
+    let connecting = (config.limits().connect, config.proxy.clone());
+    let transport = config.transport();
+    if let Some(other) = ready.transports.get(&connecting) {
+        return transport.sharing(other).build();
+    }
+    let transport = match &config.proxy {
+        Some(proxy) => transport.proxy(proxy).build()?,
+        None => transport.build()?,
+    };
+    ready.transports.insert(connecting, transport.clone());
+    Ok(transport)
+}
+
+/// What a key is called where it must not be shown: the beginning of its digest, the same in every process.
+fn fingerprint(key: &ApiKey) -> String {
+    let sum = digest(&SHA256, key.expose().as_bytes());
+    sum.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Debug for Polysight {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Polysight")
+            .field("file", &self.config.source.name)
+            .field("providers", &self.provider_names().collect::<Vec<_>>())
+            .field("roles", &self.role_names().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! The layers of providers and roles.
+
+use std::fmt;
+use std::time::Duration;
+
+use polysight_core::Result;
+#[cfg(feature = "cache")]
+use polysight_layers::CachePolicy;
+#[cfg(feature = "trace")]
+use polysight_layers::TracePolicy;
+use polysight_layers::config::toggle;
+use polysight_layers::{DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy};
+use serde::Deserialize;
+use serde::de::{Deserializer, Unexpected, Visitor};
+
+use super::de::{Reader, join};
+use super::faults::{Fault, Faults};
+use super::file::Value;
+
+/// Keys of layers that a role with `fallback` may have: those of the whole call. The others belong to its targets.
+pub(crate) const CALL_KEYS: [&str; 4] = ["cache", "deadline", "router", "trace"];
+
+/// The layers of a provider, which all its roles share.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProviderLayers {
+    #[serde(deserialize_with = "toggle")]
+    pub(crate) rate_limit: Option<RateLimitPolicy>,
+    pub(crate) key_pool: Option<KeyPoolPolicy>,
+}
+
+/// The layers of a role.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RoleLayers {
+    retry: Option<RetrySetting>,
+    #[serde(deserialize_with = "deadline")]
+    pub(crate) deadline: Option<DeadlinePolicy>,
+    pub(crate) router: Option<RouterPolicy>,
+    #[cfg(feature = "cache")]
+    #[serde(deserialize_with = "toggle")]
+    pub(crate) cache: Option<CachePolicy>,
+    #[cfg(feature = "trace")]
+    #[serde(deserialize_with = "toggle")]
+    pub(crate) trace: Option<TracePolicy>,
+}
+
+impl RoleLayers {
+    /// When failed calls are repeated: by default, unless the file says otherwise.
+    pub(crate) fn retry(&self) -> Option<RetryPolicy> {
+        self.retry.as_ref().map_or_else(|| Some(RetryPolicy::default()), |setting| setting.0.clone())
+    }
+
+    fn checks(&self) -> Vec<(&'static str, Result<()>)> {
+        let retry = self.retry.as_ref().and_then(|setting| setting.0.as_ref());
+        vec![
+            ("retry", retry.map_or(Ok(()), RetryPolicy::check)),
+            ("deadline", self.deadline.as_ref().map_or(Ok(()), DeadlinePolicy::check)),
+            ("router", self.router.as_ref().map_or(Ok(()), RouterPolicy::check)),
+            #[cfg(feature = "cache")]
+            ("cache", self.cache.as_ref().map_or(Ok(()), CachePolicy::check)),
+            #[cfg(feature = "trace")]
+            ("trace", self.trace.as_ref().map_or(Ok(()), TracePolicy::check)),
+        ]
+    }
+}
+
+/// Takes a provider's layers.
+pub(crate) fn take_provider_layers(
+    reader: &mut Reader<'_>,
+    path: &str,
+    has_keys: bool,
+    faults: &mut Faults,
+) -> ProviderLayers {
+    let lines = Lines::of(reader);
+    let layers = reader.take::<ProviderLayers>(faults).unwrap_or_default();
+    let key_pool = match &layers.key_pool {
+        Some(_) if !has_keys => Some("it chooses among several keys: name them in `api_keys`".to_owned()),
+        Some(policy) => policy.check().err().map(|error| error.message().to_owned()),
+        None => None,
+    };
+    let rate_limit = layers.rate_limit.as_ref().and_then(|policy| policy.check().err());
+    let rate_limit = rate_limit.map(|error| error.message().to_owned());
+    for (key, problem) in [("key_pool", key_pool), ("rate_limit", rate_limit)] {
+        faults.extend(problem.map(|problem| lines.fault(path, key, problem)));
+    }
+    layers
+}
+
+/// Takes a role's layers, and gives the keys whose settings are out of range.
+pub(crate) fn take_role_layers(
+    reader: &mut Reader<'_>,
+    path: &str,
+    faults: &mut Faults,
+) -> (RoleLayers, Vec<&'static str>) {
+    let lines = Lines::of(reader);
+    for (key, is_compiled) in [("cache", cfg!(feature = "cache")), ("trace", cfg!(feature = "trace"))] {
+        let node = if is_compiled { None } else { reader.take_node(key) };
+        if node.is_some_and(|node| !matches!(node.value, Value::Boolean(false))) {
+            let problem =
+                format!("this layer is not compiled in: enable the cargo feature `{key}` of polysight");
+            faults.push(lines.fault(path, key, problem));
+        }
+    }
+    let layers = reader.take::<RoleLayers>(faults).unwrap_or_default();
+    let mut wrong = Vec::new();
+    for (key, checked) in layers.checks() {
+        if let Err(error) = checked {
+            faults.push(lines.fault(path, key, error.message()));
+            wrong.push(key);
+        }
+    }
+    (layers, wrong)
+}
+
+/// The lines of a table's keys, before they are taken.
+struct Lines(Vec<(String, usize)>);
+
+impl Lines {
+    fn of(reader: &Reader<'_>) -> Self {
+        Self(reader.rest().iter().map(|(key, node)| (key.clone(), node.line)).collect())
+    }
+
+    fn fault(&self, path: &str, key: &str, problem: impl Into<String>) -> Fault {
+        let line = self.0.iter().find(|(name, _)| name == key).map(|(_, line)| *line);
+        Fault::new(join(path, key), problem).at(line)
+    }
+}
+
+fn deadline<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeadlinePolicy>, D::Error> {
+    deserializer.deserialize_any(DeadlineVisitor)
+}
+
+struct DeadlineVisitor;
+
+impl Visitor<'_> for DeadlineVisitor {
+    type Value = Option<DeadlinePolicy>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds above 0, or false")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Self::Value, E> {
+        if on { Err(E::invalid_type(Unexpected::Bool(true), &self)) } else { Ok(None) }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Self::Value, E> {
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(total) if !total.is_zero() => Ok(Some(DeadlinePolicy { total })),
+            _ => Err(E::invalid_value(Unexpected::Float(seconds), &self)),
+        }
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Self::Value, E> {
+        self.visit_f64(seconds as f64)
+    }
+}

@@ -1,0 +1,112 @@
+//! The config file: providers, roles, and defaults for all roles.
+//!
+//! The whole file is checked when it is read, and every fault is in the one error that comes of it. Only what environment
+//! variables hold is looked up later.
+
+mod backend;
+mod de;
+mod expand;
+mod faults;
+mod file;
+mod layers;
+mod provider;
+mod role;
+mod store;
+
+use std::collections::BTreeMap;
+
+use polysight_core::{Error, Result};
+
+pub(crate) use backend::{Backend, Backends};
+pub(crate) use de::Texts;
+use de::{Reader, join};
+pub(crate) use expand::{Lookup, Variables};
+use faults::{Faults, one_fault, unknown};
+pub(crate) use faults::Fault;
+pub(crate) use file::Source;
+use file::{Table, Value, parse};
+pub(crate) use provider::{ProviderConfig, ProviderEntry};
+use role::{Roles, check_fallbacks};
+pub(crate) use role::{RoleEntry, RoleTarget};
+pub(crate) use store::connect as connect_store;
+use store::RATE_LIMIT_STORE;
+
+/// A config file, read and checked, its variables not yet looked up.
+pub(crate) struct Config {
+    pub(crate) source: Source,
+    pub(crate) providers: BTreeMap<String, ProviderEntry>,
+    pub(crate) roles: BTreeMap<String, RoleEntry>,
+    /// Where rate limits are counted.
+    pub(crate) rate_limit_store: Option<Table>,
+}
+
+impl Config {
+    /// Reads and checks a config.
+    pub(crate) fn read(text: &str, source: Source, backends: &Backends) -> Result<Self> {
+        let mut faults = Faults::default();
+        let root = parse(text, &mut faults);
+        if !faults.is_empty() {
+            // What follows a syntax error may be read otherwise than it was meant.
+            return faults.into_result(&source, ()).and_then(|()| Self::read("", source, backends));
+        }
+        let mut reader = Reader::new(root, "", Texts::Literal);
+        let keys = ["providers", "roles", "defaults", RATE_LIMIT_STORE];
+        let mut tables: BTreeMap<&str, (usize, Table)> = reader.take_tables(keys, &mut faults).collect();
+        reader.finish(&mut faults);
+        let mut take = |key| tables.remove(key).map(|(_, table)| table).unwrap_or_default();
+        let (providers, roles, defaults) = (take("providers"), take("roles"), take("defaults"));
+        let (provider_tables, role_tables) =
+            (entries("providers", providers, &mut faults), entries("roles", roles, &mut faults));
+        let mut providers = BTreeMap::new();
+        for (name, (line, table)) in &provider_tables {
+            let entry = ProviderEntry::check(name, *line, table.clone(), backends, &mut faults);
+            providers.extend(entry.map(|entry| (name.clone(), entry)));
+        }
+        let names = provider_tables.keys().map(String::as_str).collect();
+        let reader = Roles::new(backends.extra_keys(), names, defaults, &mut faults);
+        let roles = role_tables.iter().map(|(name, (line, table))| {
+            (name.clone(), reader.check(name, *line, table.clone(), &mut faults))
+        });
+        let roles: BTreeMap<String, RoleEntry> = roles.collect();
+        check_fallbacks(&roles, &mut faults);
+        let rate_limit_store = tables.remove(RATE_LIMIT_STORE).map(|(line, table)| {
+            store::check(line, &table, &mut faults);
+            table
+        });
+        faults.into_result(&source.clone(), Self { source, providers, roles, rate_limit_store })
+    }
+
+    /// The provider of this name.
+    pub(crate) fn provider(&self, name: &str) -> Result<&ProviderEntry> {
+        let known = self.providers.keys().map(String::as_str);
+        self.providers.get(name).ok_or_else(|| self.error(Fault::new("providers", unknown("provider", name, known))))
+    }
+
+    /// The role of this name.
+    pub(crate) fn role(&self, name: &str) -> Result<&RoleEntry> {
+        let known = self.roles.keys().map(String::as_str);
+        self.roles.get(name).ok_or_else(|| self.error(Fault::new("roles", unknown("role", name, known))))
+    }
+
+    /// The error of a fault that was found when something was used.
+    pub(crate) fn error(&self, fault: Fault) -> Error {
+        one_fault(&self.source, fault)
+    }
+}
+
+/// The tables in a table, with their lines.
+fn entries(path: &str, table: Table, faults: &mut Faults) -> BTreeMap<String, (usize, Table)> {
+    let mut entries = BTreeMap::new();
+    for (name, node) in table {
+        match node.value {
+            Value::Table(inner) => {
+                entries.insert(name, (node.line, inner));
+            }
+            _ => faults.push(Fault::new(join(path, &name), "not a table").at(Some(node.line)).allowed("a table")),
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use polysight_core::catalog::ModelRow;
-use polysight_core::{Catalog, Error, ErrorKind, JsonValue, ModelCard, Result};
+use polysight_core::{Catalog, JsonValue, ModelCard, Result};
 
 /// A catalogue that comes with a crate as TOML, read at its first use and once.
 ///

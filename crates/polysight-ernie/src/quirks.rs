@@ -75,7 +75,7 @@ pub(crate) fn write_thinking(root: &mut Object<'_>, plan: &Plan, wire: &Wire) {
         fields.insert(CHAT_TEMPLATE_KWARGS.to_owned(), own.clone().into());
     }
     if let Some(on) = switch_of(&plan.request, &plan.card) {
-        wire.thinking.put(&mut fields, on);
+        wire.thinking.switch(&mut fields, on);
         if wire.thinking_mode {
             let word = if on { "open" } else { "close" };
             put_inside(&mut fields, CHAT_TEMPLATE_KWARGS, "options", json!({"thinking_mode": word}));

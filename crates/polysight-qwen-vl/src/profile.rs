@@ -152,7 +152,7 @@ pub(crate) static DEPLOYMENTS: Deployments<Wire> = Deployments::new(
             name: "ollama",
             base_url: Some("http://localhost:11434/v1"),
             catalog: &OLLAMA_CATALOG,
-            wire: Wire { thinking: ThinkingParam::Effort, ..SELF_HOSTED_WIRE },
+            wire: Wire { thinking: ThinkingParam::ReasoningEffort, ..SELF_HOSTED_WIRE },
             ..SELF_HOSTED
         },
         Deployment {

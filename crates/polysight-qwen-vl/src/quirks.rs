@@ -23,7 +23,7 @@ use crate::tokens::TokenFormula;
 
 /// Holds a request against what no catalogue can say.
 pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, protocol: Protocol) {
-    check_thinking_form(builder, deployment);
+    deployment.wire.thinking.check(builder, deployment.wire.thinking_budget.is_some());
     check_frames(builder, deployment, protocol);
     check_one_budget(builder, deployment);
     if deployment.is_vendor {
@@ -42,23 +42,6 @@ fn thinks(request: &ChatRequest, card: &ModelCard) -> bool {
         Thinking::Off => false,
         Thinking::Default => card.thinking.default_on || card.thinking.mode == Some(ThinkingMode::Forced),
         _ => true,
-    }
-}
-
-/// Servers have a switch for thinking, but not all have a budget or an effort.
-fn check_thinking_form(builder: &mut PlanBuilder, deployment: &Deployment<Wire>) {
-    let what = match builder.request.thinking {
-        Thinking::Budget(_) if deployment.wire.thinking_budget.is_none() => "reasoning budget",
-        Thinking::Effort(_) if deployment.wire.thinking == ThinkingParam::TemplateKwargs => {
-            "reasoning effort"
-        }
-        _ => return,
-    };
-    if builder.findings.lossy("thinking", format!("{what} replaced by thinking on")) {
-        builder.request.thinking = Thinking::On;
-    } else {
-        let problem = format!("a {} takes no {what}", deployment.name);
-        builder.findings.reject("thinking", problem, "on or off", "choose another setting");
     }
 }
 
@@ -298,7 +281,7 @@ fn add_thinking(
     };
     let switchable = !matches!(card.thinking.mode, Some(ThinkingMode::None | ThinkingMode::Forced));
     if let Some(on) = switch.filter(|_| switchable) {
-        deployment.wire.thinking.put(fields, on);
+        deployment.wire.thinking.switch(fields, on);
     }
     match (thinking, deployment.wire.thinking_budget) {
         (Thinking::Budget(tokens), Some(field)) => put(fields, field, tokens.into()),

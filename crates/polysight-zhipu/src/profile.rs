@@ -137,7 +137,7 @@ impl ChatProfile for ZhipuProfile {
 
     fn body(&self, plan: &Plan, mode: Mode) -> Result<WireBody> {
         let request = &plan.request;
-        let shape = MessageShape::of_card(&plan.card)
+        let shape = MessageShape::of_card(&plan.card, false)
             .with_replay_reasoning(quirks::clear_thinking(request) == Some(false));
         JsonBody::object(|root| {
             root.field("model", plan.model());

@@ -21,7 +21,7 @@ pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, param
     if param == ThinkingParam::TemplateKwargs {
         if let Thinking::On | Thinking::Off = request.thinking {
             let mut fields = Map::new();
-            param.put(&mut fields, request.thinking == Thinking::On);
+            param.switch(&mut fields, request.thinking == Thinking::On);
             request::extras(root, Some(&fields));
         }
         return;
@@ -47,21 +47,9 @@ pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, param
 /// Refuses what this wire has no words for, where the card of an unknown model let it pass: budgets nowhere, efforts only
 /// beside the object.
 pub(crate) fn check_thinking(builder: &mut PlanBuilder, param: ThinkingParam) {
-    let wanted = match builder.request.thinking {
-        Thinking::Budget(_) => "a reasoning budget",
-        Thinking::Effort(_) if param == ThinkingParam::TemplateKwargs => "a reasoning effort",
-        _ => return,
-    };
     // A card that states how the model reasons has had its say.
-    if builder.card.thinking.mode.is_some() {
-        return;
-    }
-    if builder.findings.lossy("thinking", format!("{wanted} replaced by thinking on: it cannot be said here"))
-    {
-        builder.request.thinking = Thinking::On;
-    } else {
-        let problem = format!("{wanted} cannot be said to {}", builder.findings.model().to_owned());
-        builder.findings.reject("thinking", problem, "thinking on or off", "choose one of them");
+    if builder.card.thinking.mode.is_none() {
+        param.check(builder, false);
     }
 }
 

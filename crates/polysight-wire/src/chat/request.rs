@@ -46,14 +46,14 @@ impl MessageShape {
         }
     }
 
-    /// Data URIs where the model's card says so, bare base64 elsewhere.
+    /// Data URIs or bare base64 as the model's card says, and as `data_uri` says where the card does not.
     #[must_use]
-    pub fn of_card(card: &ModelCard) -> Self {
+    pub fn of_card(card: &ModelCard, data_uri: bool) -> Self {
         let of_image = card.image.limits().and_then(|limits| limits.data_uri);
         let of_video = card.video.limits().and_then(|limits| limits.data_uri);
         Self::new()
-            .with_image_data_uri(of_image.unwrap_or(false))
-            .with_video_data_uri(of_video.unwrap_or(false))
+            .with_image_data_uri(of_image.unwrap_or(data_uri))
+            .with_video_data_uri(of_video.unwrap_or(data_uri))
     }
 
     /// Sets the form of pictures.

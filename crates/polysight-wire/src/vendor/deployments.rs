@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polysight_core::{Catalog, Error, ErrorKind, ProviderId, Result};
 
-use super::{BearerKey, BundledCatalog, Credentials, NoKey, ProviderOptions};
+use super::{BundledCatalog, Credentials, ProviderOptions};
 use crate::BaseUrl;
 
 /// A place where a vendor's models are served: the vendor itself, a gateway, or a server of one's own. It is data: what is not
@@ -84,13 +84,7 @@ impl<W> Deployment<W> {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(url)) => url.parse(),
             (None, None) if self.is_vendor => site(),
-            (None, None) => {
-                let message = format!(
-                    "provider `{}`: deployment `{}` needs a base_url, such as https://host.example/v1",
-                    options.name, self.name
-                );
-                Err(Error::new(ErrorKind::Config, message))
-            }
+            (None, None) => options.require_base_url(&format!("deployment `{}`", self.name)).cloned(),
         }
     }
 
@@ -98,8 +92,7 @@ impl<W> Deployment<W> {
     /// its own.
     #[must_use]
     pub fn id(&self, options: &ProviderOptions, vendor: &'static str, base_url: &BaseUrl) -> ProviderId {
-        let is_keyed = self.needs_key || options.api_key.is_some();
-        let endpoint = if is_keyed { base_url.endpoint() } else { base_url.to_string() };
+        let endpoint = if self.needs_key { base_url.endpoint() } else { options.endpoint(base_url) };
         ProviderId::new(options.name.as_str(), vendor).with_endpoint(endpoint)
     }
 
@@ -122,10 +115,10 @@ impl<W> Deployment<W> {
     /// # Errors
     /// [`ErrorKind::Config`] without a key that is needed, or for one that cannot stand in a header.
     pub fn credentials(&self, options: &ProviderOptions, variable: &str) -> Result<Arc<dyn Credentials>> {
-        if options.api_key.is_none() && !self.needs_key {
-            return Ok(Arc::new(NoKey));
+        if self.needs_key {
+            options.require_key(variable)?;
         }
-        Ok(Arc::new(BearerKey::new(options.require_key(variable)?)?))
+        options.bearer_or_none()
     }
 
     /// Refuses settings that only the vendor itself has; `given` says which of them are set.

@@ -1,8 +1,11 @@
 //! What every vendor's provider is made with.
 
+use std::sync::Arc;
+
 use polysight_core::catalog::ModelRow;
 use polysight_core::{ApiKey, Catalog, Error, ErrorKind, Result};
 
+use super::{BearerKey, Credentials, NoKey};
 use crate::{BaseUrl, Transport};
 
 /// Settings that providers of all vendors share; each vendor's crate adds its own.
@@ -93,6 +96,35 @@ impl ProviderOptions {
                 format!("provider `{}` has no api_key: give one, for example from {variable}", self.name);
             Error::new(ErrorKind::Config, message)
         })
+    }
+
+    /// The prefix of all paths, or an error that says what needs it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] without one.
+    pub fn require_base_url(&self, what: &str) -> Result<&BaseUrl> {
+        self.base_url.as_ref().ok_or_else(|| {
+            let message =
+                format!("provider `{}`: {what} needs a base_url, such as https://host.example/v1", self.name);
+            Error::new(ErrorKind::Config, message)
+        })
+    }
+
+    /// The key as a bearer, or no credentials where there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a key that cannot stand in a header.
+    pub fn bearer_or_none(&self) -> Result<Arc<dyn Credentials>> {
+        Ok(match &self.api_key {
+            Some(key) => Arc::new(BearerKey::new(key)?),
+            None => Arc::new(NoKey),
+        })
+    }
+
+    /// Where requests are counted. With a key that is the host; without one a path may lead to a server of its own.
+    #[must_use]
+    pub fn endpoint(&self, base_url: &BaseUrl) -> String {
+        if self.api_key.is_some() { base_url.endpoint() } else { base_url.to_string() }
     }
 
     /// The given transport, or a new one with default limits.

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use polysight_core::catalog::ModelRow;
-use polysight_core::{Catalog, Error, ErrorKind, JsonValue, ModelCard, Result};
+use polysight_core::{Catalog, JsonValue, ModelCard, Result};
 
 /// A catalogue that comes with a crate as TOML, read at its first use and once.
 ///
@@ -54,8 +54,7 @@ pub fn override_models(
     let rows = cards.map(|card| {
         let mut row = fields.clone();
         row["id"] = card.id.clone().into();
-        ModelRow::try_from(row)
-            .map_err(|error| Error::new(ErrorKind::Config, "no row of a catalogue").with_source(error))
+        ModelRow::new(row)
     });
     catalog.clone().with_models(rows.collect::<Result<Vec<_>>>()?)
 }

@@ -38,7 +38,6 @@ use crate::{Registry, Role};
 /// ```
 pub struct Polysight {
     config: Config,
-    registry: Registry,
     lookup: Lookup,
     ready: Mutex<Ready>,
 }
@@ -81,7 +80,7 @@ impl Polysight {
     pub fn from_file_with(path: impl AsRef<Path>, registry: Registry) -> Result<Self> {
         let source = Source::file(path.as_ref());
         let text = std::fs::read_to_string(path.as_ref()).map_err(|error| source.unreadable(error))?;
-        Self::read(&text, source, registry)
+        Self::read(&text, source, &registry)
     }
 
     /// Reads a config from a text; relative paths in it start at the current folder.
@@ -97,13 +96,13 @@ impl Polysight {
     /// # Errors
     /// As [`from_file`](Self::from_file).
     pub fn from_toml_with(text: &str, registry: Registry) -> Result<Self> {
-        Self::read(text, Source::text(), registry)
+        Self::read(text, Source::text(), &registry)
     }
 
-    fn read(text: &str, source: Source, registry: Registry) -> Result<Self> {
+    fn read(text: &str, source: Source, registry: &Registry) -> Result<Self> {
         let config = Config::read(text, source, &registry.backends)?;
         let lookup: Lookup = Arc::new(|name| std::env::var(name).ok());
-        Ok(Self { config, registry, lookup, ready: Mutex::default() })
+        Ok(Self { config, lookup, ready: Mutex::default() })
     }
 
     /// Looks `${NAME}` up elsewhere than in the environment.
@@ -111,6 +110,13 @@ impl Polysight {
     pub fn with_variables(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.lookup = Arc::new(lookup);
         self
+    }
+
+    /// What is not wrong, but worth knowing: roles whose model the vendor's catalogue does not know. Their requests are sent
+    /// without limits of the model.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.config.notes
     }
 
     /// Names of the roles, in alphabetical order.
@@ -178,10 +184,15 @@ impl Polysight {
     }
 
     /// What a role maps to, with the layers that it has everywhere.
-    fn make_target(&self, ready: &mut Ready, name: &str, entry: &RoleEntry) -> Result<Arc<dyn VisionProvider>> {
+    fn make_target(
+        &self,
+        ready: &mut Ready,
+        name: &str,
+        entry: &RoleEntry,
+    ) -> Result<Arc<dyn VisionProvider>> {
         let stack = Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() };
         match &entry.target {
-            RoleTarget::Provider(provider) => {
+            RoleTarget::Provider { name: provider, .. } => {
                 let stack = Stack {
                     retry: entry.layers.retry(),
                     retry_budget: Some(ready.budgets.entry(provider.clone()).or_default().clone()),
@@ -191,7 +202,9 @@ impl Polysight {
                 };
                 stack.build(self.make_provider(ready, provider)?)
             }
-            RoleTarget::Roles { roles, router, .. } => stack.build(self.make_router(ready, name, roles, router)?),
+            RoleTarget::Roles { roles, router, .. } => {
+                stack.build(self.make_router(ready, name, roles, router)?)
+            }
         }
     }
 
@@ -204,7 +217,7 @@ impl Polysight {
     ) -> Result<Arc<dyn VisionProvider>> {
         let targets = roles.iter().map(|(role, weight)| {
             let target = self.make_role(ready, role)?.target;
-            Ok(Target::new(Arc::new(target)).with_name(role).with_weight(*weight))
+            Ok(Target::new(Arc::new(target)).with_name(role.as_str()).with_weight(*weight))
         });
         let targets = targets.collect::<Result<Vec<_>>>()?;
         let router = Router::new(name, targets, policy.clone());
@@ -234,7 +247,10 @@ impl Polysight {
         let path = &*format!("providers.{name}");
         let fault = |error: crate::Error| Fault::new(path, error.message());
         let config = entry.config(path, variables)?;
-        let options = config.options(name).map_err(fault)?.with_transport(make_transport(ready, &config).map_err(fault)?);
+        let options = config
+            .options(name)
+            .map_err(fault)?
+            .with_transport(make_transport(ready, &config).map_err(fault)?);
         let limited = |key: Option<ApiKey>| {
             let account = key.as_ref().map(fingerprint).unwrap_or_default();
             let mut options = options.clone();

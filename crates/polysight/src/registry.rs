@@ -32,24 +32,27 @@ impl Registry {
     /// The vendors of the enabled cargo features.
     #[must_use]
     pub fn new() -> Self {
-        let registry = Self { backends: Backends::default() };
+        #[allow(unused_mut, reason = "without a vendor's feature there is none to add")]
+        let mut backends = Backends::default();
         #[cfg(feature = "zhipu")]
-        let registry = registry.with_checked_backend("zhipu", polysight_zhipu::Zhipu::check, |options, settings| {
-            Ok(Arc::new(polysight_zhipu::Zhipu::new(options, &settings)?))
-        });
+        {
+            let build = |options, settings| Ok(shared(polysight_zhipu::Zhipu::new(options, &settings)?));
+            let backend = Backend::new(polysight_zhipu::Zhipu::check, build);
+            backends.insert("zhipu", backend.with_catalog(polysight_zhipu::catalog));
+        }
         #[cfg(feature = "qwen-vl")]
-        let registry = registry.with_checked_backend("qwen-vl", polysight_qwen_vl::QwenVl::check, |options, settings| {
-            Ok(Arc::new(polysight_qwen_vl::QwenVl::new(options, &settings)?))
-        });
+        {
+            let build = |options, settings| Ok(shared(polysight_qwen_vl::QwenVl::new(options, &settings)?));
+            let backend = Backend::new(polysight_qwen_vl::QwenVl::check, build);
+            backends.insert("qwen-vl", backend.with_catalog(polysight_qwen_vl::catalog));
+        }
         #[cfg(feature = "ernie")]
-        let registry = registry.with_checked_backend("ernie", polysight_ernie::Ernie::check, |options, settings| {
-            Ok(Arc::new(polysight_ernie::Ernie::new(options, &settings)?))
-        });
-        #[cfg(feature = "openai")]
-        let registry = registry.with_checked_backend("openai", polysight_openai::OpenAi::check, |options, settings| {
-            Ok(Arc::new(polysight_openai::OpenAi::new(options, &settings)?))
-        });
-        registry
+        {
+            let build = |options, settings| Ok(shared(polysight_ernie::Ernie::new(options, &settings)?));
+            let backend = Backend::new(polysight_ernie::Ernie::check, build);
+            backends.insert("ernie", backend.with_catalog(polysight_ernie::catalog));
+        }
+        Self { backends }
     }
 
     /// Adds a vendor, or replaces one: `build` makes a provider of what all vendors share and the settings of its own.
@@ -74,7 +77,7 @@ impl Registry {
         C: Fn(&ProviderOptions, &S) -> Vec<Error> + Send + Sync + 'static,
         B: Fn(ProviderOptions, S) -> Result<Arc<dyn VisionProvider>> + Send + Sync + 'static,
     {
-        self.backends.insert(id.into(), Backend::new(check, build));
+        self.backends.insert(id, Backend::new(check, build));
         self
     }
 
@@ -82,6 +85,11 @@ impl Registry {
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.backends.ids()
     }
+}
+
+#[cfg(any(feature = "ernie", feature = "openai", feature = "qwen-vl", feature = "zhipu"))]
+fn shared(provider: impl VisionProvider + 'static) -> Arc<dyn VisionProvider> {
+    Arc::new(provider)
 }
 
 impl Default for Registry {

@@ -87,15 +87,17 @@ impl TransportBuilder {
         self
     }
 
-    /// Makes the transport.
+    /// Checks limits, headers and proxy as [`build`](Self::build) does, without setting anything up.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it shares connections and has a proxy or certificates too; for a malformed proxy,
-    /// certificate or header, a header that says how the body goes out (`Content-Type` and
-    /// the like), and when TLS cannot be set up.
-    pub fn build(self) -> Result<Transport> {
+    /// [`ErrorKind::Config`] for the first that is wrong.
+    pub fn check(&self) -> Result<()> {
+        self.checked_headers()?;
+        self.proxy.as_deref().map_or(Ok(()), |proxy| checked_proxy(proxy).map(drop))
+    }
+
+    fn checked_headers(&self) -> Result<HeaderMap> {
         self.limits.check()?;
-        install_tls();
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
@@ -113,6 +115,18 @@ impl TransportBuilder {
             value.set_sensitive(true);
             headers.append(key, value);
         }
+        Ok(headers)
+    }
+
+    /// Makes the transport.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it shares connections and has a proxy or certificates too; for a malformed proxy,
+    /// certificate or header, a header that says how the body goes out (`Content-Type` and
+    /// the like), and when TLS cannot be set up.
+    pub fn build(self) -> Result<Transport> {
+        let headers = self.checked_headers()?;
+        install_tls();
         let headers = Arc::new(headers);
         if let Some(Transport { client, pool, .. }) = self.shared {
             if self.certificates.is_some() || self.proxy.is_some() {
@@ -126,6 +140,12 @@ impl TransportBuilder {
     }
 }
 
+fn checked_proxy(proxy: &str) -> Result<reqwest::Proxy> {
+    reqwest::Proxy::all(proxy).map_err(|error| {
+        Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error.without_url())
+    })
+}
+
 fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
     let wrong = |message: &str, error: reqwest::Error| {
         Error::new(ErrorKind::Config, message).with_source(error.without_url())
@@ -135,8 +155,7 @@ fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> 
         client = client.no_proxy();
     }
     if let Some(proxy) = proxy {
-        let proxy = reqwest::Proxy::all(proxy).map_err(|error| wrong("the proxy is not a URL", error))?;
-        client = client.proxy(proxy);
+        client = client.proxy(checked_proxy(proxy)?);
     }
     if let Some(pem) = certificates {
         let unusable = "root_certificates holds no certificate in PEM form";

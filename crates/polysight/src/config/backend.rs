@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use polysight_core::{Error, Result, VisionProvider};
+use polysight_core::{Catalog, Error, Result, VisionProvider};
 use polysight_wire::ProviderOptions;
 use serde::de::DeserializeOwned;
 
@@ -19,12 +19,16 @@ type Check = dyn Fn(&ProviderOptions, &Table) -> Vec<Error> + Send + Sync;
 type Build =
     dyn Fn(ProviderOptions, &Table, &str, Texts<'_>) -> Result<Arc<dyn VisionProvider>, Fault> + Send + Sync;
 
+/// The catalogue that comes with a vendor's crate.
+type BundledCatalog = fn() -> Result<&'static Catalog>;
+
 /// A vendor, its type of settings erased.
 #[derive(Clone)]
 pub(crate) struct Backend {
     take: Arc<Take>,
     check: Arc<Check>,
     build: Arc<Build>,
+    catalog: Option<BundledCatalog>,
 }
 
 impl Backend {
@@ -45,7 +49,20 @@ impl Backend {
             build: Arc::new(move |options, own, path, texts| {
                 build(options, read(own, path, texts)?).map_err(|error| Fault::new(path, error.message()))
             }),
+            catalog: None,
         }
+    }
+
+    /// Names the catalogue that comes with the vendor's crate.
+    #[cfg(any(feature = "ernie", feature = "qwen-vl", feature = "zhipu"))]
+    pub(crate) fn with_catalog(mut self, catalog: BundledCatalog) -> Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
+    /// The models that the vendor serves itself, where that is known.
+    pub(crate) fn catalog(&self) -> Option<&'static Catalog> {
+        self.catalog.and_then(|catalog| catalog().ok())
     }
 
     /// Takes the vendor's settings from a table; false when they are incomplete.
@@ -86,8 +103,8 @@ impl Backend {
 pub(crate) struct Backends(BTreeMap<String, Backend>);
 
 impl Backends {
-    pub(crate) fn insert(&mut self, id: String, backend: Backend) {
-        self.0.insert(id, backend);
+    pub(crate) fn insert(&mut self, id: impl Into<String>, backend: Backend) {
+        self.0.insert(id.into(), backend);
     }
 
     /// Ids of the vendors.
@@ -105,7 +122,9 @@ impl Backends {
     /// The vendor of this id, or why there is none.
     pub(crate) fn find(&self, id: &str) -> Result<&Backend, String> {
         self.0.get(id).ok_or_else(|| match FEATURES.contains(&id) {
-            true => format!("backend `{id}` is not compiled in: enable the cargo feature `{id}` of polysight"),
+            true => {
+                format!("backend `{id}` is not compiled in: enable the cargo feature `{id}` of polysight")
+            }
             false => unknown("backend", id, self.extra_keys()),
         })
     }

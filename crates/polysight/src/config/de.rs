@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         &mut self,
         keys: impl IntoIterator<Item = &'a str>,
         faults: &mut Faults,
-    ) -> impl Iterator<Item = (&'a str, (usize, Table))> {
+    ) -> Vec<(&'a str, (usize, Table))> {
         let mut taken = Vec::new();
         for key in keys {
             self.known.push(key);
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
                 faults.push(fault.allowed("a table"));
             }
         }
-        taken.into_iter()
+        taken
     }
 
     /// What is left.
@@ -142,7 +142,8 @@ fn remove(table: &mut Table, path: &[Step]) -> bool {
     match path {
         [Step::Key(key), Step::Key(next), rest @ ..] => match table.get_mut(key) {
             Some(Node { value: Value::Table(inner), .. }) if inner.contains_key(next) => {
-                let path: Vec<Step> = std::iter::once(Step::Key(next.clone())).chain(rest.iter().cloned()).collect();
+                let path: Vec<Step> =
+                    std::iter::once(Step::Key(next.clone())).chain(rest.iter().cloned()).collect();
                 remove(inner, &path)
             }
             _ => table.remove(key).is_some(),
@@ -174,8 +175,16 @@ struct ReadError {
 #[derive(Debug, Clone)]
 enum Problem {
     /// Another value is wanted: what kind of value it is, how it reads, what is allowed, which allowed name is nearest.
-    Unexpected { kind: &'static str, shown: Option<String>, allowed: String, nearest: Option<&'static str> },
-    UnknownField { field: String, known: &'static [&'static str] },
+    Unexpected {
+        kind: &'static str,
+        shown: Option<String>,
+        allowed: String,
+        nearest: Option<&'static str>,
+    },
+    UnknownField {
+        field: String,
+        known: &'static [&'static str],
+    },
     Missing(&'static str),
     Other(String),
 }
@@ -214,18 +223,26 @@ impl ReadError {
         }
         let is_secret = self.path.iter().any(|step| matches!(step, Step::Key(key) if holds_secret(key)));
         let (problem, allowed) = match (self.problem, self.from_variable) {
-            (Problem::Unexpected { allowed, .. }, Some(text)) => (format!("the value of {} is refused", names(&text)), allowed),
-            (Problem::Other(_), Some(text)) => (format!("the value of {} is refused", names(&text)), String::new()),
+            (Problem::Unexpected { allowed, .. }, Some(text)) => {
+                (format!("the value of {} is refused", names(&text)), allowed)
+            }
+            (Problem::Other(_), Some(text)) => {
+                (format!("the value of {} is refused", names(&text)), String::new())
+            }
             (Problem::Unexpected { kind, shown, allowed, nearest }, None) => {
                 let shown = shown.filter(|shown| !is_secret && may_be_shown(shown));
                 let is = match (shown, nearest) {
-                    (Some(shown), Some(nearest)) => format!("`{shown}` is unknown, did you mean `{nearest}`?"),
+                    (Some(shown), Some(nearest)) => {
+                        format!("`{shown}` is unknown, did you mean `{nearest}`?")
+                    }
                     (Some(shown), None) => format!("`{shown}` is {kind}"),
                     (None, _) => format!("this is {kind}"),
                 };
                 (is, allowed)
             }
-            (Problem::UnknownField { field, known }, _) => (unknown("key", &field, known.iter().copied()), String::new()),
+            (Problem::UnknownField { field, known }, _) => {
+                (unknown("key", &field, known.iter().copied()), String::new())
+            }
             (Problem::Missing(field), _) => (format!("`{field}` is missing"), String::new()),
             (Problem::Other(problem), None) => (problem, String::new()),
         };
@@ -235,14 +252,20 @@ impl ReadError {
 
 /// The variables of a text as it stands in the file, without what is around them.
 fn names(text: &str) -> String {
-    let names = text.split("${").skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| format!("${{{name}}}"));
+    let names = text
+        .split("${")
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| format!("${{{name}}}"));
     names.collect::<Vec<_>>().join(" and ")
 }
 
 /// Whether values of a key are kept out of errors.
 fn holds_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["_key", "_keys", "headers", "proxy", "secret", "password", "_token", "url"].iter().any(|end| key.ends_with(end))
+    ["_key", "_keys", "headers", "proxy", "secret", "password", "_token", "url"]
+        .iter()
+        .any(|end| key.ends_with(end))
         || ["key", "keys", "token", "authorization"].contains(&key.as_str())
 }
 
@@ -251,7 +274,8 @@ fn may_be_shown(shown: &str) -> bool {
     shown.chars().count() <= 24
         && shown.chars().filter(char::is_ascii_digit).count() <= 6
         && !shown.chars().any(char::is_control)
-        && !(shown.chars().any(|c| c.is_ascii_alphabetic()) && shown.chars().filter(char::is_ascii_digit).count() > 3)
+        && !(shown.chars().any(|c| c.is_ascii_alphabetic())
+            && shown.chars().filter(char::is_ascii_digit).count() > 3)
 }
 
 impl fmt::Display for ReadError {
@@ -363,11 +387,19 @@ impl<'de> Deserializer<'de> for &Root<'_> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -511,7 +543,11 @@ impl<'de> Deserializer<'de> for Item<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -523,7 +559,8 @@ impl<'de> Deserializer<'de> for Item<'_> {
     ) -> Result<V::Value, ReadError> {
         let found = match &self.node.value {
             Value::Text(_) => {
-                return self.read(visitor, |visitor, text| visitor.visit_enum(text.as_str().into_deserializer()));
+                return self
+                    .read(visitor, |visitor, text| visitor.visit_enum(text.as_str().into_deserializer()));
             }
             Value::Table(table) => {
                 let entries = Entries::new(table, self.texts, None);

@@ -38,6 +38,11 @@ impl Fault {
         self
     }
 
+    /// The fault on one line.
+    pub(crate) fn show(self, source: &Source) -> String {
+        self.into_violation(source).to_string()
+    }
+
     fn into_violation(self, source: &Source) -> Violation {
         let mut place = source.name.clone();
         if let Some(line) = self.line {
@@ -88,7 +93,7 @@ impl Faults {
 
 /// An error of one fault that was found when something was used.
 pub(crate) fn one_fault(source: &Source, fault: Fault) -> Error {
-    Error::new(ErrorKind::Config, fault.into_violation(source).to_string())
+    Error::new(ErrorKind::Config, fault.show(source))
 }
 
 /// Former and foreign names of keys that are unlike the name in use.

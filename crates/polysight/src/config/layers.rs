@@ -9,7 +9,9 @@ use polysight_layers::CachePolicy;
 #[cfg(feature = "trace")]
 use polysight_layers::TracePolicy;
 use polysight_layers::config::toggle;
-use polysight_layers::{DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy};
+use polysight_layers::{
+    DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy,
+};
 use serde::Deserialize;
 use serde::de::{Deserializer, Unexpected, Visitor};
 

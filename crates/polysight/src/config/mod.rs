@@ -21,21 +21,23 @@ pub(crate) use backend::{Backend, Backends};
 pub(crate) use de::Texts;
 use de::{Reader, join};
 pub(crate) use expand::{Lookup, Variables};
-use faults::{Faults, one_fault, unknown};
 pub(crate) use faults::Fault;
+use faults::{Faults, nearest, one_fault, unknown};
 pub(crate) use file::Source;
 use file::{Table, Value, parse};
 pub(crate) use provider::{ProviderConfig, ProviderEntry};
-use role::{Roles, check_fallbacks};
 pub(crate) use role::{RoleEntry, RoleTarget};
-pub(crate) use store::connect as connect_store;
+use role::{Roles, check_fallbacks};
 use store::RATE_LIMIT_STORE;
+pub(crate) use store::connect as connect_store;
 
 /// A config file, read and checked, its variables not yet looked up.
 pub(crate) struct Config {
     pub(crate) source: Source,
     pub(crate) providers: BTreeMap<String, ProviderEntry>,
     pub(crate) roles: BTreeMap<String, RoleEntry>,
+    /// What is not wrong, but worth knowing.
+    pub(crate) notes: Vec<String>,
     /// Where rate limits are counted.
     pub(crate) rate_limit_store: Option<Table>,
 }
@@ -51,7 +53,8 @@ impl Config {
         }
         let mut reader = Reader::new(root, "", Texts::Literal);
         let keys = ["providers", "roles", "defaults", RATE_LIMIT_STORE];
-        let mut tables: BTreeMap<&str, (usize, Table)> = reader.take_tables(keys, &mut faults).collect();
+        let mut tables: BTreeMap<&str, (usize, Table)> =
+            reader.take_tables(keys, &mut faults).into_iter().collect();
         reader.finish(&mut faults);
         let mut take = |key| tables.remove(key).map(|(_, table)| table).unwrap_or_default();
         let (providers, roles, defaults) = (take("providers"), take("roles"), take("defaults"));
@@ -73,13 +76,16 @@ impl Config {
             store::check(line, &table, &mut faults);
             table
         });
-        faults.into_result(&source.clone(), Self { source, providers, roles, rate_limit_store })
+        let notes = notes(&source, &providers, &roles);
+        faults.into_result(&source.clone(), Self { source, providers, roles, notes, rate_limit_store })
     }
 
     /// The provider of this name.
     pub(crate) fn provider(&self, name: &str) -> Result<&ProviderEntry> {
         let known = self.providers.keys().map(String::as_str);
-        self.providers.get(name).ok_or_else(|| self.error(Fault::new("providers", unknown("provider", name, known))))
+        self.providers
+            .get(name)
+            .ok_or_else(|| self.error(Fault::new("providers", unknown("provider", name, known))))
     }
 
     /// The role of this name.
@@ -94,6 +100,30 @@ impl Config {
     }
 }
 
+/// Names the roles whose models their vendors' catalogues do not know.
+fn notes(
+    source: &Source,
+    providers: &BTreeMap<String, ProviderEntry>,
+    roles: &BTreeMap<String, RoleEntry>,
+) -> Vec<String> {
+    let note = |(role, entry): (&String, &RoleEntry)| {
+        let RoleTarget::Provider { name, line } = &entry.target else { return None };
+        let (catalog, model) = (providers.get(name)?.catalog.as_ref()?, entry.defaults.model.as_deref()?);
+        if catalog.find(model).is_some() {
+            return None;
+        }
+        let known = catalog.cards().iter().map(|card| card.id.as_str());
+        let hint = nearest(model, &known.collect::<Vec<_>>()).map(|id| format!(", did you mean `{id}`?"));
+        let problem = format!(
+            "the catalogue of {} does not know `{model}`: it is sent without limits{}",
+            catalog.vendor(),
+            hint.unwrap_or_default()
+        );
+        Some(Fault::new(format!("roles.{role}.model"), problem).at(Some(*line)).show(source))
+    };
+    roles.iter().filter_map(note).collect()
+}
+
 /// The tables in a table, with their lines.
 fn entries(path: &str, table: Table, faults: &mut Faults) -> BTreeMap<String, (usize, Table)> {
     let mut entries = BTreeMap::new();
@@ -102,7 +132,8 @@ fn entries(path: &str, table: Table, faults: &mut Faults) -> BTreeMap<String, (u
             Value::Table(inner) => {
                 entries.insert(name, (node.line, inner));
             }
-            _ => faults.push(Fault::new(join(path, &name), "not a table").at(Some(node.line)).allowed("a table")),
+            _ => faults
+                .push(Fault::new(join(path, &name), "not a table").at(Some(node.line)).allowed("a table")),
         }
     }
     entries

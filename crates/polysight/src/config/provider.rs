@@ -91,7 +91,8 @@ impl Visitor<'_> for SecondsVisitor {
 
     fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Seconds, E> {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        let limit = Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero() && *limit <= YEAR);
+        let limit =
+            Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero() && *limit <= YEAR);
         limit.map(Seconds).ok_or_else(|| E::invalid_value(Unexpected::Float(seconds), &self))
     }
 
@@ -105,7 +106,8 @@ impl ProviderConfig {
     pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         let (times, sizes) = (&self.timeouts, &self.sizes);
-        let set = |limit: &mut Duration, seconds: Option<Seconds>| *limit = seconds.map_or(*limit, |time| time.0);
+        let set =
+            |limit: &mut Duration, seconds: Option<Seconds>| *limit = seconds.map_or(*limit, |time| time.0);
         set(&mut limits.connect, times.connect);
         set(&mut limits.first_byte, times.first_byte);
         set(&mut limits.idle, times.idle);
@@ -141,6 +143,8 @@ impl ProviderConfig {
 pub(crate) struct ProviderEntry {
     pub(crate) layers: ProviderLayers,
     pub(crate) backend: Backend,
+    /// The models that the vendor serves itself, where that is known.
+    pub(crate) catalog: Option<Catalog>,
     table: Table,
     /// The vendor's own keys.
     own: Table,
@@ -177,7 +181,10 @@ impl ProviderEntry {
             }
         }
         let own = own_keys(&original);
-        Some(Self { layers, backend: backend.clone(), table: original, own })
+        let is_elsewhere = config.deployment.is_some() || config.base_url.is_some();
+        let catalog = if is_elsewhere { None } else { backend.catalog() };
+        let catalog = catalog.and_then(|catalog| catalog.clone().with_models(config.models).ok());
+        Some(Self { layers, backend: backend.clone(), catalog, table: original, own })
     }
 
     /// The settings of all vendors, with variables looked up.
@@ -237,7 +244,8 @@ impl Check<'_> {
         self.transport(&config, faults);
         let mut index = 0;
         config.models.retain(|row| {
-            let checked = Catalog::from_toml("vendor = \"any\"").and_then(|any| any.with_models([row.clone()]));
+            let checked =
+                Catalog::from_toml("vendor = \"any\"").and_then(|any| any.with_models([row.clone()]));
             if let Err(error) = &checked {
                 faults.push(self.fault(&format!("models[{index}]"), error.message()));
             }
@@ -248,7 +256,8 @@ impl Check<'_> {
     }
 
     fn keys(&self, config: &ProviderConfig, faults: &mut Faults) {
-        let ways = ["api_key", "api_keys", "api_key_file"].into_iter().filter(|key| self.table.contains_key(*key));
+        let ways =
+            ["api_key", "api_keys", "api_key_file"].into_iter().filter(|key| self.table.contains_key(*key));
         if ways.count() > 1 {
             faults.push(self.fault("", "api_key, api_key_file and api_keys exclude each other: keep one"));
         }
@@ -288,7 +297,6 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::faults_of;
 
     #[test]

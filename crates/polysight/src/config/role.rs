@@ -27,8 +27,8 @@ pub(crate) struct RoleEntry {
 /// What a role maps to.
 #[derive(Debug, Clone)]
 pub(crate) enum RoleTarget {
-    /// A provider.
-    Provider(String),
+    /// A provider, and the line of the role's model.
+    Provider { name: String, line: usize },
     /// Other roles with their weights, among which a router chooses.
     Roles { line: usize, roles: Vec<(String, f64)>, router: RouterPolicy },
 }
@@ -208,6 +208,13 @@ impl RoleConfig {
     }
 }
 
+/// Where a role says what it maps to.
+struct TargetLines {
+    fallback: Option<usize>,
+    provider: usize,
+    model: usize,
+}
+
 /// Reads the tables of roles.
 pub(crate) struct Roles<'a> {
     backends: Vec<&'a str>,
@@ -245,8 +252,9 @@ impl<'a> Roles<'a> {
         if fallback.is_some() {
             for key in ["provider", "model", "retry"] {
                 if let Some(node) = table.get(key) {
-                    let problem =
-                        format!("a role with `fallback` has no `{key}`: it belongs to the roles that are named there");
+                    let problem = format!(
+                        "a role with `fallback` has no `{key}`: it belongs to the roles that are named there"
+                    );
                     faults.push(Fault::new(join(&path, key), problem).at(Some(node.line)));
                 }
             }
@@ -254,15 +262,19 @@ impl<'a> Roles<'a> {
             let problem = "a router chooses among the roles of `fallback`: name some";
             faults.push(Fault::new(join(&path, "router"), problem).at(Some(node.line)));
         }
-        let mut reader = Reader::new(merge(&self.defaults_for(&table), table), &path, Texts::Literal);
+        let table = merge(&self.defaults_for(&table), table);
+        let line_of = |key: &str| table.get(key).map_or(line, |node| node.line);
+        let lines = TargetLines { fallback, provider: line_of("provider"), model: line_of("model") };
+        let mut reader = Reader::new(table, &path, Texts::Literal);
         let role = reader.take::<RoleConfig>(faults).unwrap_or_default();
         let (layers, _) = take_role_layers(&mut reader, &path, faults);
         let extras = reader.take_tables(self.backends.iter().copied(), faults);
         reader.finish(faults);
-        let extras = extras.filter_map(|(vendor, (_, table))| match read(&table, &path, Texts::Literal) {
-            Ok(JsonValue::Object(fields)) => Some((vendor.to_owned(), fields)),
-            _ => None,
-        });
+        let extras =
+            extras.into_iter().filter_map(|(vendor, (_, table))| match read(&table, &path, Texts::Literal) {
+                Ok(JsonValue::Object(fields)) => Some((vendor.to_owned(), fields)),
+                _ => None,
+            });
         let mut request = role.request();
         if let Ok(request) = &mut request {
             request.extras = extras.collect();
@@ -271,20 +283,19 @@ impl<'a> Roles<'a> {
             faults.push(Fault::new(&path, problem).at(Some(line)));
             ChatRequest::default()
         });
-        let target = self.target(&path, line, fallback, &role, &layers, faults);
+        let target = self.target(&path, &lines, &role, &layers, faults);
         RoleEntry { target, layers, defaults }
     }
 
     fn target(
         &self,
         path: &str,
-        line: usize,
-        fallback: Option<usize>,
+        lines: &TargetLines,
         role: &RoleConfig,
         layers: &RoleLayers,
         faults: &mut Faults,
     ) -> RoleTarget {
-        if let Some(line) = fallback {
+        if let Some(line) = lines.fallback {
             let roles = role.fallback.iter().flatten().map(|item| (item.role.clone(), item.weight));
             let roles: Vec<_> = roles.collect();
             if role.fallback.as_ref().is_some_and(Vec::is_empty) {
@@ -293,16 +304,17 @@ impl<'a> Roles<'a> {
             }
             return RoleTarget::Roles { line, roles, router: layers.router.clone().unwrap_or_default() };
         }
+        let provider = |name: &str| RoleTarget::Provider { name: name.to_owned(), line: lines.model };
         let (path, problem) = match (&role.provider, self.providers.as_slice()) {
-            (Some(name), known) if known.contains(&name.as_str()) => return RoleTarget::Provider(name.clone()),
-            (None, [only]) => return RoleTarget::Provider((*only).to_owned()),
-            (Some(name), known) => {
-                (join(path, "provider"), unknown("provider", name, known.iter().copied()))
+            (Some(name), known) if known.contains(&name.as_str()) => {
+                return provider(name);
             }
+            (None, [only]) => return provider(only),
+            (Some(name), known) => (join(path, "provider"), unknown("provider", name, known.iter().copied())),
             (None, _) => (path.to_owned(), "`provider` is missing: it names one of the providers".to_owned()),
         };
-        faults.push(Fault::new(path, problem).at(Some(line)));
-        RoleTarget::Provider(String::new())
+        faults.push(Fault::new(path, problem).at(Some(lines.provider)));
+        provider("")
     }
 
     /// What a role takes of the defaults. One that falls back on others takes only what is about the whole call: the others

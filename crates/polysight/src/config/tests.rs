@@ -30,12 +30,14 @@ fn backends() -> Backends {
         }
         _ => Vec::new(),
     };
-    let build = |options: polysight_wire::ProviderOptions, _: Settings| Err(Error::new(ErrorKind::Unsupported, options.name));
-    backends.insert("b".to_owned(), Backend::new(check, build));
+    let build = |options: polysight_wire::ProviderOptions, _: Settings| {
+        Err(Error::new(ErrorKind::Unsupported, options.name))
+    };
+    backends.insert("b", Backend::new(check, build));
     let build = |options: polysight_wire::ProviderOptions, _: BTreeMap<String, String>| {
         Err(Error::new(ErrorKind::Unsupported, options.name))
     };
-    backends.insert("map".to_owned(), Backend::new(|_, _| Vec::new(), build));
+    backends.insert("map", Backend::new(|_, _| Vec::new(), build));
     backends
 }
 
@@ -144,7 +146,8 @@ fn retry_is_on_by_default_and_has_names() {
         "[roles.a]\n[roles.b]\nretry = true\n[roles.c]\nretry = false\n[roles.d]\nretry = \"interactive\"\n",
     )
     .unwrap();
-    let attempts = |name| config.role(name).unwrap().layers.retry().map(|retry| (retry.max_attempts, retry.max_billed));
+    let attempts =
+        |name| config.role(name).unwrap().layers.retry().map(|retry| (retry.max_attempts, retry.max_billed));
     assert_eq!(attempts("a"), Some((3, polysight_core::Billed::Perhaps)));
     assert_eq!((attempts("b"), attempts("c")), (attempts("a"), None));
     let interactive = config.role("d").unwrap().layers.retry().unwrap();
@@ -176,10 +179,16 @@ fn what_is_wrong_is_named_when_the_file_is_read() {
         ("[defaults]\nfallback = [\"a\"]\n[roles.a]\n", "defaults.fallback: a role cannot"),
         ("[roles.a]\n[roles.c]\nfallback = [{ role = \"a\", weight = -1 }]", "a weight of 0 or more"),
         ("[roles.a]\n[roles.c]\nfallback = []", "the list is empty"),
-        ("[roles.a]\n[roles.c]\nfallback = [\"a\"]\nretry = true", "roles.c.retry: a role with `fallback` has no `retry`"),
+        (
+            "[roles.a]\n[roles.c]\nfallback = [\"a\"]\nretry = true",
+            "roles.c.retry: a role with `fallback` has no `retry`",
+        ),
         ("[roles.a]\nrouter = {}", "roles.a.router: a router chooses among the roles of `fallback`"),
         ("[roles.a]\nroute = {}", "did you mean `router`?"),
-        ("[roles.a]\ndeadline = 0", "roles.a.deadline: `0` is not allowed (allowed: a number of seconds above 0, or false)"),
+        (
+            "[roles.a]\ndeadline = 0",
+            "roles.a.deadline: `0` is not allowed (allowed: a number of seconds above 0, or false)",
+        ),
         ("[roles.a]\ndeadline = true", "roles.a.deadline: `true`"),
         ("[roles.a]\nthinking = \"hard\"", "roles.a.thinking: `hard` is not allowed (allowed: \"on\""),
         ("[roles.a]\nthinking = -1", "roles.a.thinking: `-1`"),
@@ -193,11 +202,17 @@ fn what_is_wrong_is_named_when_the_file_is_read() {
         ("api_key = \"a\"\napi_key_file = \"b\"", "exclude each other"),
         ("api_key = \"a\\nb\"", "providers.p.api_key: "),
         ("rate_limit = { concurrency = 0 }", "providers.p.rate_limit: `concurrency`"),
-        ("rate_limit = { requests = 1 }", "providers.p.rate_limit.requests: unknown key `requests`, did you mean `requests_per_minute`?"),
+        (
+            "rate_limit = { requests = 1 }",
+            "providers.p.rate_limit.requests: unknown key `requests`, did you mean `requests_per_minute`?",
+        ),
         ("headers = { content-type = \"a\" }", "providers.p.headers: "),
         ("proxy = \"http://\"", "providers.p.proxy: "),
         ("models = [{ id = \"a\" }, { id = \"x\", imge = true }]", "providers.p.models[1]: "),
-        ("sizes = { max_line = -1 }", "providers.p.sizes.max_line: `-1` is not allowed (allowed: a whole number from 0)"),
+        (
+            "sizes = { max_line = -1 }",
+            "providers.p.sizes.max_line: `-1` is not allowed (allowed: a whole number from 0)",
+        ),
         ("site = \"moon\"", "providers.p: no site `moon`, known: known"),
         ("api_key = \"${KEY\"", "providers.p.api_key: `${` is not closed by `}`"),
         #[cfg(feature = "redis")]
@@ -205,13 +220,19 @@ fn what_is_wrong_is_named_when_the_file_is_read() {
         #[cfg(feature = "redis")]
         ("[rate_limit_store]\nurl = \"${URL}\"\nwindow = 0", "rate_limit_store: `window` is 0ns"),
         #[cfg(feature = "redis")]
-        ("[rate_limit_store]\nurl = 7702166553344551", "rate_limit_store.url: this is a whole number (allowed: a text)"),
+        (
+            "[rate_limit_store]\nurl = 7702166553344551",
+            "rate_limit_store.url: this is a whole number (allowed: a text)",
+        ),
         #[cfg(feature = "redis")]
         ("[rate_limit_store]\nwindow = 9", "rate_limit_store: `url` is missing"),
         #[cfg(not(feature = "redis"))]
         ("[rate_limit_store]\nurl = \"redis://a\"", "enable the cargo feature `redis`"),
         #[cfg(not(feature = "cache"))]
-        ("[roles.a]\ncache = true", "roles.a.cache: this layer is not compiled in: enable the cargo feature `cache`"),
+        (
+            "[roles.a]\ncache = true",
+            "roles.a.cache: this layer is not compiled in: enable the cargo feature `cache`",
+        ),
     ] {
         let fault = fault(text);
         assert!(fault.contains(words) && !fault.contains("7702"), "{fault}");
@@ -245,8 +266,9 @@ fn values_that_variables_stand_for_are_not_judged_when_the_file_is_read() {
 
 #[test]
 fn the_value_of_a_variable_is_shown_in_no_fault() {
-    let config = read("region = \"${REGION}\"\nsite = \"${SITE}\"\ntimeouts = { idle = \"${IDLE}\" }").unwrap();
-    let lookup: Lookup = std::sync::Arc::new(|_| Some("canary".to_owned()));
+    let config =
+        read("region = \"${REGION}\"\nsite = \"${SITE}\"\ntimeouts = { idle = \"${IDLE}\" }").unwrap();
+    let lookup: Lookup = std::sync::Arc::new(|name| Some(format!("canary-{name}")));
     let variables = Variables::new(&lookup);
     let entry = config.provider("p").unwrap();
     let shown = |fault: Fault| config.error(fault.without_values(&variables)).to_string();
@@ -260,8 +282,9 @@ fn the_value_of_a_variable_is_shown_in_no_fault() {
         shown(error),
         "configuration: config:3: providers.p.region: the value of ${REGION} is refused (allowed: `north`, `south`)"
     );
+    variables.expand("${SITE}").unwrap();
     assert_eq!(
-        shown(Fault::new("providers.p", "no site `canary`")),
+        shown(Fault::new("providers.p", "no site `canary-SITE`")),
         "configuration: config: providers.p: no site `${SITE}`"
     );
 }
@@ -272,7 +295,10 @@ fn a_vendor_that_takes_a_map_gets_every_key_that_no_other_setting_has() {
     let config = read_all(text).unwrap();
     let entry = config.provider("m").unwrap();
     let own: BTreeMap<String, String> = de::read(entry.own(), "", Texts::Literal).unwrap();
-    assert_eq!(own.into_iter().collect::<Vec<_>>(), [("x".to_owned(), "1".to_owned()), ("y".to_owned(), "2".to_owned())]);
+    assert_eq!(
+        own.into_iter().collect::<Vec<_>>(),
+        [("x".to_owned(), "1".to_owned()), ("y".to_owned(), "2".to_owned())]
+    );
     let faults = faults_of("[providers.m]\nbackend = \"map\"\nx = 5");
     assert_eq!(faults, ["config:3: providers.m.x: `5` is a whole number (allowed: a text)"]);
 }

@@ -1,7 +1,7 @@
 //! Swapping the vendor is an edit of the config: one program, one dialogue, every deployment.
 
 use image::ImageFormat;
-use polysight::{ChatRequest, Conversation, Image, Message, Polysight, Result, RoleProvider};
+use polysight::{ChatRequest, Conversation, Image, Message, Polysight, Result, Role};
 use polysight_emulator::Emulator;
 use polysight_testkit::acme::{AcmeServer, KEY};
 use polysight_testkit::{calls, picture, sha256};
@@ -14,7 +14,7 @@ fn pictures() -> [Vec<u8>; 2] {
 }
 
 /// The program: it knows no vendor, no model and no address.
-async fn compare(role: &RoleProvider, pictures: &[Vec<u8>; 2]) -> Result<String> {
+async fn compare(role: &Role, pictures: &[Vec<u8>; 2]) -> Result<String> {
     let mut talk = Conversation::new().with_system("Answer briefly.");
     let mut last = String::new();
     for (bytes, question) in pictures.iter().zip(["What is this?", "And what differs in this one?"]) {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use image::ImageFormat;
 use polysight::layers::quota::LOCAL_QUOTA;
 use polysight::layers::route::SKIPPED;
-use polysight::{Billed, ChatRequest, Error, Image, Polysight, RoleProvider, StreamEvent};
+use polysight::{Billed, ChatRequest, Error, Image, Polysight, Role, StreamEvent};
 use polysight_emulator::{Emulator, Fault, Load};
 use polysight_testkit::{Wire, calls, picture, sha256};
 use tokio::sync::Mutex;
@@ -170,7 +170,7 @@ fn sent(attempts: &[polysight::Attempt]) -> u64 {
 }
 
 /// One request, and the check that the answer is the answer to it.
-async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex<Ledger>) {
+async fn ask(role: &Role, number: usize, sample: &Sample, ledger: &Mutex<Ledger>) {
     let question = format!("request number {number} of the soak?");
     let request = ChatRequest::ask(&question, [sample.image.clone()]).with_max_tokens(800);
     let answer = if number.is_multiple_of(2) {
@@ -190,7 +190,7 @@ async fn ask(role: &RoleProvider, number: usize, sample: &Sample, ledger: &Mutex
 }
 
 /// Reads event by event, as a program with a screen does, then puts it together.
-async fn streamed(role: &RoleProvider, request: ChatRequest) -> polysight::Result<polysight::ChatResponse> {
+async fn streamed(role: &Role, request: ChatRequest) -> polysight::Result<polysight::ChatResponse> {
     let mut stream = calls::open(role, request).await?;
     let mut collector = polysight::StreamCollector::new();
     while let Some(event) = stream.next_event().await {

@@ -27,7 +27,7 @@ use std::path::Path;
 use call::Caller;
 use capture::Sort;
 use echo::{Echo, Place};
-use polysight::RoleProvider;
+use polysight::Role;
 use polysight_emulator::{Emulator, Fault};
 use polysight_testkit::calls::Way;
 use providers::{SHORT, VENDORS, Vendor, emulator, host};
@@ -200,7 +200,7 @@ async fn tour(vendor: &Vendor, folder: &Path) -> Tour {
     tour
 }
 
-fn caller<'c>(role: &'c RoleProvider, repeats: bool, folder: &Path) -> Caller<'c> {
+fn caller<'c>(role: &'c Role, repeats: bool, folder: &Path) -> Caller<'c> {
     Caller { provider: role, repeats, file: folder.join("picture.png") }
 }
 

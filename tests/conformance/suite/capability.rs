@@ -1,7 +1,7 @@
 //! What a target offers, by its own catalogue and by nothing else.
 
 use polysight::{
-    Capability, ChatRequest, Image, Message, ModelCard, ResponseFormat, RoleProvider, Thinking, Video,
+    Capability, ChatRequest, Image, Message, ModelCard, ResponseFormat, Role, Thinking, Video,
 };
 use polysight_core::catalog::{ImageCard, ThinkingMode, VideoCard};
 
@@ -60,7 +60,7 @@ impl Feature {
     ];
 
     /// The part that has the ability, if any has.
-    pub(crate) fn role(self, fixture: &Fixture) -> RoleProvider {
+    pub(crate) fn role(self, fixture: &Fixture) -> Role {
         match self {
             Self::Nothing | Self::RequestId | Self::EndUserId | Self::TextModel => fixture.text(),
             Self::PictureLink | Self::PictureInline | Self::ManyPictures | Self::JsonObject => {

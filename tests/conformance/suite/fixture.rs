@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polysight::{ModelCard, Polysight, Registry, RoleProvider, VisionProvider};
+use polysight::{ModelCard, Polysight, Registry, Role, VisionProvider};
 use polysight_emulator::{Emulator, Fault};
 use polysight_testkit::acme::{AcmeFault, AcmeServer};
 
@@ -68,32 +68,32 @@ impl Fixture {
         Self { target, server, polysight }
     }
 
-    fn role(&self, name: &str) -> RoleProvider {
+    fn role(&self, name: &str) -> Role {
         self.polysight.role(name).unwrap()
     }
 
-    pub(crate) fn text(&self) -> RoleProvider {
+    pub(crate) fn text(&self) -> Role {
         self.role("text")
     }
 
-    pub(crate) fn vision(&self) -> RoleProvider {
+    pub(crate) fn vision(&self) -> Role {
         self.role("vision")
     }
 
-    pub(crate) fn video(&self) -> RoleProvider {
+    pub(crate) fn video(&self) -> Role {
         self.role("video")
     }
 
-    pub(crate) fn thinking(&self) -> RoleProvider {
+    pub(crate) fn thinking(&self) -> Role {
         self.role("thinking")
     }
 
-    pub(crate) fn tools(&self) -> RoleProvider {
+    pub(crate) fn tools(&self) -> Role {
         self.role("tools")
     }
 
     /// The role `text` at the same server with another key or with more in its config.
-    pub(crate) fn reconfigured(&self, key: &str, more: &str) -> RoleProvider {
+    pub(crate) fn reconfigured(&self, key: &str, more: &str) -> Role {
         read(self.target, &base_url(&self.server, self.target), key, more).role("text").unwrap()
     }
 
@@ -181,7 +181,7 @@ impl Fixture {
 }
 
 /// What the catalogue says of the model behind a part.
-pub(crate) fn card(role: &RoleProvider) -> ModelCard {
+pub(crate) fn card(role: &Role) -> ModelCard {
     ModelCard::clone(&role.catalog().card(role.model().unwrap()))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polysight::{ChatRequest, ChatResponse, RoleProvider, StreamEvent, Thinking};
+use polysight::{ChatRequest, ChatResponse, Role, StreamEvent, Thinking};
 use polysight_testkit::calls::{self, answers};
 
 use super::answers::question;
@@ -11,7 +11,7 @@ use super::fixture::{Fixture, Scenario};
 use super::pictures::jpeg;
 use super::tools::weather_in;
 
-async fn is_the_same(role: RoleProvider, request: ChatRequest) -> ChatResponse {
+async fn is_the_same(role: Role, request: ChatRequest) -> ChatResponse {
     let [plain, streamed] = answers(&role, request).await;
     assert_eq!(plain.text, streamed.text);
     assert_eq!(plain.reasoning, streamed.reasoning);

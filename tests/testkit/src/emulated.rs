@@ -1,6 +1,6 @@
 //! Roles that an emulator answers.
 
-use polysight::{Polysight, RoleProvider};
+use polysight::{Polysight, Role};
 use polysight_emulator::{Emulator, Surface};
 
 /// A config with one role of a model, answered by an emulator.
@@ -25,7 +25,7 @@ pub fn zhipu_config(emulator: &Emulator, model: &str) -> String {
 ///
 /// # Panics
 /// When the emulator does not start, or the config is wrong, which are defects of the test.
-pub async fn zhipu_role(model: &str) -> (Emulator, RoleProvider) {
+pub async fn zhipu_role(model: &str) -> (Emulator, Role) {
     let emulator = Emulator::start().await.expect("the emulator starts");
     let sight = Polysight::from_toml(&zhipu_config(&emulator, model)).expect("the config is good");
     let role = sight.role("default").expect("the role exists");

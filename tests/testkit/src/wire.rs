@@ -302,7 +302,7 @@ impl Client {
     pub fn dialect(&self) -> &dyn Dialect {
         match self {
             Self::Zhipu(zhipu) => zhipu.inner().dialect(),
-            Self::QwenVl(qwen) => qwen.dialect(),
+            Self::QwenVl(qwen) => qwen.inner().dialect(),
             Self::Ernie(ernie) => ernie.inner().dialect(),
         }
     }

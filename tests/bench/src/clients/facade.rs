@@ -1,7 +1,8 @@
 //! Polysight: its Zhipu provider, planning included.
 
 use polysight::zhipu::{Zhipu, ZhipuSettings};
-use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, VisionProvider};
+use polysight::catalog::ModelRow;
+use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, VisionProviderExt as _};
 
 use super::{Client, MODEL, Picture, Question, Sink};
 use crate::Result;
@@ -25,7 +26,7 @@ impl Client for Facade {
         let options = ProviderOptions::new("bench")
             .with_api_key(ApiKey::new("key-of-the-bench")?)
             .with_base_url(base.parse()?)
-            .with_models(vec![model.into()]);
+            .with_models(vec![ModelRow::new(model)?]);
         Ok(Self(Zhipu::new(options, &ZhipuSettings::default())?))
     }
 
@@ -34,7 +35,7 @@ impl Client for Facade {
     }
 
     async fn stream(&self, question: &Question, sink: &mut impl Sink) -> Result<()> {
-        let mut events = self.0.stream(request(question)?).await?;
+        let mut events = self.0.chat_stream(request(question)?).await?;
         while let Some(event) = events.next_event().await {
             if let StreamEvent::Text(text) = event? {
                 sink.push(&text);

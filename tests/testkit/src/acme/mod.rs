@@ -42,7 +42,7 @@ pub const VENDOR: &str = "acme";
 #[derive(Debug)]
 pub struct Acme(DialectProvider<AcmeDialect>);
 
-forward_provider!(Acme);
+forward_provider!(impl for Acme, 0);
 
 impl Acme {
     /// Makes a provider from options that all vendors share and settings of this one.

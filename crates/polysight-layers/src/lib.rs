@@ -2,34 +2,31 @@
 
 #[cfg(feature = "cache")]
 pub mod cache;
-mod env;
-#[cfg(test)]
-mod fake;
-pub mod hedge;
-mod manual;
-pub mod quota;
-mod reply;
+mod call;
+pub mod config;
+mod deadline;
+pub mod rate_limit;
 mod retry;
-pub mod route;
-mod seconds;
-mod setting;
+pub mod router;
 mod stack;
-mod switch;
-mod sync;
-mod time;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
-mod watch;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CachePolicy};
-pub use env::{Clock, Env, Randomness, Sleep, SystemClock};
-pub use hedge::{Hedge, HedgePolicy};
-pub use manual::ManualClock;
-pub use quota::{Quota, QuotaPolicy};
-pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy};
-pub use route::{BreakerPolicy, KeyPool, KeyPoolPolicy, Route, RoutePolicy, Target};
+pub use deadline::{Deadline, DeadlinePolicy};
+pub use rate_limit::{RateLimit, RateLimitPolicy};
+pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy, RetrySetting};
+pub use router::{BreakerPolicy, KeyPool, KeyPoolPolicy, Router, RouterPolicy, Strategy, Target};
 pub use stack::Stack;
-pub use time::{Deadline, DeadlinePolicy, Pace, PacePolicy};
 #[cfg(feature = "trace")]
 pub use trace::{Trace, TracePolicy};
+
+/// Locks a mutex, also one whose holder panicked: nothing here is left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,12 +1,12 @@
-//! What stands for a question in the cache: a digest of all that shapes its answer.
+//! The key of a request: a digest of all that shapes its answer.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::fs::Metadata;
+use std::io::{self, Read, Write};
+use std::time::Duration;
 
-use moka::future::Cache as Bounded;
+use moka::sync::Cache as Bounded;
 use polysight_core::media::MediaFile;
-use polysight_core::{Canonical, ChatRequest, MediaSource, Plan, ProviderId};
+use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
 
 use super::CachePolicy;
@@ -20,98 +20,129 @@ const REMEMBERED_FILES: u64 = 4_096;
 const AT_ONCE: u64 = 64 << 10;
 /// Read at once from a file.
 const BLOCK: usize = 64 << 10;
-/// File systems may give two writes within this time the same modification time.
-const MTIME_GRAIN: Duration = Duration::from_secs(2);
+/// File systems may give two changes within this time the same change time.
+const CHANGE_TIME_GRAIN: Duration = Duration::from_secs(2);
 
 /// Makes keys, and remembers the digests of files that do not change.
 #[derive(Debug)]
 pub(super) struct Keys {
-    files: Bounded<(PathBuf, u64, SystemTime), Key>,
+    files: Bounded<FileState, Key>,
+    pub(super) grain: Duration,
 }
 
 impl Keys {
     pub(super) fn new() -> Self {
-        Self { files: Bounded::new(REMEMBERED_FILES) }
+        Self { files: Bounded::new(REMEMBERED_FILES), grain: CHANGE_TIME_GRAIN }
     }
 
-    /// The key of a request, and of how it will go out; `None` when it must not be answered from a cache, or a file of it
-    /// cannot be read: the provider says so itself.
-    pub(super) async fn of(
-        &self,
-        asked: &ChatRequest,
-        plan: &Plan,
-        provider: &ProviderId,
-        policy: &CachePolicy,
-    ) -> Option<Key> {
+    /// The key of a plan; `None` when it must not be answered from a cache, or a file of it cannot be read: the provider
+    /// reports that itself.
+    pub(super) async fn of(&self, plan: &Plan, provider: &ProviderId, policy: &CachePolicy) -> Option<Key> {
         if !policy.takes(&plan.request) {
             return None;
         }
         let mut sources = Vec::new();
-        plan.request.canonical(&mut |piece| {
-            if let Canonical::Media(source) = piece {
-                sources.push(source.clone());
-            }
-        });
+        let collect = |source: &MediaSource| {
+            sources.push(source.clone());
+            Ok(source.clone())
+        };
+        let request = plan.request.clone().map_media(collect).ok()?;
         if !policy.urls && sources.iter().any(|source| source.url().is_some()) {
             return None;
         }
-        let mut media = Vec::with_capacity(sources.len());
+        let mut digests = Vec::with_capacity(sources.len());
         for source in sources {
-            media.push(self.digest(source).await?);
+            digests.push(self.digest(source).await?);
         }
-        Some(key(asked, plan, provider, policy, &media))
+        key(request, digests, plan, provider, policy)
     }
 
-    async fn digest(&self, source: MediaSource) -> Option<Key> {
-        match &source {
-            MediaSource::File(file) => match remembered_as(file) {
-                None => blocking(source).await,
-                Some(name) => self.remembered(name, source).await,
-            },
+    /// The source of a medium as it stands in the key: a link as it is, everything else by its content.
+    async fn digest(&self, source: MediaSource) -> Option<MediaSource> {
+        let digest = match &source {
+            MediaSource::Url(_) => return Some(source),
+            MediaSource::File(file) => self.file(file.clone()).await,
             _ if source.byte_len().is_none_or(|len| len <= AT_ONCE) => content(&source).ok(),
-            _ => blocking(source).await,
-        }
+            _ => blocking(move || content(&source)).await,
+        };
+        Some(MediaSource::Bytes(digest?.to_vec().into()))
     }
 
-    async fn remembered(&self, name: (PathBuf, u64, SystemTime), source: MediaSource) -> Option<Key> {
-        if let Some(digest) = self.files.get(&name).await {
-            return Some(digest);
-        }
-        let digest = blocking(source).await?;
-        self.files.insert(name, digest).await;
-        Some(digest)
+    async fn file(&self, file: MediaFile) -> Option<Key> {
+        let (files, grain) = (self.files.clone(), self.grain);
+        let digest = move || {
+            let mut opened = file.reopen().map_err(io::Error::other)?;
+            let before = FileState::of(&opened.metadata()?, grain);
+            if let Some(digest) = before.as_ref().and_then(|state| files.get(state)) {
+                return Ok(digest);
+            }
+            let digest = read(&mut opened)?;
+            let after = FileState::of(&opened.metadata()?, grain);
+            // A file that changed while it was read is not remembered.
+            if let Some(state) = before.filter(|state| after.as_ref() == Some(state)) {
+                files.insert(state, digest);
+            }
+            Ok(digest)
+        };
+        blocking(digest).await
     }
 
     #[cfg(test)]
-    pub(super) async fn remembered_files(&self) -> u64 {
-        self.files.run_pending_tasks().await;
+    pub(super) fn remembered_files(&self) -> u64 {
+        self.files.run_pending_tasks();
         self.files.entry_count()
     }
 }
 
-/// What a file's digest is remembered by; `None` for a file so fresh that it may still change unseen.
-fn remembered_as(file: &MediaFile) -> Option<(PathBuf, u64, SystemTime)> {
-    let modified = file.modified()?;
-    let age = SystemTime::now().duration_since(modified).ok()?;
-    (age > MTIME_GRAIN).then(|| (file.path().to_owned(), file.byte_len(), modified))
+/// What a file's digest is remembered by: only what no user can set. Length and modification time can be set to those of
+/// another file; the change time is the system's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+    len: u64,
 }
 
-async fn blocking(source: MediaSource) -> Option<Key> {
-    tokio::task::spawn_blocking(move || content(&source).ok()).await.ok().flatten()
+impl FileState {
+    /// `None` for a file so fresh that it may still change unseen.
+    #[cfg(unix)]
+    fn of(metadata: &Metadata, grain: Duration) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        use std::time::SystemTime;
+
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        let since = Duration::new(changed.0.try_into().ok()?, changed.1.try_into().ok()?);
+        let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH.checked_add(since)?).ok()?;
+        (age >= grain).then(|| Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed,
+            len: metadata.len(),
+        })
+    }
+
+    /// Elsewhere each file is read each time.
+    #[cfg(not(unix))]
+    fn of(_: &Metadata, _: Duration) -> Option<Self> {
+        None
+    }
 }
 
-/// Digests a medium's bytes, or a link's text.
+async fn blocking(digest: impl FnOnce() -> io::Result<Key> + Send + 'static) -> Option<Key> {
+    tokio::task::spawn_blocking(digest).await.ok()?.ok()
+}
+
+/// Digests the bytes of a medium in memory.
 fn content(source: &MediaSource) -> io::Result<Key> {
     match source {
-        MediaSource::Url(url) => Ok(Sha256::digest(url.as_str()).into()),
         MediaSource::Bytes(bytes) => Ok(Sha256::digest(bytes).into()),
-        MediaSource::File(file) => read(file.reopen().map_err(io::Error::other)?),
-        MediaSource::Base64(text) => read(text.reader()),
+        MediaSource::Base64(text) => read(&mut text.reader()),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
-fn read(mut from: impl Read) -> io::Result<Key> {
+fn read(from: &mut impl Read) -> io::Result<Key> {
     let mut digest = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {
@@ -122,31 +153,44 @@ fn read(mut from: impl Read) -> io::Result<Key> {
     }
 }
 
-fn key(asked: &ChatRequest, plan: &Plan, provider: &ProviderId, policy: &CachePolicy, media: &[Key]) -> Key {
-    let mut digest = Sha256::new();
-    text(&mut digest, &provider.name);
-    text(&mut digest, &provider.vendor);
+/// `request` is the planned one, whose media stand as `digests`.
+fn key(
+    request: ChatRequest,
+    digests: Vec<MediaSource>,
+    plan: &Plan,
+    provider: &ProviderId,
+    policy: &CachePolicy,
+) -> Option<Key> {
+    let user = plan.original().end_user_id.as_deref().filter(|_| policy.per_end_user);
+    let mut digest = DigestWriter(Sha256::new());
+    let context = (&*provider.name, &*provider.vendor, user);
+    serde_json::to_writer(&mut digest, &context).ok()?;
     // What was left out of the request for this provider may still reach another one behind it.
     if plan.adjustments.iter().any(|adjustment| !adjustment.lossless) {
-        asked.canonical(&mut |piece| {
-            if let Canonical::Bytes(bytes) = piece {
-                digest.update(bytes);
-            }
-        });
+        write(&mut digest, plan.original().clone(), &digests)?;
     }
-    let user = asked.end_user_id.as_deref().filter(|_| policy.per_end_user);
-    digest.update([u8::from(user.is_some())]);
-    text(&mut digest, user.unwrap_or_default());
-    let mut media = media.iter();
-    plan.request.canonical(&mut |piece| match piece {
-        Canonical::Bytes(bytes) => digest.update(bytes),
-        Canonical::Media(_) => digest.update(media.next().unwrap_or(&[0; 32])),
-        _ => {}
-    });
-    digest.finalize().into()
+    write(&mut digest, request, &digests)?;
+    Some(digest.0.finalize().into())
 }
 
-fn text(digest: &mut Sha256, text: &str) {
-    digest.update((text.len() as u64).to_le_bytes());
-    digest.update(text);
+fn write(to: &mut DigestWriter, request: ChatRequest, digests: &[MediaSource]) -> Option<()> {
+    let mut digests = digests.iter();
+    let by_content = |source: &MediaSource| Ok(digests.next().unwrap_or(source).clone());
+    let mut request = request.map_media(by_content).ok()?;
+    // Who asks, and under which id, does not shape the answer.
+    (request.request_id, request.end_user_id, request.keep_raw) = (None, None, false);
+    serde_json::to_writer(to, &request).ok()
+}
+
+struct DigestWriter(Sha256);
+
+impl Write for DigestWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,38 +1,42 @@
-//! Answers kept in memory: an equal question is not asked, and not paid for, again.
+//! Answers kept in memory: an equal request is not sent, and not paid for, again.
 //!
-//! What is promised: an answer is given only to a request that asks for the same in every respect that can shape the
-//! answer, pictures by their content; equal plain requests at the same time make one call; failures are never kept;
-//! memory stays within its bound. Who waits for another's call gets that call's failure too.
+//! An answer is given only to a request that is the same in every respect that can shape the answer, pictures by their
+//! content; equal plain requests at the same time make one call; failures and partial answers are never kept; memory stays
+//! within its bound. A request that waits for another's call gets that call's failure too.
 
-mod flight;
 mod key;
 mod policy;
-mod store;
-mod tee;
+mod single_flight;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use moka::sync::Cache as Bounded;
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Plan, ProviderId, Result, VisionProvider,
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, ResponseMeta, Result,
+    StreamCollector, StreamEvent, VisionProvider,
 };
 
-use self::flight::Flights;
 use self::key::{Key, Keys};
 pub use self::policy::CachePolicy;
-use self::store::{Store, add};
-use crate::Env;
+use self::single_flight::SingleFlight;
+use crate::call::{CallObserver, Reply as _};
+
+/// What an entry takes besides its texts, roughly.
+const OVERHEAD: usize = size_of::<ChatResponse>() + 256;
 
 /// Answers equal requests from memory.
 ///
-/// An answer that was not made for the call is marked [`cached`](ChatResponse::cached). It keeps the usage, ids and
-/// time of the call that made it; that call's failed tries and rate limits are left out.
+/// An answer that was not made for the call is marked [`cached`](ResponseMeta::cached). It keeps the usage, ids and time of
+/// the call that made it; that call's failed attempts and rate limits are left out.
 ///
-/// Not kept are requests that want the vendor's [raw JSON](ChatRequest::keep_raw), requests whose
-/// [plan](VisionProvider::plan) fails, and what the [policy](CachePolicy) leaves out: by default answers drawn at
-/// random, and pictures by link. What one of several providers behind the cache answered is given for all of them.
+/// Not kept are requests that want the vendor's [raw JSON](ChatRequest::keep_raw), and what the [policy](CachePolicy) leaves
+/// out: by default answers drawn at random, and pictures by link. What one of several providers behind the cache answered is
+/// given for all of them.
 ///
 /// A streamed answer is kept when it has come to its end; equal streams at the same time each make their call.
 ///
@@ -40,19 +44,18 @@ use crate::Env;
 /// use std::sync::Arc;
 ///
 /// use polysight_core::VisionProvider;
-/// use polysight_layers::cache::{Cache, CachePolicy};
+/// use polysight_layers::{Cache, CachePolicy};
 ///
 /// fn cached(provider: Arc<dyn VisionProvider>) -> Cache {
-///     Cache::new(provider, CachePolicy::default().with_max_bytes(256 << 20))
+///     Cache::new(provider, CachePolicy { max_bytes: 256 << 20, ..CachePolicy::default() })
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Cache {
     inner: Arc<dyn VisionProvider>,
-    policy: CachePolicy,
     store: Arc<Store>,
     keys: Keys,
-    flights: Flights,
+    flights: SingleFlight,
 }
 
 /// How often a cache could answer.
@@ -67,7 +70,7 @@ pub struct CacheStats {
     pub shared: u64,
     /// Answers that were kept.
     pub stored: u64,
-    /// Requests that the cache has nothing to do with.
+    /// Requests that must not be answered from a cache.
     pub passed: u64,
 }
 
@@ -75,61 +78,48 @@ impl Cache {
     /// Puts a cache before a provider.
     #[must_use]
     pub fn new(inner: Arc<dyn VisionProvider>, policy: CachePolicy) -> Self {
-        let store = Arc::new(Store::new(policy.clone(), Env::default()));
-        Self { inner, policy, store, keys: Keys::new(), flights: Flights::default() }
-    }
-
-    /// Tells the time by another clock. What was kept before is forgotten.
-    #[must_use]
-    pub fn with_env(mut self, env: Env) -> Self {
-        self.store = Arc::new(Store::new(self.policy.clone(), env));
-        self
+        let (store, keys) = (Arc::new(Store::new(policy)), Keys::new());
+        Self { inner, store, keys, flights: SingleFlight::default() }
     }
 
     /// How often it could answer so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        self.store.stats()
+        self.store.counts.stats()
     }
 
-    /// What stands for a request; `None` when the cache has nothing to do with it.
-    async fn question(&self, request: &ChatRequest) -> Option<Question> {
-        let question = match self.inner.plan(request.clone()) {
-            Err(_) => None,
-            Ok(plan) => {
-                let key = self.keys.of(request, &plan, self.inner.id(), &self.policy).await;
-                key.map(|key| Question { key, adjustments: plan.adjustments })
-            }
-        };
-        if question.is_none() {
+    /// The key of a plan; `None` when it must not be answered from a cache.
+    async fn lookup_of(&self, plan: &Plan) -> Option<Lookup> {
+        let Some(key) = self.keys.of(plan, self.inner.id(), &self.store.policy).await else {
             add(&self.store.counts.passed);
-        }
-        question
+            return None;
+        };
+        Some(Lookup { key, adjustments: plan.adjustments.clone() })
     }
 
-    async fn hit(&self, question: &Question) -> Option<ChatResponse> {
-        let kept = self.store.get(&question.key).await?;
+    fn hit(&self, lookup: &Lookup) -> Option<ChatResponse> {
+        let kept = self.store.get(&lookup.key)?;
         add(&self.store.counts.hits);
-        Some(self.given(&kept, question))
+        Some(self.replay(&kept, lookup))
     }
 
     /// An answer as it is given to a request that it was not made for.
-    fn given(&self, kept: &ChatResponse, question: &Question) -> ChatResponse {
+    fn replay(&self, kept: &ChatResponse, lookup: &Lookup) -> ChatResponse {
         let mut response = kept.clone();
         response.cached = true;
         response.attempts.clear();
         response.rate_limits = None;
-        if response.provider == self.inner.id().name {
-            response.adjustments.clone_from(&question.adjustments);
+        if *response.provider == *self.inner.id().name {
+            response.adjustments.clone_from(&lookup.adjustments);
         }
         response
     }
 }
 
 /// A request that the cache may answer.
-struct Question {
+struct Lookup {
     key: Key,
-    /// What its plan changed, which may differ between requests that go out alike.
+    /// What its plan changed, which may differ between requests that are sent alike.
     adjustments: Vec<Adjustment>,
 }
 
@@ -144,42 +134,160 @@ impl VisionProvider for Cache {
         self.inner.catalog()
     }
 
-    fn plan(&self, request: ChatRequest) -> Result<Plan> {
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
         self.inner.plan(request)
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatResponse> {
-        let Some(question) = self.question(&request).await else { return self.inner.chat(request).await };
-        if let Some(response) = self.hit(&question).await {
+    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
+        let Some(lookup) = self.lookup_of(&plan).await else { return self.inner.send(plan).await };
+        if let Some(response) = self.hit(&lookup) {
             return Ok(response);
         }
         let mut made = false;
         let call = async {
             // It may have been kept since this request looked.
-            if let Some(kept) = self.store.get(&question.key).await {
+            if let Some(kept) = self.store.get(&lookup.key) {
                 return Ok(kept);
             }
             made = true;
             add(&self.store.counts.misses);
-            let response = Arc::new(self.inner.chat(request).await?);
-            self.store.put(question.key, Arc::clone(&response)).await;
+            let response = Arc::new(self.inner.send(plan).await?);
+            self.store.put(lookup.key, Arc::clone(&response));
             Ok(response)
         };
-        let outcome = self.flights.share(question.key, call).await;
+        let outcome = self.flights.run(lookup.key, call).await;
         if made {
             return outcome.map(Arc::unwrap_or_clone);
         }
         add(&self.store.counts.shared);
-        outcome.map(|response| self.given(&response, &question))
+        outcome.map(|response| self.replay(&response, &lookup))
     }
 
-    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
-        let Some(question) = self.question(&request).await else { return self.inner.stream(request).await };
-        if let Some(response) = self.hit(&question).await {
+    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
+        let Some(lookup) = self.lookup_of(&plan).await else { return self.inner.stream(plan).await };
+        if let Some(response) = self.hit(&lookup) {
             return Ok(ChatStream::from_response(response));
         }
         add(&self.store.counts.misses);
-        let stream = self.inner.stream(request).await?;
-        Ok(tee::tee(stream, question.key, Arc::clone(&self.store)))
+        let stream = self.inner.stream(plan).await?;
+        Ok(stream.observed(Recorder::new(lookup.key, Arc::clone(&self.store))))
     }
+}
+
+/// Collects a stream's answer, and keeps it when it is complete and not too large.
+struct Recorder {
+    key: Key,
+    store: Arc<Store>,
+    /// What came so far; `None` once it is too large.
+    collected: Option<StreamCollector>,
+}
+
+impl Recorder {
+    fn new(key: Key, store: Arc<Store>) -> Self {
+        Self { key, store, collected: Some(StreamCollector::new()) }
+    }
+}
+
+impl CallObserver for Recorder {
+    fn on_event(&mut self, event: &StreamEvent) {
+        let (Some(collector), false) = (&mut self.collected, matches!(event, StreamEvent::End(_))) else { return };
+        collector.add(event.clone());
+        if !self.store.fits(collector.bytes()) {
+            self.collected = None;
+        }
+    }
+
+    fn on_end(&mut self, meta: &mut ResponseMeta) {
+        if let Some(collector) = self.collected.take() {
+            self.store.put(self.key, Arc::new(collector.complete(meta.clone())));
+        }
+    }
+
+    fn on_error(&mut self, error: Error) -> Error {
+        self.collected = None;
+        error
+    }
+}
+
+/// Answers within bounds of memory and time.
+struct Store {
+    answers: Bounded<Key, Arc<ChatResponse>>,
+    policy: CachePolicy,
+    counts: Counts,
+}
+
+impl Store {
+    fn new(policy: CachePolicy) -> Self {
+        let answers = Bounded::builder()
+            .max_capacity(policy.max_bytes)
+            .weigher(|_, response: &Arc<ChatResponse>| u32::try_from(size(response)).unwrap_or(u32::MAX))
+            .time_to_live(policy.lifetime())
+            .build();
+        Self { answers, policy, counts: Counts::default() }
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<ChatResponse>> {
+        self.answers.get(key)
+    }
+
+    /// Keeps an answer, unless it is too large.
+    fn put(&self, key: Key, response: Arc<ChatResponse>) {
+        if self.fits(size(&response)) {
+            self.answers.insert(key, response);
+            add(&self.counts.stored);
+        }
+    }
+
+    /// Whether so many bytes of one answer may be kept.
+    fn fits(&self, bytes: usize) -> bool {
+        bytes as u64 <= self.policy.max_entry_bytes
+    }
+
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
+        self.answers.run_pending_tasks();
+        self.answers.weighted_size()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({} bytes)", self.answers.weighted_size())
+    }
+}
+
+/// How often each thing happened.
+#[derive(Debug, Default)]
+struct Counts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    shared: AtomicU64,
+    stored: AtomicU64,
+    passed: AtomicU64,
+}
+
+impl Counts {
+    fn stats(&self) -> CacheStats {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CacheStats {
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            shared: read(&self.shared),
+            stored: read(&self.stored),
+            passed: read(&self.passed),
+        }
+    }
+}
+
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+fn size(response: &ChatResponse) -> usize {
+    let calls = response.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len());
+    let changes = response.adjustments.iter().map(|change| change.path.len() + change.change.len());
+    let attempts = response.attempts.iter().map(|attempt| size_of_val(attempt) + attempt.message.len());
+    let texts = [&response.text, &response.reasoning, &response.provider, &response.model];
+    let texts = texts.into_iter().map(String::len);
+    OVERHEAD + calls.chain(changes).chain(attempts).chain(texts).sum::<usize>()
 }

@@ -1,24 +1,25 @@
+//! What is kept, and for how long.
+
 use std::time::Duration;
 
 use polysight_core::{ChatRequest, Result, Sampling};
 use serde::Deserialize;
 
-use crate::setting::require;
+use crate::config::{require, seconds};
 
-/// Longest time to live: what is meant to be for ever fits into it.
+/// Longest time to live.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What a [`Cache`](super::Cache) keeps, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
 pub struct CachePolicy {
-    /// Most memory of all answers together, in bytes. Default: 64 MiB.
+    /// Most memory of all answers together, in bytes; at least 1, default 64 MiB.
     pub max_bytes: u64,
-    /// Largest answer that is kept, in bytes. Default: 1 MiB.
+    /// Largest answer that is kept, in bytes; at least 1 and at most `max_bytes`, default 1 MiB.
     pub max_entry_bytes: u64,
-    /// How long an answer is good for, at most ten years. Default: 1 hour.
-    #[serde(with = "crate::seconds")]
+    /// How long an answer is kept, in seconds in a config file; above zero and at most ten years, default 1 hour.
+    #[serde(deserialize_with = "seconds")]
     pub time_to_live: Duration,
     /// Whether requests are answered from the cache whose answers are drawn at random anew each time: those that are
     /// neither greedy (or of temperature 0) nor seeded. Default: `false`.
@@ -44,54 +45,6 @@ impl Default for CachePolicy {
 }
 
 impl CachePolicy {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the most memory of all answers together, in bytes.
-    #[must_use]
-    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
-        self
-    }
-
-    /// Sets the largest answer that is kept, in bytes.
-    #[must_use]
-    pub fn with_max_entry_bytes(mut self, bytes: u64) -> Self {
-        self.max_entry_bytes = bytes;
-        self
-    }
-
-    /// Sets how long an answer is good for.
-    #[must_use]
-    pub fn with_time_to_live(mut self, time: Duration) -> Self {
-        self.time_to_live = time;
-        self
-    }
-
-    /// Says whether answers that are drawn at random are kept.
-    #[must_use]
-    pub fn with_random(mut self, random: bool) -> Self {
-        self.random = random;
-        self
-    }
-
-    /// Says whether requests with links are kept.
-    #[must_use]
-    pub fn with_urls(mut self, urls: bool) -> Self {
-        self.urls = urls;
-        self
-    }
-
-    /// Says whether each end user has answers of their own.
-    #[must_use]
-    pub fn with_per_end_user(mut self, per_end_user: bool) -> Self {
-        self.per_end_user = per_end_user;
-        self
-    }
-
     /// Checks the numbers.
     ///
     /// # Errors
@@ -101,7 +54,7 @@ impl CachePolicy {
         let fits = (1..=self.max_bytes).contains(&self.max_entry_bytes);
         require(fits, "max_entry_bytes", self.max_entry_bytes, "at least 1, and no more than `max_bytes`")?;
         let fits = !self.time_to_live.is_zero() && self.time_to_live <= LONGEST;
-        require(fits, "time_to_live", self.time_to_live, "more than nothing, and at most 10 years")
+        require(fits, "time_to_live", self.time_to_live, "above zero, and at most 10 years")
     }
 
     /// The time to live, within what clocks can add up.
@@ -109,7 +62,7 @@ impl CachePolicy {
         self.time_to_live.min(LONGEST)
     }
 
-    /// Whether the answer to this request would be the same again, as far as its own words tell.
+    /// Whether the answer to this request would be the same again, as far as it tells itself.
     pub(super) fn takes(&self, request: &ChatRequest) -> bool {
         !request.keep_raw && (self.random || repeatable(request))
     }
@@ -129,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_which_number_is_wrong() {
+    fn names_the_number_that_is_out_of_range() {
         let problem = |policy: CachePolicy| policy.check().unwrap_err().to_string();
         let policy = CachePolicy::default;
         assert!(policy().check().is_ok());
-        assert!(problem(policy().with_max_bytes(0)).contains("`max_bytes` is 0"));
-        assert!(problem(policy().with_max_entry_bytes(0)).contains("`max_entry_bytes` is 0"));
-        assert!(problem(policy().with_max_bytes(5)).contains("no more than `max_bytes`"));
-        assert!(problem(policy().with_time_to_live(Duration::ZERO)).contains("`time_to_live` is 0ns"));
-        assert!(problem(policy().with_time_to_live(Duration::MAX)).contains("10 years"));
+        assert!(problem(CachePolicy { max_bytes: 0, ..policy() }).contains("`max_bytes` is 0"));
+        assert!(problem(CachePolicy { max_entry_bytes: 0, ..policy() }).contains("`max_entry_bytes` is 0"));
+        assert!(problem(CachePolicy { max_bytes: 5, ..policy() }).contains("no more than `max_bytes`"));
+        assert!(problem(CachePolicy { time_to_live: Duration::ZERO, ..policy() }).contains("`time_to_live` is 0ns"));
+        assert!(problem(CachePolicy { time_to_live: Duration::MAX, ..policy() }).contains("10 years"));
     }
 }

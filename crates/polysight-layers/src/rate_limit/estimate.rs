@@ -1,0 +1,90 @@
+//! How many tokens a call is expected to use.
+
+use polysight_core::{ChatRequest, Part, Plan};
+
+/// Bytes of text to a token, where no formula is known: upwards for every language that the models speak.
+const TEXT_BYTES: u64 = 2;
+/// Tokens of a picture of unknown cost: somewhat above a megapixel at 28 x 28 pixels a token.
+const IMAGE_TOKENS: u64 = 1_600;
+/// Tokens of a video of unknown cost: a short clip; what it really used is reconciled after the call.
+const VIDEO_TOKENS: u64 = 16_000;
+
+/// Tokens of the prompt, estimated upwards where the plan does not know them, and of the answer: the request's
+/// `max_tokens`, else what the policy assumes.
+pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
+    let request = &plan.request;
+    let estimate = &plan.estimate;
+    let counted = |image: bool, each: u64| {
+        let media = request.messages.iter().flat_map(|message| &message.parts).filter(|part| match part {
+            Part::Image(_) => image,
+            Part::Video(_) => !image,
+            _ => false,
+        });
+        each.saturating_mul(media.count() as u64)
+    };
+    let text = estimate.text_tokens.unwrap_or_else(|| text_tokens(request));
+    let image = estimate.image_tokens.unwrap_or_else(|| counted(true, IMAGE_TOKENS));
+    let video = estimate.video_tokens.unwrap_or_else(|| counted(false, VIDEO_TOKENS));
+    let answer = u64::from(request.max_tokens.unwrap_or(assumed_output));
+    [text, image, video, answer].into_iter().fold(0, u64::saturating_add)
+}
+
+fn text_tokens(request: &ChatRequest) -> u64 {
+    let messages = request.messages.iter().map(|message| {
+        let bytes: usize = message.parts.iter().map(text_bytes).sum();
+        (bytes as u64).div_ceil(TEXT_BYTES).max(1)
+    });
+    let tools = request.tools.iter().map(|tool| {
+        let bytes = tool.name.len() + tool.description.len() + tool.parameters.to_string().len();
+        (bytes as u64).div_ceil(TEXT_BYTES)
+    });
+    messages.chain(tools).sum()
+}
+
+fn text_bytes(part: &Part) -> usize {
+    match part {
+        Part::Text(text) | Part::Reasoning(text) => text.len(),
+        Part::ToolCall(call) => call.name.len() + call.arguments.len(),
+        Part::ToolResult(result) => result.content.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::{Estimate, Image, Message, Video, VisionProvider as _};
+
+    use super::*;
+    use crate::testing::mock;
+
+    fn plan(request: &ChatRequest, estimate: Estimate) -> Plan {
+        mock("a").with_model("unlisted").with_estimate(estimate).plan(request).unwrap()
+    }
+
+    #[test]
+    fn known_counts_are_taken_as_they_are_and_the_answers_limit_is_added() {
+        let mut request = ChatRequest::new([Message::user("What is it?")]);
+        let known = Estimate::tokens(Some(10), Some(200), Some(0));
+        assert_eq!(tokens(&plan(&request, known.clone()), 1_024), 1_234);
+        request.max_tokens = Some(90);
+        assert_eq!(tokens(&plan(&request, known), 1_024), 300);
+    }
+
+    #[test]
+    fn unknown_text_is_half_its_bytes_and_at_least_one_a_message() {
+        let image = Image::from_url("https://example.com/a.jpg").unwrap();
+        let wordless = Message::user_parts([image.into()]);
+        let request = ChatRequest::new([Message::user("abcde"), wordless, Message::user("看图")]);
+        let known_media = Estimate::tokens(None, Some(0), Some(0));
+        assert_eq!(tokens(&plan(&request, known_media), 0), 3 + 1 + 3);
+    }
+
+    #[test]
+    fn unknown_media_cost_a_constant_each() {
+        let image = || Image::from_url("https://example.com/a.jpg").unwrap();
+        let video = Video::from_url("https://example.com/a.mp4").unwrap();
+        let request = ChatRequest::new([Message::user("ab").with(image()).with(image()).with(video)]);
+        let unknown = Estimate::tokens(None, None, None);
+        assert_eq!(tokens(&plan(&request, unknown), 0), 1 + 2 * IMAGE_TOKENS + VIDEO_TOKENS);
+    }
+}

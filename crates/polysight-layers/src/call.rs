@@ -136,7 +136,8 @@ impl CallObserver for EarlierAttempts {
 
 /// A failure and the attempts before it, which took `duration` together: the time of those inside is listed with them.
 pub(crate) fn attempts_of(error: Error, duration: Duration) -> Vec<Attempt> {
-    let spent = |sum: Duration, inner: &Attempt| sum.saturating_add(inner.duration).saturating_add(inner.delay);
+    let spent =
+        |sum: Duration, inner: &Attempt| sum.saturating_add(inner.duration).saturating_add(inner.delay);
     let inside = error.attempts().iter().fold(Duration::ZERO, spent);
     // Where a provider lists more time than has passed, nothing is taken off.
     let own = duration.checked_sub(inside).unwrap_or(duration);

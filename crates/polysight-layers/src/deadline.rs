@@ -101,7 +101,8 @@ struct Exceeded {
 
 impl Exceeded {
     fn into_error(self) -> Error {
-        let message = format!("the answer was not complete within {:?}, the deadline of the call", self.total);
+        let message =
+            format!("the answer was not complete within {:?}, the deadline of the call", self.total);
         Error::new(ErrorKind::Timeout(TimeoutPhase::Total), message)
             .with_provider(&*self.provider)
             .with_earlier_attempts(self.log.since(self.start))

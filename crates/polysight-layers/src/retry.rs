@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use polysight_core::{
-    AtFault, Attempt, Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result,
-    VisionProvider,
+    AtFault, Attempt, Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId,
+    Result, VisionProvider,
 };
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
-use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use crate::call::{EarlierAttempts, Reply, attempts_of};
@@ -254,7 +254,11 @@ impl Retry {
             match reply {
                 Ok(reply) => {
                     let attempts = state.succeeded();
-                    return Ok(if attempts.is_empty() { reply } else { reply.observed(EarlierAttempts(attempts)) });
+                    return Ok(if attempts.is_empty() {
+                        reply
+                    } else {
+                        reply.observed(EarlierAttempts(attempts))
+                    });
                 }
                 Err(error) => state.failed(error, start, &plan).await?,
             }

@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use futures_core::Stream;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, ModelCard, Plan,
-    ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage, VisionProvider,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, ModelCard,
+    Plan, ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage,
+    VisionProvider,
 };
 use tokio::time::{Sleep, sleep};
 
@@ -131,7 +132,12 @@ impl MockProvider {
     #[must_use]
     pub fn answer(self, text: impl Into<String>) -> Self {
         let end = End::Complete(FinishKind::Stop);
-        self.then(Reply { events: vec![StreamEvent::Text(text.into())], end, delay: Duration::ZERO, paced: false })
+        self.then(Reply {
+            events: vec![StreamEvent::Text(text.into())],
+            end,
+            delay: Duration::ZERO,
+            paced: false,
+        })
     }
 
     /// Answers a call with a tool call; `arguments` is JSON text.
@@ -139,7 +145,12 @@ impl MockProvider {
     pub fn answer_call(self, tool: impl Into<String>, arguments: impl Into<String>) -> Self {
         let call = ToolCallDelta::new(0, Some("call-1".to_owned()), Some(tool.into()), arguments.into());
         let end = End::Complete(FinishKind::ToolCalls);
-        self.then(Reply { events: vec![StreamEvent::ToolCall(call)], end, delay: Duration::ZERO, paced: false })
+        self.then(Reply {
+            events: vec![StreamEvent::ToolCall(call)],
+            end,
+            delay: Duration::ZERO,
+            paced: false,
+        })
     }
 
     /// Fails a call.
@@ -394,7 +405,10 @@ prices = [{ currency = "CNY", input = 10.0, output = 20.0 }]
 id = "hostess"
 end_user_id = { min = 1, max = 128 }
 "#;
-    MockProvider::new(name).with_vendor("fake").with_catalog(Catalog::from_toml(CATALOG).unwrap()).with_model("eye")
+    MockProvider::new(name)
+        .with_vendor("fake")
+        .with_catalog(Catalog::from_toml(CATALOG).unwrap())
+        .with_model("eye")
 }
 
 #[cfg(test)]
@@ -428,7 +442,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_reply_can_be_given_forever() {
-        let mock = MockProvider::new("m").answer("first").error(Error::new(ErrorKind::Server, "down")).forever();
+        let mock =
+            MockProvider::new("m").answer("first").error(Error::new(ErrorKind::Server, "down")).forever();
         assert_eq!(mock.chat(ask("?")).await.unwrap().text, "first");
         for _ in 0..3 {
             assert_eq!(mock.chat(ask("?")).await.unwrap_err().provider(), Some("m"));

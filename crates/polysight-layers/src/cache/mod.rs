@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use moka::sync::Cache as Bounded;
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, ResponseMeta, Result,
-    StreamCollector, StreamEvent, VisionProvider,
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, ResponseMeta,
+    Result, StreamCollector, StreamEvent, VisionProvider,
 };
 
 use self::key::{Key, Keys};
@@ -190,7 +190,9 @@ impl Recorder {
 
 impl CallObserver for Recorder {
     fn on_event(&mut self, event: &StreamEvent) {
-        let (Some(collector), false) = (&mut self.collected, matches!(event, StreamEvent::End(_))) else { return };
+        let (Some(collector), false) = (&mut self.collected, matches!(event, StreamEvent::End(_))) else {
+            return;
+        };
         collector.add(event.clone());
         if !self.store.fits(collector.bytes()) {
             self.collected = None;

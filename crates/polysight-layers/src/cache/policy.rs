@@ -89,7 +89,10 @@ mod tests {
         assert!(problem(CachePolicy { max_bytes: 0, ..policy() }).contains("`max_bytes` is 0"));
         assert!(problem(CachePolicy { max_entry_bytes: 0, ..policy() }).contains("`max_entry_bytes` is 0"));
         assert!(problem(CachePolicy { max_bytes: 5, ..policy() }).contains("no more than `max_bytes`"));
-        assert!(problem(CachePolicy { time_to_live: Duration::ZERO, ..policy() }).contains("`time_to_live` is 0ns"));
+        assert!(
+            problem(CachePolicy { time_to_live: Duration::ZERO, ..policy() })
+                .contains("`time_to_live` is 0ns")
+        );
         assert!(problem(CachePolicy { time_to_live: Duration::MAX, ..policy() }).contains("10 years"));
     }
 }

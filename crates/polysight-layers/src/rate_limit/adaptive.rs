@@ -255,7 +255,13 @@ mod tests {
     fn never_cuts_below_one() {
         let mut learned = AdaptiveLimits::new(MINUTE);
         for event in 0..40 {
-            learned.on_rejection(seconds(event * 5), &limits(), &limits(), Some(RateLimitScope::Account), None);
+            learned.on_rejection(
+                seconds(event * 5),
+                &limits(),
+                &limits(),
+                Some(RateLimitScope::Account),
+                None,
+            );
         }
         let current = learned.limits(&limits(), seconds(195));
         assert_eq!((current.requests, current.concurrency), (Some(1), Some(1)));

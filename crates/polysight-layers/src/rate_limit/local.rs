@@ -73,7 +73,9 @@ impl LocalStore {
         counters.sweep(now, micros(self.window));
         match counters.by_key.get_mut(key) {
             Some(counters) => act(counters, now),
-            None => act(counters.by_key.entry(key.clone()).or_insert_with(|| Counters::new(self.window)), now),
+            None => {
+                act(counters.by_key.entry(key.clone()).or_insert_with(|| Counters::new(self.window)), now)
+            }
         }
     }
 }

@@ -202,7 +202,8 @@ impl RateLimit {
     }
 
     fn wait_too_long(&self, queue: &WaitQueue, model: &str, limits: &Limits) -> Error {
-        let why = format!("the call's turn does not come within the `max_wait` of {:?}", self.policy.max_wait);
+        let why =
+            format!("the call's turn does not come within the `max_wait` of {:?}", self.policy.max_wait);
         self.rejection(queue, model, limits, &why)
     }
 

@@ -108,6 +108,9 @@ mod tests {
         let error = |policy: RateLimitPolicy| policy.check().unwrap_err().to_string();
         assert!(error(RateLimitPolicy { concurrency: Some(0), ..policy() }).contains("`concurrency` is 0"));
         assert!(error(RateLimitPolicy { max_waiting: 0, ..policy() }).contains("`max_waiting` is 0"));
-        assert!(error(RateLimitPolicy { tokens_per_minute: Some(0), ..policy() }).contains("`tokens_per_minute` is 0"));
+        assert!(
+            error(RateLimitPolicy { tokens_per_minute: Some(0), ..policy() })
+                .contains("`tokens_per_minute` is 0")
+        );
     }
 }

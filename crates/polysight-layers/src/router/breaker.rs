@@ -334,7 +334,8 @@ mod tests {
                     continue;
                 }
             };
-            let permit = if forced { breaker.force() } else { breaker.try_acquire().expect("lets the call through") };
+            let permit =
+                if forced { breaker.force() } else { breaker.try_acquire().expect("lets the call through") };
             match signal {
                 _ if step == "d" => drop(permit),
                 None => permit.succeeded(),
@@ -455,7 +456,10 @@ mod tests {
         for (policy, field) in [
             (BreakerPolicy { consecutive_failures: 0, ..policy() }, "consecutive_failures` is 0,"),
             (BreakerPolicy { open_duration: Duration::ZERO, ..policy() }, "open_duration` is 0ns,"),
-            (BreakerPolicy { max_open_duration: Duration::from_secs(9), ..policy() }, "max_open_duration` is 9s,"),
+            (
+                BreakerPolicy { max_open_duration: Duration::from_secs(9), ..policy() },
+                "max_open_duration` is 9s,",
+            ),
         ] {
             let error = policy.check().unwrap_err();
             assert!(error.message().starts_with(&format!("`breaker.{field}")), "{error}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use polysight_core::{Attempt, AttemptLog, Error, ErrorKind, Plan, ResponseMeta, Result, VisionProvider};
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, BreakerPolicy, BreakerState, BREAKER_OPEN, Permit, Rejected, Signal};
+use super::breaker::{BREAKER_OPEN, Breaker, BreakerPolicy, BreakerState, Permit, Rejected, Signal};
 use super::strategy::{self, Strategy};
 use super::{Target, TargetState};
 use crate::call::{CallObserver, Reply, attempts_of};
@@ -63,7 +63,8 @@ impl Targets {
             // What is cheapest is only known from the plans.
             Strategy::Priority | Strategy::Cheapest => places,
             Strategy::Weighted => {
-                let weighted = places.into_iter().map(|place| (self.of(place, Member::weight), place)).collect();
+                let weighted =
+                    places.into_iter().map(|place| (self.of(place, Member::weight), place)).collect();
                 strategy::by_weight(weighted, lock(&self.random).f64())
             }
             Strategy::RoundRobin => self.in_turn(places),
@@ -300,7 +301,10 @@ impl Member {
             Duration::ZERO => "skipped while another call tests whether it works again".to_owned(),
             left => format!("skipped after earlier failures for another {left:.1?}"),
         };
-        Error::new(rejected.cause, message).with_code(BREAKER_OPEN).with_local().with_provider(&*self.target.name)
+        Error::new(rejected.cause, message)
+            .with_code(BREAKER_OPEN)
+            .with_local()
+            .with_provider(&*self.target.name)
     }
 }
 

@@ -46,10 +46,8 @@ impl KeyPoolPolicy {
     /// # Errors
     /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) for a strategy that makes no sense among keys.
     pub fn check(&self) -> Result<()> {
-        let fits = matches!(
-            self.strategy,
-            Strategy::LeastConnections | Strategy::RoundRobin | Strategy::Priority
-        );
+        let fits =
+            matches!(self.strategy, Strategy::LeastConnections | Strategy::RoundRobin | Strategy::Priority);
         require(fits, "strategy", self.strategy, "least_connections, round_robin or priority: keys are alike")
     }
 }
@@ -132,7 +130,8 @@ impl KeyPool {
 fn check_alike(providers: &[Arc<dyn VisionProvider>]) -> Result<()> {
     let ids: Vec<_> = providers.iter().map(|provider| provider.id()).collect();
     let alike = ids.iter().all(|id| Some(id) == ids.first());
-    let shown: Vec<_> = ids.iter().map(|id| format!("{} ({}, {})", id.name, id.vendor, id.endpoint)).collect();
+    let shown: Vec<_> =
+        ids.iter().map(|id| format!("{} ({}, {})", id.name, id.vendor, id.endpoint)).collect();
     require(alike, "keys", shown, "keys of one provider: for several use a router")
 }
 
@@ -162,30 +161,33 @@ impl VisionProvider for KeyPool {
 
 #[cfg(test)]
 mod tests {
-    use crate::quota::LOCAL_QUOTA;
-    use polysight_core::Image;
+    use polysight_core::{ErrorKind, Message, RateLimitScope, RetryAdvice, VisionProviderExt as _};
     use strum::IntoEnumIterator;
     use tokio::time::advance;
 
     use super::super::BreakerState;
     use super::*;
-    use crate::fake::{Fake, Play};
+    use crate::testing::{MockProvider, mock};
 
     fn request() -> ChatRequest {
-        ChatRequest::ask("What is it?", Vec::<Image>::new())
+        ChatRequest::new([Message::user("What is it?")])
     }
 
-    fn pool<const N: usize>(keys: [&Fake; N], policy: KeyPoolPolicy) -> KeyPool {
+    fn pool<const N: usize>(keys: [&MockProvider; N], policy: KeyPoolPolicy) -> KeyPool {
         let keys = keys.map(|key| Arc::new(key.clone()) as Arc<dyn VisionProvider>);
-        KeyPool::new(keys, policy).unwrap().with_env(Env::seeded(1))
+        KeyPool::new(keys, policy).unwrap()
     }
 
-    fn in_order<const N: usize>(keys: [&Fake; N]) -> KeyPool {
-        pool(keys, KeyPoolPolicy::new().with_order(Order::Given))
+    fn with_strategy(strategy: Strategy) -> KeyPoolPolicy {
+        KeyPoolPolicy { strategy, ..KeyPoolPolicy::default() }
     }
 
-    fn key(script: impl IntoIterator<Item = Error>) -> Fake {
-        Fake::new("zhipu", script.into_iter().map(Play::fail))
+    fn in_order<const N: usize>(keys: [&MockProvider; N]) -> KeyPool {
+        pool(keys, with_strategy(Strategy::Priority))
+    }
+
+    fn key() -> MockProvider {
+        mock("zhipu")
     }
 
     fn limited() -> Error {
@@ -193,9 +195,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limited_key_rests_for_as_long_as_the_vendor_says() {
-        let told = limited().with_retry(RetryAdvice::After(Some(Duration::from_secs(20))));
-        let [a, b] = [key([told]), key([])];
+    async fn a_limited_key_is_skipped_for_as_long_as_the_vendor_says() {
+        let asks = limited().with_retry(RetryAdvice::After(Some(Duration::from_secs(20))));
+        let [a, b] = [key().error(asks), key()];
         let pool = in_order([&a, &b]);
         let answer = pool.chat(request()).await.unwrap();
         assert_eq!((answer.attempts.len(), answer.attempts[0].kind), (1, ErrorKind::RateLimited));
@@ -206,21 +208,18 @@ mod tests {
             answer.attempts[0].message,
             "zhipu key 1: rate limited (code breaker_open): skipped after earlier failures for another 1.0s"
         );
-        assert_eq!([a.calls(), b.calls()], [1, 2]);
+        assert_eq!([a.call_count(), b.call_count()], [1, 2]);
         advance(Duration::from_secs(1)).await;
         assert!(pool.chat(request()).await.unwrap().attempts.is_empty());
-        assert_eq!([a.calls(), b.calls()], [2, 2]);
+        assert_eq!([a.call_count(), b.call_count()], [2, 2]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_rests_as_long_as_its_failure_deserves() {
-        let rests = |kind| async move {
-            let [a, b] = [key([Error::new(kind, "")]), key([])];
-            let pool = in_order([&a, &b]);
-            let moved = pool.chat(request()).await.is_ok();
-            (moved, pool.keys()[0].breaker)
-        };
+    async fn a_key_is_skipped_as_long_as_the_cause_of_its_failure_lasts() {
         for kind in ErrorKind::iter() {
+            let [a, b] = [key().error(Error::new(kind, "")), key()];
+            let pool = in_order([&a, &b]);
+            let answered = pool.chat(request()).await.is_ok();
             let open = |seconds| (true, BreakerState::Open(Duration::from_secs(seconds)));
             let expected = match kind {
                 ErrorKind::RateLimited => open(5),
@@ -230,29 +229,29 @@ mod tests {
                 | ErrorKind::QuotaExhausted => open(60),
                 _ => (false, BreakerState::Closed),
             };
-            assert_eq!(rests(kind).await, expected, "{kind}");
+            assert_eq!((answered, pool.keys()[0].breaker), expected, "{kind}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_model_that_is_throttled_for_all_is_no_fault_of_the_key() {
-        let [a, b] = [key([limited().with_rate_limit_scope(RateLimitScope::Model)]), key([])];
+    async fn a_model_that_is_limited_for_all_accounts_is_no_fault_of_the_key() {
+        let [a, b] = [key().error(limited().with_rate_limit_scope(RateLimitScope::Model)), key()];
         let pool = in_order([&a, &b]);
         assert_eq!(pool.chat(request()).await.unwrap_err().kind(), ErrorKind::RateLimited);
-        assert_eq!((pool.keys()[0].breaker, b.calls()), (BreakerState::Closed, 0));
+        assert_eq!((pool.keys()[0].breaker, b.call_count()), (BreakerState::Closed, 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quota_of_this_side_moves_on_without_a_rest() {
-        let [a, b] = [key([limited().with_code(LOCAL_QUOTA)]), key([])];
+    async fn a_rate_limit_of_this_side_goes_on_without_skipping_the_key_later() {
+        let [a, b] = [key().error(limited().with_local()), key()];
         let pool = in_order([&a, &b]);
         assert!(pool.chat(request()).await.is_ok());
-        assert_eq!((pool.keys()[0].breaker, b.calls()), (BreakerState::Closed, 1));
+        assert_eq!((pool.keys()[0].breaker, b.call_count()), (BreakerState::Closed, 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_of_the_vendor_do_not_rest_a_key_however_many() {
-        let a = key(std::iter::repeat_n(Error::new(ErrorKind::Server, ""), 20));
+    async fn failures_of_the_vendor_do_not_skip_a_key_however_many() {
+        let a = key().error(Error::new(ErrorKind::Server, "")).forever();
         let pool = in_order([&a]);
         for _ in 0..20 {
             assert!(pool.chat(request()).await.is_err());
@@ -261,51 +260,66 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_all_keys_rest_the_one_that_is_rested_first_is_tried() {
+    async fn when_all_keys_are_skipped_the_one_whose_time_is_up_first_is_tried() {
         let soon = limited().with_retry(RetryAdvice::After(Some(Duration::from_secs(2))));
-        let [a, b] = [key([limited()]), key([soon])];
+        let [a, b] = [key().error(limited()), key().error(soon)];
         let pool = in_order([&a, &b]);
         assert_eq!(pool.chat(request()).await.unwrap_err().attempts().len(), 1);
         assert!(pool.chat(request()).await.is_ok());
-        assert_eq!([a.calls(), b.calls()], [1, 2]);
+        assert_eq!([a.call_count(), b.call_count()], [1, 2]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_load_is_spread_by_what_is_in_flight_and_else_in_turn() {
-        let [a, b] = [key([]), key([])];
-        let pool = pool([&a, &b], KeyPoolPolicy::new());
-        let open = pool.stream(request()).await.unwrap();
+        let [a, b] = [key(), key()];
+        let pool = pool([&a, &b], KeyPoolPolicy::default());
+        let open = pool.chat_stream(request()).await.unwrap();
         for _ in 0..3 {
             pool.chat(request()).await.unwrap();
         }
-        assert_eq!([a.calls(), b.calls()], [1, 3]);
+        assert_eq!([a.call_count(), b.call_count()], [1, 3]);
         drop(open);
         for _ in 0..4 {
             pool.chat(request()).await.unwrap();
         }
-        assert_eq!([a.calls(), b.calls()], [3, 5]);
+        assert_eq!([a.call_count(), b.call_count()], [3, 5]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_model_out_of_the_catalogue_goes_to_every_key() {
-        let [a, b] = [key([limited()]), key([])];
+        let [a, b] = [key().error(limited()), key()];
         assert!(in_order([&a, &b]).chat(request().with_model("next")).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn all_keys_send_the_plan_of_the_first() {
+        let [a, b] = [key().error(limited()), key()];
+        in_order([&a, &b]).chat(request()).await.unwrap();
+        assert_eq!([a.plan_count(), b.plan_count()], [1, 0]);
+        assert_eq!([a.call_count(), b.call_count()], [1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_request_that_cannot_be_taken_is_refused_once() {
-        let [a, b] = [key([]), key([])];
+        let [a, b] = [key(), key()];
         let error = in_order([&a, &b]).chat(ChatRequest::default()).await.unwrap_err();
         assert!(!error.violations().is_empty() && error.attempts().is_empty());
+        assert_eq!([a.plan_count(), b.plan_count()], [1, 0]);
     }
 
     #[test]
-    fn is_called_as_its_provider_and_takes_one_vendor_only() {
-        let fake = key([]);
-        assert_eq!(in_order([&fake]).id(), fake.id());
-        let none = KeyPool::new([], KeyPoolPolicy::new()).unwrap_err();
+    fn has_the_name_of_its_provider_and_takes_keys_of_one_only() {
+        let mock = key();
+        assert_eq!(in_order([&mock]).id(), mock.id());
+        let none = KeyPool::new([], KeyPoolPolicy::default()).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::Config);
-        let policy = KeyPoolPolicy::new().with_order(Order::Cheapest);
-        assert!(policy.check().unwrap_err().message().starts_with("`order` is Cheapest,"));
+        let cheapest = with_strategy(Strategy::Cheapest);
+        assert!(cheapest.check().unwrap_err().message().starts_with("`strategy` is Cheapest,"));
+        let keys = ["x", "y"].map(|vendor| Arc::new(key().with_vendor(vendor)) as Arc<dyn VisionProvider>);
+        let error = KeyPool::new(keys, KeyPoolPolicy::default()).unwrap_err().to_string();
+        assert!(
+            error.contains(r#"["zhipu (x, zhipu)", "zhipu (y, zhipu)"], but must be keys of one"#),
+            "{error}"
+        );
     }
 }

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polysight_core::plan::Route;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result, VisionProvider,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
+    VisionProvider,
 };
 
 pub use breaker::{BREAKER_OPEN, BreakerPolicy, BreakerState};
@@ -154,11 +155,12 @@ impl Router {
         let log = plan.attempt_log().cloned();
         let Route { request, target, remaining, attempts, mut alternatives, .. } = route;
         alternatives.push((target, plan));
-        let plan_for = |place, provider: &dyn VisionProvider| {
-            match alternatives.iter().position(|(planned, _)| *planned == place) {
-                Some(index) => Ok(alternatives.swap_remove(index).1),
-                None => provider.plan(&request),
-            }
+        let plan_for = |place, provider: &dyn VisionProvider| match alternatives
+            .iter()
+            .position(|(planned, _)| *planned == place)
+        {
+            Some(index) => Ok(alternatives.swap_remove(index).1),
+            None => provider.plan(&request),
         };
         self.targets.call(std::iter::once(target).chain(remaining), attempts, log, plan_for).await
     }
@@ -223,7 +225,13 @@ impl Choice<'_> {
         planned.map_err(|refusal| self.notes.refused(place, refusal)).ok()
     }
 
-    fn route(self, mut plan: Plan, place: usize, remaining: Vec<usize>, alternatives: Vec<(usize, Plan)>) -> Plan {
+    fn route(
+        self,
+        mut plan: Plan,
+        place: usize,
+        remaining: Vec<usize>,
+        alternatives: Vec<(usize, Plan)>,
+    ) -> Plan {
         let mut route = Route::new(self.router.id.clone(), self.request.clone(), place);
         route.remaining = remaining;
         route.alternatives = alternatives;

@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn every_kind_has_its_name_in_a_config() {
         let read = |text: &str| serde_json::from_str::<RouterPolicy>(text);
-        let policy = read(r#"{"max_billed": "likely", "failover": {"timeout": false, "server": true}}"#).unwrap();
+        let policy =
+            read(r#"{"max_billed": "likely", "failover": {"timeout": false, "server": true}}"#).unwrap();
         let timeouts = TimeoutPhase::iter().map(|phase| (ErrorKind::Timeout(phase), false));
         let expected = with_kinds(timeouts.chain([(ErrorKind::Server, true)]));
         assert_eq!(policy, RouterPolicy { max_billed: Billed::Likely, ..expected });
@@ -189,7 +190,8 @@ mod tests {
     #[test]
     fn a_config_names_only_what_differs() {
         let read = |text: &str| serde_json::from_str::<RouterPolicy>(text);
-        let breaker = BreakerPolicy { open_duration: Duration::from_millis(2_500), ..BreakerPolicy::default() };
+        let breaker =
+            BreakerPolicy { open_duration: Duration::from_millis(2_500), ..BreakerPolicy::default() };
         let default = RouterPolicy::default;
         let expected =
             RouterPolicy { strategy: Strategy::LeastConnections, breaker: Some(breaker), ..default() };

@@ -109,7 +109,8 @@ impl Metrics {
     }
 
     pub(super) fn cache_hit(&self, provider: &str) {
-        counter!(CACHE_HITS, "provider" => provider.to_owned(), "model" => Arc::clone(&self.model)).increment(1);
+        counter!(CACHE_HITS, "provider" => provider.to_owned(), "model" => Arc::clone(&self.model))
+            .increment(1);
     }
 
     pub(super) fn tokens(&self, usage: &Usage) {

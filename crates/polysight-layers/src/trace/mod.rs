@@ -43,8 +43,8 @@ use polysight_core::{
 use serde::Deserialize;
 use tracing::Instrument as _;
 
-pub use self::metrics::describe_metrics;
 use self::metrics::Models;
+pub use self::metrics::describe_metrics;
 use self::spans::SpanGuard;
 use crate::call::{CallObserver as _, Reply};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    Attempt, ChatRequest, ChatResponse, Error, Message, Part, Plan, RandomSampling, ResponseFormat, ResponseMeta,
-    Sampling, StreamCollector, StreamEvent,
+    Attempt, ChatRequest, ChatResponse, Error, Message, Part, Plan, RandomSampling, ResponseFormat,
+    ResponseMeta, Sampling, StreamCollector, StreamEvent,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;

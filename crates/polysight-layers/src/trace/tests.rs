@@ -1,24 +1,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
-use polysight_core::{Error, ErrorKind, Image, Message, Thinking, ToolCall, Video};
+use ::metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
+use futures_core::Stream;
+use polysight_core::{
+    Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolCall, Video, VisionProviderExt as _,
+};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Level, Subscriber};
 
 use super::*;
-use crate::fake::{Fake, Play};
+use crate::testing::mock;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
 const PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA=";
 
-/// Writes down spans and events.
+/// Records spans and events.
 #[derive(Clone, Default)]
 struct Book(Arc<Mutex<Pages>>);
 
@@ -43,7 +48,7 @@ struct Fields(BTreeMap<&'static str, String>);
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let before = self.0.insert(field.name(), format!("{value:?}"));
-        assert_eq!(before, None, "{} is told twice", field.name());
+        assert_eq!(before, None, "{} is recorded twice", field.name());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -150,7 +155,7 @@ impl Subscriber for Book {
     }
 }
 
-/// Writes down metrics.
+/// Records metrics.
 #[derive(Default)]
 struct Tally {
     counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
@@ -189,7 +194,7 @@ impl Tally {
     }
 }
 
-impl metrics::Recorder for Tally {
+impl ::metrics::Recorder for Tally {
     fn describe_counter(&self, key: KeyName, unit: Option<Unit>, _: SharedString) {
         self.describe(&key, unit);
     }
@@ -215,8 +220,8 @@ impl metrics::Recorder for Tally {
 
 /// Both traces around a provider.
 fn traced(inner: impl VisionProvider + 'static, policy: TracePolicy) -> Trace {
-    let tries = Trace::attempt(Arc::new(inner), policy.clone());
-    Trace::operation(Arc::new(tries), policy).with_role("careful")
+    let attempts = Trace::attempt(Arc::new(inner), policy.clone());
+    Trace::call(Arc::new(attempts), policy).with_role("careful")
 }
 
 fn ask(text: &str) -> ChatRequest {
@@ -228,9 +233,9 @@ fn busy() -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_told_by_one_span_and_one_for_its_try() {
+async fn an_answer_is_recorded_by_one_span_and_one_for_its_attempt() {
     let (book, _guard) = Book::open();
-    let trace = traced(Fake::new("zhipu-main", []), TracePolicy::default());
+    let trace = traced(mock("zhipu-main"), TracePolicy::default());
     let request = ask("what?")
         .with_model("eye")
         .with_max_tokens(50)
@@ -278,10 +283,10 @@ attempt < chat
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_told_with_its_kind_and_in_two_events() {
+async fn a_failure_is_recorded_with_its_kind_and_in_two_events() {
     let (book, _guard) = Book::open();
     let earlier = busy().into_attempts(SECOND);
-    let failing = Fake::new("a", [Play::fail(busy().with_earlier_attempts(earlier))]);
+    let failing = mock("a").error(busy().with_earlier_attempts(earlier));
     traced(failing, TracePolicy::default()).chat(ask("what?")).await.unwrap_err();
     for span in ["chat", "attempt"] {
         assert_eq!(book.field(span, "error.type").unwrap(), "overloaded");
@@ -301,8 +306,8 @@ async fn a_failure_is_told_with_its_kind_and_in_two_events() {
 #[tokio::test(start_paused = true)]
 async fn a_streams_spans_live_until_its_end() {
     let (book, _guard) = Book::open();
-    let fake = Fake::new("a", [Play::Pieces(vec!["one", "two"], SECOND, None)]);
-    let mut stream = traced(fake, TracePolicy::default()).stream(ask("what?")).await.unwrap();
+    let mock = mock("a").deltas(["one", "two"]).after(SECOND);
+    let mut stream = traced(mock, TracePolicy::default()).chat_stream(ask("what?")).await.unwrap();
     stream.next_event().await.unwrap().unwrap();
     for span in ["chat", "attempt"] {
         assert_eq!(book.field(span, "gen_ai.response.time_to_first_chunk").unwrap(), "1.0");
@@ -318,21 +323,21 @@ async fn a_streams_spans_live_until_its_end() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_breaks_off_is_a_failure() {
     let (book, _guard) = Book::open();
-    let fake = Fake::new("a", [Play::Pieces(vec!["one"], SECOND, Some(busy()))]);
-    let stream = traced(fake, TracePolicy::default()).stream(ask("what?")).await.unwrap();
+    let mock = mock("a").interrupted(["one"], busy()).after(SECOND);
+    let stream = traced(mock, TracePolicy::default()).chat_stream(ask("what?")).await.unwrap();
     stream.collect_response().await.unwrap_err();
     assert_eq!(book.field("chat", "error.type").unwrap(), "overloaded");
     assert_eq!(book.pages().events.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_waits_for_any_more_is_abandoned() {
+async fn a_call_that_is_dropped_is_abandoned() {
     for stream in [false, true] {
         let (book, _guard) = Book::open();
-        let fake = Fake::new("a", [Play::Pieces(vec!["one", "two"], SECOND, None)]);
-        let trace = traced(fake, TracePolicy::default());
+        let mock = mock("a").deltas(["one", "two"]).after(SECOND);
+        let trace = traced(mock, TracePolicy::default());
         if stream {
-            let mut stream = trace.stream(ask("what?")).await.unwrap();
+            let mut stream = trace.chat_stream(ask("what?")).await.unwrap();
             stream.next_event().await.unwrap().unwrap();
         } else {
             assert!(tokio::time::timeout(SECOND, trace.chat(ask("what?"))).await.is_err());
@@ -356,9 +361,10 @@ async fn what_a_stream_does_is_done_within_its_span() {
         }
     }
     let (book, _guard) = Book::open();
-    let trace = Trace::operation(Arc::new(Fake::new("a", [])), TracePolicy::default());
-    let call = Call::begin(&trace, &ask("what?"), true);
-    let mut stream = ChatStream::new(Traced { stream: ChatStream::new(Chatty), call });
+    let trace = Trace::call(Arc::new(mock("a")), TracePolicy::default());
+    let plan = trace.plan(&ask("what?")).unwrap();
+    let guard = SpanGuard::begin(&trace, &plan, true).unwrap();
+    let mut stream = ChatStream::new(Chatty).observed(guard);
     stream.next_event().await.unwrap().unwrap();
     assert_eq!(book.pages().events, ["INFO in chat: hello"]);
     assert!(book.pages().entered.is_empty());
@@ -392,20 +398,20 @@ async fn book_of_canaries(policy: TracePolicy) -> String {
     let failure = busy().with_vendor_message("bad https://me:canary@canary.example/a?sign=canary");
     let failure =
         failure.with_partial(polysight_core::Partial::new("canary partial".to_owned(), String::new()));
-    let pieces = |error| Play::Pieces(vec!["canary ", "piece"], SECOND, error);
-    let script =
-        [Play::answer("canary plain"), Play::fail(failure.clone()), pieces(None), pieces(Some(failure))];
-    let trace = traced(Fake::new("a", script), policy);
+    let pieces = ["canary ", "piece"];
+    let mock =
+        mock("a").answer("canary plain").error(failure.clone()).deltas(pieces).interrupted(pieces, failure);
+    let trace = traced(mock, policy);
     trace.chat(canaries()).await.unwrap();
     trace.chat(canaries()).await.unwrap_err();
     for _ in 0..2 {
-        let _ = trace.stream(canaries()).await.unwrap().collect_response().await;
+        let _ = trace.chat_stream(canaries()).await.unwrap().collect_response().await;
     }
     format!("{}\n{trace:?}", book.text())
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_text_picture_or_secret_is_told() {
+async fn no_text_picture_or_secret_is_recorded() {
     // The vendor's own message names a host; what stands behind it is cut off.
     let text = book_of_canaries(TracePolicy::default()).await.replace("canary.example/a?..", "");
     assert!(!text.contains("canary") && !text.contains(&PNG_BASE64[..20]), "{text}");
@@ -413,9 +419,9 @@ async fn no_text_picture_or_secret_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn texts_are_told_when_asked_for_but_media_never() {
-    let text = book_of_canaries(TracePolicy::default().with_content(true)).await;
-    for told in [
+async fn texts_are_recorded_when_asked_for_but_media_never() {
+    let text = book_of_canaries(TracePolicy { content: true, ..TracePolicy::default() }).await;
+    for recorded in [
         r#"{"content":"canary question","type":"text"}"#,
         r#"{"id":"c-1","response":"canary result","type":"tool_call_response"}"#,
         r#""arguments":"{\"canary\":1}""#,
@@ -424,7 +430,7 @@ async fn texts_are_told_when_asked_for_but_media_never() {
         r#"{"type":"image"}"#,
         r#"{"type":"video"}"#,
     ] {
-        assert!(text.contains(told), "{told}\n{text}");
+        assert!(text.contains(recorded), "{recorded}\n{text}");
     }
     for never in [&PNG_BASE64[..20], "sign=", "me:", "canary-user", "a.jpg"] {
         assert!(!text.contains(never), "{never}\n{text}");
@@ -432,48 +438,53 @@ async fn texts_are_told_when_asked_for_but_media_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_made_up_for_a_subscriber_that_is_not_interested() {
+async fn no_span_is_made_for_a_subscriber_that_is_not_interested() {
     let (book, _guard) = Book::open_for(Level::ERROR);
-    let trace = traced(Fake::new("a", [Play::fail(busy())]), TracePolicy::default().with_content(true));
-    let call = Call::begin(&trace, &canaries(), true);
-    assert!(call.span.is_disabled());
-    drop(call);
+    let trace = traced(mock("a").error(busy()), TracePolicy { content: true, ..TracePolicy::default() });
+    let plan = trace.plan(&canaries()).unwrap();
+    let guard = SpanGuard::begin(&trace, &plan, true).unwrap();
+    assert!(guard.span.is_disabled());
+    drop(guard);
+    let silent = traced(mock("a"), TracePolicy { content: true, metrics: false });
+    assert!(SpanGuard::begin(&silent, &plan, true).is_none(), "without metrics the layer does nothing");
     trace.chat(ask("what?")).await.unwrap_err();
-    trace.stream(ask("what?")).await.unwrap().collect_response().await.unwrap();
+    trace.chat_stream(ask("what?")).await.unwrap().collect_response().await.unwrap();
     assert_eq!(book.text(), "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_warning_is_told_where_spans_are_not() {
+async fn a_warning_is_recorded_where_spans_are_not() {
     let (book, _guard) = Book::open_for(Level::WARN);
-    traced(Fake::new("a", [Play::fail(busy())]), TracePolicy::default()).chat(ask("?")).await.unwrap_err();
+    traced(mock("a").error(busy()), TracePolicy::default()).chat(ask("?")).await.unwrap_err();
     assert!(book.text().starts_with("WARN in -: a: overloaded"), "{}", book.text());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_without_a_model_is_told_by_the_one_it_gets() {
+async fn a_request_without_a_model_is_recorded_by_the_one_it_gets() {
     let (book, _guard) = Book::open();
-    traced(Fake::new("a", []), TracePolicy::default()).chat(ask("?")).await.unwrap();
+    traced(mock("a"), TracePolicy::default()).chat(ask("?")).await.unwrap();
     assert_eq!(book.field("chat", "otel.name").unwrap(), "chat eye");
 }
 
 #[tokio::test(start_paused = true)]
-async fn counts_operations_tries_and_tokens() {
+async fn counts_calls_attempts_and_tokens() {
     let (_book, _guard) = Book::open();
     let tally = Tally::default();
-    let _recorder = metrics::set_default_local_recorder(&tally);
+    let _recorder = ::metrics::set_default_local_recorder(&tally);
     let mut earlier = busy().into_attempts(SECOND);
-    earlier.extend(busy().with_code(crate::route::SKIPPED).into_attempts(Duration::ZERO));
-    let script = [
-        Play::Answer("ok", SECOND),
-        Play::Fail(busy().with_earlier_attempts(earlier), 2 * SECOND),
-        Play::Pieces(vec!["one", "two"], SECOND, None),
-        Play::Silence,
-    ];
-    let trace = traced(Fake::new("a", script), TracePolicy::default());
+    earlier.extend(busy().with_code(crate::router::BREAKER_OPEN).into_attempts(Duration::ZERO));
+    let mock = mock("a")
+        .answer("ok")
+        .after(SECOND)
+        .error(busy().with_earlier_attempts(earlier))
+        .after(2 * SECOND)
+        .deltas(["one", "two"])
+        .after(SECOND)
+        .silence();
+    let trace = traced(mock, TracePolicy::default());
     trace.chat(ask("?").with_request_id("canary")).await.unwrap();
     trace.chat(ask("?")).await.unwrap_err();
-    trace.stream(ask("?")).await.unwrap().collect_response().await.unwrap();
+    trace.chat_stream(ask("?")).await.unwrap().collect_response().await.unwrap();
     assert!(tokio::time::timeout(5 * SECOND, trace.chat(ask("?"))).await.is_err());
     let own = "gen_ai.operation.name=chat,gen_ai.provider.name=fake,gen_ai.request.model=eye";
     let expected = [
@@ -495,18 +506,18 @@ async fn counts_operations_tries_and_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn counts_nothing_when_told_so() {
+async fn counts_nothing_when_switched_off() {
     let (_book, _guard) = Book::open();
     let tally = Tally::default();
-    let _recorder = metrics::set_default_local_recorder(&tally);
-    traced(Fake::new("a", []), TracePolicy::default().with_metrics(false)).chat(ask("?")).await.unwrap();
+    let _recorder = ::metrics::set_default_local_recorder(&tally);
+    traced(mock("a"), TracePolicy { metrics: false, ..TracePolicy::default() }).chat(ask("?")).await.unwrap();
     assert!(tally.lines().is_empty());
 }
 
 #[test]
 fn every_metric_can_be_described() {
     let tally = Tally::default();
-    metrics::with_local_recorder(&tally, describe_metrics);
+    ::metrics::with_local_recorder(&tally, describe_metrics);
     let described = tally.described.lock().unwrap();
     assert_eq!(described.len(), 8);
     assert!(described.contains(&"gen_ai.client.operation.duration seconds".to_owned()), "{described:?}");
@@ -514,17 +525,17 @@ fn every_metric_can_be_described() {
 
 #[cfg(feature = "cache")]
 #[tokio::test(start_paused = true)]
-async fn an_answer_from_a_cache_is_told_without_tokens() {
+async fn an_answer_from_a_cache_is_recorded_without_tokens() {
     use crate::cache::{Cache, CachePolicy};
 
     let (book, _guard) = Book::open();
     let tally = Tally::default();
-    let _recorder = metrics::set_default_local_recorder(&tally);
-    let tries = Trace::attempt(Arc::new(Fake::new("a", [])), TracePolicy::default());
-    let cache = Cache::new(Arc::new(tries), CachePolicy::default());
-    let trace = Trace::operation(Arc::new(cache), TracePolicy::default());
+    let _recorder = ::metrics::set_default_local_recorder(&tally);
+    let attempts = Trace::attempt(Arc::new(mock("a")), TracePolicy::default());
+    let cache = Cache::new(Arc::new(attempts), CachePolicy::default());
+    let trace = Trace::call(Arc::new(cache), TracePolicy::default());
     trace.chat(ask("?").with_greedy()).await.unwrap();
-    trace.stream(ask("?").with_greedy()).await.unwrap().collect_response().await.unwrap();
+    trace.chat_stream(ask("?").with_greedy()).await.unwrap().collect_response().await.unwrap();
     let text = book.text();
     assert_eq!(text.matches("attempt < chat").count(), 1);
     assert_eq!(text.matches("polysight.cached = true").count(), 1);

@@ -67,7 +67,12 @@ async fn two_stores_share_one_limit_and_what_was_learned() {
     assert!(matches!(ask(&there, "b").await, Grant::Wait { limit: RateLimitScope::Concurrency, .. }));
     let bench = Redis(Arc::new(here));
     bench.0.release(&key(), &Lease::new("a", 1), None);
-    bench.0.record_rejection(&key(), &one_at_once(), Some(RateLimitScope::Account), Some(Duration::from_secs(9)));
+    bench.0.record_rejection(
+        &key(),
+        &one_at_once(),
+        Some(RateLimitScope::Account),
+        Some(Duration::from_secs(9)),
+    );
     bench.settled().await;
     let wait = ask(&there, "b").await;
     let expected = Grant::Wait { after: Duration::from_secs(9), limit: RateLimitScope::Account };
@@ -162,7 +167,8 @@ async fn a_broken_connection_is_opened_again_within_the_call() {
 async fn a_server_that_does_not_answer_costs_no_more_than_the_time_limits() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let short = Duration::from_millis(20);
-    let settings = RedisSettings { connect_timeout: short, command_timeout: short, ..RedisSettings::default() };
+    let settings =
+        RedisSettings { connect_timeout: short, command_timeout: short, ..RedisSettings::default() };
     let store = RedisStore::new(&format!("redis://{}", silent.local_addr().unwrap()), settings).unwrap();
     let error = store.acquire(&key(), &one_at_once(), &Lease::new("a", 1)).await.unwrap_err();
     assert_eq!((error.kind(), error.billed()), (ErrorKind::Network, Billed::No), "{error}");

@@ -125,7 +125,8 @@ async fn takes_nothing_when_it_says_wait(bench: &dyn Bench) {
 }
 
 async fn takes_a_lease_once(bench: &dyn Bench) {
-    let (key, limits) = (key("once"), Limits { requests: Some(2), concurrency: Some(2), ..Limits::default() });
+    let (key, limits) =
+        (key("once"), Limits { requests: Some(2), concurrency: Some(2), ..Limits::default() });
     assert_eq!(ask(bench, &key, &limits, "a", 1).await, Grant::Granted);
     assert_eq!(ask(bench, &key, &limits, "a", 1).await, Grant::Granted);
     assert_eq!(ask(bench, &key, &limits, "b", 1).await, Grant::Granted);
@@ -134,8 +135,7 @@ async fn takes_a_lease_once(bench: &dyn Bench) {
 
 async fn keeps_keys_apart(bench: &dyn Bench) {
     let limits = Limits { requests: Some(1), ..Limits::default() };
-    for (endpoint, model, account) in [("a", "b", "c"), ("a", "b", "d"), ("a/b", "c", ""), ("a", "b/c", "")]
-    {
+    for (endpoint, model, account) in [("a", "b", "c"), ("a", "b", "d"), ("a/b", "c", ""), ("a", "b/c", "")] {
         let key = RateLimitKey::new(endpoint, model, account);
         assert_eq!(ask(bench, &key, &limits, "a", 1).await, Grant::Granted, "{key}");
     }
@@ -226,10 +226,7 @@ async fn never_exceeds_a_limit_in_any_minute(bench: &dyn Bench, arrivals: usize)
             granted.retain(|(at, _)| at + MINUTE >= now);
             let tokens: u64 = granted.iter().map(|(_, tokens)| tokens).sum();
             let counts = (granted.len(), tokens, open.len());
-            assert!(
-                counts.0 <= 12 && counts.1 <= 500 && counts.2 <= 3,
-                "{seed}: {counts:?}"
-            );
+            assert!(counts.0 <= 12 && counts.1 <= 500 && counts.2 <= 3, "{seed}: {counts:?}");
         }
         let minutes = now as f64 / MINUTE as f64;
         // 500 tokens a minute in pieces of 60 are eight calls.

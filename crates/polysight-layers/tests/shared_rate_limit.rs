@@ -1,6 +1,6 @@
-//! Three processes share one quota in one server, and one of them is killed.
+//! Three processes share one rate limit in one server, and one of them is killed.
 //!
-//! The test's own program is started again for each process; `WORKER` tells it to be one. The window is 3 s instead of a
+//! The test's own program is started again for each process; `WORKER` makes it one. The window is 3 s instead of a
 //! minute, so that several pass.
 #![cfg(feature = "redis")]
 #![allow(
@@ -10,7 +10,7 @@
     reason = "clippy takes helpers of tests for production code; here a failure is to end the test"
 )]
 
-#[path = "../src/quota/redis/server.rs"]
+#[path = "../src/rate_limit/redis/server.rs"]
 mod server;
 
 use std::collections::HashMap;
@@ -24,21 +24,21 @@ use async_trait::async_trait;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Estimate, FinishKind, FinishReason,
-    Message, Plan, ProviderId, Result, VisionProvider,
+    Message, Plan, ProviderId, Result, VisionProvider, VisionProviderExt as _,
 };
-use polysight_layers::quota::{Quota, QuotaPolicy, RedisSettings, RedisStore, StoreFailure};
+use polysight_layers::rate_limit::{RateLimit, RateLimitPolicy, RedisSettings, RedisStore, StoreFailure};
 use server::Server;
 
-const WORKER: &str = "POLYSIGHT_TEST_QUOTA_WORKER";
+const WORKER: &str = "POLYSIGHT_TEST_RATE_LIMIT_WORKER";
 const REQUESTS: usize = 60;
-const AT_ONCE: usize = 5;
+const CONCURRENCY: usize = 5;
 const WINDOW: Duration = Duration::from_secs(3);
 const LEASE_TIME: Duration = Duration::from_secs(1);
-/// The one that is killed holds so many places, and would for ever.
+/// The one that is killed holds so many leases, and would for ever.
 const HELD: usize = 3;
 
 #[test]
-fn three_processes_keep_to_one_quota_and_a_killed_ones_places_come_back() {
+fn three_processes_keep_to_one_limit_and_a_killed_ones_leases_expire() {
     if let Ok(orders) = std::env::var(WORKER) {
         return work(&orders);
     }
@@ -48,17 +48,17 @@ fn three_processes_keep_to_one_quota_and_a_killed_ones_places_come_back() {
     let start = |name, calls, hold| Worker::start(&redis, &vendor, name, calls, hold);
 
     let mut victim = start("victim", HELD, 60_000);
-    vendor.wait_until("the victim holds its places", |seen| seen.open("victim") == HELD);
+    vendor.wait_until("the victim holds its leases", |seen| seen.open("victim") == HELD);
     let survivors = [start("left", 8, 100), start("right", 8, 100)];
-    // Far longer than a lease: only renewal keeps the victim's places.
+    // Far longer than a lease: only renewal keeps the victim's leases.
     let renewed = vendor.count_for(3 * LEASE_TIME);
     assert_eq!(renewed.open("victim"), HELD);
-    assert!(renewed.most_of_survivors <= AT_ONCE - HELD, "{renewed:?}");
+    assert!(renewed.most_of_survivors <= CONCURRENCY - HELD, "{renewed:?}");
 
     victim.kill();
     let killed = Instant::now();
-    let freed = |seen: &Seen| seen.open("left") + seen.open("right") > AT_ONCE - HELD;
-    vendor.wait_until("the dead one's places come back", freed);
+    let freed = |seen: &Seen| seen.open("left") + seen.open("right") > CONCURRENCY - HELD;
+    vendor.wait_until("the dead one's leases expire", freed);
     let back = killed.elapsed();
     let seen = vendor.count_for(Duration::from_secs(4));
     drop(survivors);
@@ -66,10 +66,10 @@ fn three_processes_keep_to_one_quota_and_a_killed_ones_places_come_back() {
     let grants = grants.lock().unwrap().clone();
     let busiest = busiest(&grants, WINDOW.as_micros() as u64);
     println!(
-        "limits: {REQUESTS} requests in any {WINDOW:?}, {AT_ONCE} at once\n\
+        "limits: {REQUESTS} requests in any {WINDOW:?}, {CONCURRENCY} concurrent\n\
          granted: {} in {:.1} s; most in any window: {busiest}; most that the vendor saw at once: {}\n\
          arrived at the vendor: {}; most in any window there: {}\n\
-         the killed one's {HELD} places came back after {back:.2?} (leases of {LEASE_TIME:?})",
+         the killed one's {HELD} leases expired after {back:.2?} (of {LEASE_TIME:?} each)",
         grants.len(),
         (grants.last().unwrap() - grants[0]) as f64 / 1e6,
         seen.most_at_once,
@@ -77,7 +77,7 @@ fn three_processes_keep_to_one_quota_and_a_killed_ones_places_come_back() {
         self::busiest(&seen.arrivals, WINDOW.as_micros() as u64),
     );
     assert!(busiest <= REQUESTS);
-    assert!(seen.most_at_once <= AT_ONCE);
+    assert!(seen.most_at_once <= CONCURRENCY);
     assert!(grants.len() > REQUESTS, "the limit was never put to the test");
     assert!(back < 10 * LEASE_TIME);
 }
@@ -88,7 +88,7 @@ fn busiest(moments: &[u64], window: u64) -> usize {
     moments.iter().enumerate().map(|(index, first)| until(*first) - index).max().unwrap_or(0)
 }
 
-/// The moment of each grant by the server's own clock, in microseconds, as its monitor tells.
+/// The moment of each grant by the server's own clock, in microseconds, as its monitor shows.
 fn watch_grants(redis: &Server) -> Arc<Mutex<Vec<u64>>> {
     let grants = Arc::new(Mutex::new(Vec::new()));
     let mut stream = TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
@@ -107,13 +107,13 @@ fn watch_grants(redis: &Server) -> Arc<Mutex<Vec<u64>>> {
     grants
 }
 
-/// A process that sends calls through a quota; killed on drop.
+/// A process that sends calls through a rate limit; killed on drop.
 struct Worker(Child);
 
 impl Worker {
     fn start(redis: &Server, vendor: &Vendor, name: &str, calls: usize, hold: u64) -> Self {
         let orders = format!("{name} {calls} {hold} {} {}", redis.url(), vendor.port);
-        let this = "three_processes_keep_to_one_quota_and_a_killed_ones_places_come_back";
+        let this = "three_processes_keep_to_one_limit_and_a_killed_ones_leases_expire";
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this, "--nocapture"])
             .env(WORKER, orders)
@@ -140,18 +140,21 @@ impl Drop for Worker {
 fn work(orders: &str) {
     let [name, calls, hold, redis, vendor] = orders.split(' ').collect::<Vec<_>>()[..] else { panic!() };
     let patient = Duration::from_secs(20);
-    let settings = RedisSettings::new()
-        .with_window(WINDOW)
-        .with_lease_time(LEASE_TIME)
-        .with_connect_timeout(patient)
-        .with_command_timeout(patient);
-    let policy = QuotaPolicy::new()
-        .with_requests_per_minute(REQUESTS as u64)
-        .with_concurrency(AT_ONCE as u64)
-        .with_burst(None)
-        .with_on_store_failure(StoreFailure::Closed);
+    let settings = RedisSettings {
+        window: WINDOW,
+        lease_time: LEASE_TIME,
+        connect_timeout: patient,
+        command_timeout: patient,
+        ..RedisSettings::default()
+    };
+    let policy = RateLimitPolicy {
+        requests_per_minute: Some(REQUESTS as u64),
+        concurrency: Some(CONCURRENCY as u64),
+        on_store_failure: StoreFailure::Closed,
+        ..RateLimitPolicy::default()
+    };
     let caller = Caller {
-        id: ProviderId::new(name, "fake"),
+        id: ProviderId::new(name, "fake").with_endpoint("here"),
         catalog: Catalog::from_toml("vendor = \"fake\"\nmodels = []").unwrap(),
         vendor: vendor.parse().unwrap(),
         hold: Duration::from_millis(hold.parse().unwrap()),
@@ -159,14 +162,13 @@ fn work(orders: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = RedisStore::new(redis, settings).unwrap();
-        let quota =
-            Quota::new(Arc::new(caller), policy).with_account("here", "key").with_store(Arc::new(store));
-        let quota = Arc::new(quota);
+        let limit = RateLimit::new(Arc::new(caller), policy).with_account("key").with_store(Arc::new(store));
+        let limit = Arc::new(limit);
         let callers: Vec<_> = (0..calls.parse().unwrap())
             .map(|_| {
-                let quota = Arc::clone(&quota);
+                let limit = Arc::clone(&limit);
                 tokio::spawn(async move {
-                    while quota.chat(ChatRequest::new([Message::user("?")]).with_model("eye")).await.is_ok() {
+                    while limit.chat(ChatRequest::new([Message::user("?")]).with_model("eye")).await.is_ok() {
                     }
                 })
             })
@@ -196,12 +198,12 @@ impl VisionProvider for Caller {
         &self.catalog
     }
 
-    fn plan(&self, request: ChatRequest) -> Result<Plan> {
-        let draft = PlanBuilder::new(request, self.catalog.card("eye"), false);
-        draft.finish(Estimate::tokens(Some(1), Some(0), Some(0)))
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        let plan = PlanBuilder::new(&self.id, request, self.catalog.card("eye"));
+        plan.finish(Estimate::tokens(Some(1), Some(0), Some(0)))
     }
 
-    async fn chat(&self, _: ChatRequest) -> Result<ChatResponse> {
+    async fn send(&self, _: Plan) -> Result<ChatResponse> {
         let (name, vendor, hold) = (self.id.name.clone(), self.vendor, self.hold);
         let call = move || -> std::io::Result<()> {
             let mut stream = TcpStream::connect(("127.0.0.1", vendor))?;
@@ -210,15 +212,15 @@ impl VisionProvider for Caller {
             answers.next().transpose()?;
             std::thread::sleep(hold);
             stream.write_all(b"end\n")?;
-            // The vendor has counted the end before this returns and the place is given back.
+            // The vendor has counted the end before this returns and the lease is released.
             answers.next().transpose().map(|_| ())
         };
         let called = tokio::task::spawn_blocking(call).await.unwrap();
         called.map_err(|error| Error::new(ErrorKind::Network, "the vendor is gone").with_source(error))?;
-        Ok(ChatResponse::new(&self.id.name, "eye", FinishReason::new(FinishKind::Stop, "stop")))
+        Ok(ChatResponse::new(&*self.id.name, "eye", FinishReason::new(FinishKind::Stop, "stop")))
     }
 
-    async fn stream(&self, _: ChatRequest) -> Result<ChatStream> {
+    async fn stream(&self, _: Plan) -> Result<ChatStream> {
         Err(Error::new(ErrorKind::Unsupported, "not here"))
     }
 }

@@ -204,7 +204,7 @@ impl VisionProvider for Caller {
     }
 
     async fn send(&self, _: Plan) -> Result<ChatResponse> {
-        let (name, vendor, hold) = (self.id.name.clone(), self.vendor, self.hold);
+        let (name, vendor, hold) = (Arc::clone(&self.id.name), self.vendor, self.hold);
         let call = move || -> std::io::Result<()> {
             let mut stream = TcpStream::connect(("127.0.0.1", vendor))?;
             let mut answers = BufReader::new(stream.try_clone()?).lines();

@@ -280,7 +280,7 @@ impl Member {
 
     fn state(&self) -> TargetState {
         TargetState {
-            name: self.target.name.clone(),
+            name: Arc::clone(&self.target.name),
             breaker: self.breaker.as_ref().map_or(BreakerState::Closed, Breaker::state),
             in_flight: self.in_flight(),
         }

@@ -54,7 +54,7 @@ impl SpanGuard {
             scope: trace.scope,
             started: Instant::now(),
             provider: Arc::clone(&trace.inner.id().name),
-            request_id: plan.request.request_id.clone().filter(|_| is_recorded),
+            request_id: request_id(plan).filter(|_| is_recorded).map(str::to_owned),
             metrics,
             content: content.then(StreamCollector::new),
             has_begun: false,
@@ -169,6 +169,11 @@ impl Drop for SpanGuard {
         };
         self.count(&ending, 0);
     }
+}
+
+/// The id that is sent, or the caller's where the vendor takes none.
+fn request_id(plan: &Plan) -> Option<&str> {
+    plan.request.request_id.as_deref().or(plan.original().request_id.as_deref())
 }
 
 /// How many attempts sent something: a target that was skipped did not.

@@ -261,7 +261,7 @@ chat < -
   gen_ai.usage.output_tokens = 10
   otel.kind = client
   otel.name = chat eye
-  polysight.adjustments = 0
+  polysight.adjustments = 1
   polysight.attempts = 1
   polysight.cached = false
   polysight.estimate.input_tokens = 100

@@ -242,7 +242,7 @@ async fn only_its_own_plans_are_sent() {
     let route = fallback([&a, &b]);
     let other = Router::new("other", [target(&a)], RouterPolicy::default()).unwrap();
     for plan in [a.plan(&request()).unwrap(), other.plan(&request()).unwrap()] {
-        let maker = plan.provider.name.clone();
+        let maker = plan.provider.to_string();
         let refused = route.send(plan.clone()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidRequest, "{maker}");
         assert!(refused.message().contains("cannot be sent by `router`"), "{refused}");

@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{MockProvider, mock};
-    use crate::{Retry, RetryPolicy};
+    use crate::{Retry, RetryPolicy, Router, RouterPolicy, Target};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -275,6 +275,18 @@ mod tests {
             assert_eq!(error.attempts()[1].duration, SECOND);
         }
         assert_eq!((plain.call_count(), plain.in_flight(), streamed.in_flight()), (3, 0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_each_attempt_once_whatever_the_layers_inside() {
+        let (a, b) = (
+            mock("a").error(busy("1")).error(busy("2")).error(busy("3")),
+            mock("b").error(busy("4")).silence(),
+        );
+        let targets = [&a, &b].map(|mock| Target::new(Arc::new(retried(mock))));
+        let router = Router::new("r", targets, RouterPolicy::default()).unwrap();
+        let error = limited(limited(router, 20), 30).chat(request()).await.unwrap_err();
+        assert_eq!((error.provider(), codes(&error)), (Some("r"), vec!["1", "2", "3", "4"]));
     }
 
     #[tokio::test(start_paused = true)]

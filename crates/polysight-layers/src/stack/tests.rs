@@ -63,6 +63,10 @@ type Build = fn(&[MockProvider]) -> Arc<dyn VisionProvider>;
 
 fn stacks() -> Vec<(&'static str, Build, [[usize; 2]; 2])> {
     let one: Build = |mocks| Arc::new(mocks[0].clone());
+    #[cfg_attr(
+        not(any(feature = "cache", feature = "trace")),
+        expect(unused_mut, reason = "features add rows")
+    )]
     let mut stacks: Vec<(&'static str, Build, _)> = vec![
         // Plans of the first and the second target, where the first answers, and where it fails for good.
         ("bare", one, [[1, 0], [1, 0]]),

@@ -83,6 +83,11 @@ impl Reply for ChatStream {
     }
 }
 
+/// Sends a plan, and waits for a stream's first event.
+pub(crate) async fn begin<R: Reply>(provider: &dyn VisionProvider, plan: Plan) -> Result<R> {
+    R::request(provider, plan).await?.begun().await
+}
+
 /// Sends a plan and puts the observer on the outcome, be it a reply or an error.
 pub(crate) async fn observe<R: Reply>(
     provider: &dyn VisionProvider,

@@ -22,7 +22,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
 use tokio::time::{Instant, sleep};
 
-use crate::call::{EarlierAttempts, Reply, attempts_of};
+use crate::call::{EarlierAttempts, Reply, attempts_of, begin};
 use crate::config::{require, seconds};
 use crate::lock;
 
@@ -247,11 +247,7 @@ impl Retry {
         let mut state = RetryState::new(self, &plan);
         loop {
             let start = Instant::now();
-            let reply = match R::request(&*self.inner, plan.clone()).await {
-                Ok(reply) => reply.begun().await,
-                Err(error) => Err(error),
-            };
-            match reply {
+            match begin::<R>(&*self.inner, plan.clone()).await {
                 Ok(reply) => {
                     let attempts = state.succeeded();
                     return Ok(if attempts.is_empty() {

@@ -281,7 +281,7 @@ impl MockProvider {
                 Ok(meta)
             }
             End::Error(error) => Err(error.with_provider(&*self.id.name)),
-            // Only reached when nobody waited for it to come.
+            // Calls and streams wait forever before they get here.
             End::Never => Err(Error::new(polysight_core::ErrorKind::Interrupted, "no reply is scripted")),
         }
     }

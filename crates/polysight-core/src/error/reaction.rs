@@ -67,7 +67,7 @@ pub enum AtFault {
 /// - *same target again* is the usual answer; the error's own [advice](Error::retry), which comes from the vendor's code
 ///   or headers, goes first where there is one. Credentials that had expired have been renewed once already when an error
 ///   gets this far.
-/// - *slow down* is for a rate limiter: a limit on how much is sent was met.
+/// - *slow down* is for a rate limiter: a limit on how much is sent was met, as everywhere that the vendor names one.
 /// - *wait* is the vendor's own where it names one ([`RetryAdvice::After`]).
 /// - *local* is an error of this side ([`Error::is_local`]); *final* one that the same request would meet again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Reaction {
         let wait = asked.or(usual.wait).or(long);
         // What another target may take is not asked twice of this one.
         let try_elsewhere = usual.try_elsewhere || !error.violations().is_empty();
-        let slow_down = !error.is_local() && (usual.slow_down || usual.slow_down_by_scope && scope.is_some());
+        let slow_down = !error.is_local() && (usual.slow_down || scope.is_some());
         Self { retry_here, try_elsewhere, at_fault, wait, slow_down }
     }
 
@@ -178,8 +178,6 @@ pub(super) struct Usual {
     only_if_retryable: bool,
     /// A limit on how much is sent rejected the call.
     slow_down: bool,
-    /// The same, where the vendor names the limit.
-    slow_down_by_scope: bool,
 }
 
 /// Never again here, yes elsewhere, not billed, nobody at fault: what the match below departs from.
@@ -192,7 +190,6 @@ const ELSEWHERE: Usual = Usual {
     outlives_advice: false,
     only_if_retryable: false,
     slow_down: false,
-    slow_down_by_scope: false,
 };
 
 /// A failure that may pass by itself.
@@ -218,7 +215,7 @@ pub(super) fn usual(kind: ErrorKind) -> Usual {
             Usual { at_fault: AtFault::Account, wait: Some(NO_ACCESS), ..ELSEWHERE }
         }
         ErrorKind::RateLimited => Usual { at_fault: AtFault::Account, slow_down: true, ..LATER },
-        ErrorKind::Overloaded => Usual { at_fault: AtFault::Model, slow_down_by_scope: true, ..LATER },
+        ErrorKind::Overloaded => Usual { at_fault: AtFault::Model, ..LATER },
         ErrorKind::Interrupted => {
             Usual { billed: Billed::Likely, at_fault: AtFault::Target, only_if_retryable: true, ..LATER }
         }

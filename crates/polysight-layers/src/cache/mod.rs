@@ -24,7 +24,7 @@ use polysight_core::{
 use self::key::{Key, Keys};
 pub use self::policy::CachePolicy;
 use self::single_flight::SingleFlight;
-use crate::call::{CallObserver, Reply as _};
+use crate::call::{CallObserver, observe};
 
 /// What an entry takes besides its texts, roughly.
 const OVERHEAD: usize = size_of::<ChatResponse>() + 256;
@@ -169,8 +169,7 @@ impl VisionProvider for Cache {
             return Ok(ChatStream::from_response(response));
         }
         add(&self.store.counts.misses);
-        let stream = self.inner.stream(plan).await?;
-        Ok(stream.observed(Recorder::new(lookup.key, Arc::clone(&self.store))))
+        observe(&*self.inner, plan, Recorder::new(lookup.key, Arc::clone(&self.store))).await
     }
 }
 

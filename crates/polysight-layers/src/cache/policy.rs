@@ -62,7 +62,7 @@ impl CachePolicy {
         self.time_to_live.min(LONGEST)
     }
 
-    /// Whether the answer to this request would be the same again, as far as it tells itself.
+    /// Whether the answer to this request would be the same again, as far as its settings show.
     pub(super) fn takes(&self, request: &ChatRequest) -> bool {
         !request.keep_raw && (self.random || repeatable(request))
     }

@@ -6,6 +6,7 @@ use polysight_core::{
 };
 
 use super::*;
+use crate::call::Reply as _;
 use crate::testing::{MockProvider, mock};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";

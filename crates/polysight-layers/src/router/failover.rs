@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::breaker::{BREAKER_OPEN, Breaker, BreakerPolicy, BreakerState, Permit, Rejected, Signal};
 use super::strategy::{self, Strategy};
 use super::{Target, TargetState};
-use crate::call::{CallObserver, Reply, attempts_of};
+use crate::call::{CallObserver, Reply, attempts_of, begin};
 use crate::lock;
 
 /// What a failure means here.
@@ -155,11 +155,7 @@ impl Failover<'_> {
         };
         self.write_log();
         let mut call = TargetCall::new(Arc::clone(member), Arc::clone(&self.targets.policy), permit);
-        let reply = match R::request(member.provider(), plan).await {
-            Ok(reply) => reply.begun().await,
-            Err(error) => Err(error),
-        };
-        let error = match reply {
+        let error = match begin::<R>(member.provider(), plan).await {
             Ok(reply) => {
                 call.began();
                 call.earlier = std::mem::take(&mut self.notes).into_attempts();

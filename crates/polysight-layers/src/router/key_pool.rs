@@ -18,10 +18,10 @@ use crate::config::{require, seconds};
 
 /// How keys are chosen, and how long one is skipped after a failure.
 ///
-/// A failure at which the key or its account [is at fault](polysight_core::Reaction::at_fault) puts that key aside for as
-/// long as the cause lasts, and the next key is tried at once. Every other failure is final here: whether to repeat the call
-/// is for a retry outside to decide. A rejection by a rate limit of this side moves on to the next key without putting the
-/// key aside.
+/// After a failure at which the key or its account [is at fault](polysight_core::Reaction::at_fault) that key is skipped for
+/// as long as the cause lasts, and the next key is tried at once. Every other failure is final here: whether to repeat the call
+/// is for a retry outside to decide. A rejection by a rate limit of this side goes on to the next key, and the
+/// key is not skipped later.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyPoolPolicy {

@@ -46,7 +46,7 @@ use tracing::Instrument as _;
 use self::metrics::Models;
 pub use self::metrics::describe_metrics;
 use self::spans::SpanGuard;
-use crate::call::{CallObserver as _, Reply};
+use crate::call::{Reply, observe};
 
 /// The target of all spans and events.
 const TARGET: &str = "polysight";
@@ -122,13 +122,11 @@ impl Trace {
     }
 
     async fn run<R: Reply>(&self, plan: Plan) -> Result<R> {
-        let Some(mut guard) = SpanGuard::begin(self, &plan, R::STREAMED) else {
+        let Some(guard) = SpanGuard::begin(self, &plan, R::STREAMED) else {
             return R::request(&*self.inner, plan).await;
         };
-        match R::request(&*self.inner, plan).instrument(guard.span.clone()).await {
-            Ok(reply) => Ok(reply.observed(guard)),
-            Err(error) => Err(guard.on_error(error)),
-        }
+        let span = guard.span.clone();
+        observe(&*self.inner, plan, guard).instrument(span).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 local COUNTS, LEASES, TOKENS, LEARNED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
--- Redis writes large numbers with an exponent unless told otherwise.
+-- Redis writes large numbers with an exponent unless a format is given.
 local function whole(number)
   return string.format('%.0f', number)
 end

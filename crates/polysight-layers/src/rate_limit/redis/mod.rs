@@ -181,7 +181,7 @@ impl RateLimitStore for RedisStore {
         call.arg(&lease.id).arg(lease.tokens).arg(micros(shared.settings.lease_time));
         let mut answer = shared.run(&mut connection.manager, &call).await;
         if matches!(&answer, Err(Failure::Broken(_))) {
-            // The connection had broken while nobody used it. A lease is counted once, however often it is asked for.
+            // The connection had broken while it was idle. A lease is counted once, however often it is asked for.
             answer = shared.run(&mut connection.manager, &call).await;
         }
         let (granted, wait, limit): (u8, u64, String) = answer.map_err(Error::from)?;

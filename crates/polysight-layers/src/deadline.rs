@@ -58,11 +58,13 @@ impl DeadlinePolicy {
 ///     Deadline::new(provider, DeadlinePolicy { total: Duration::from_secs(60) })
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Deadline {
     inner: Arc<dyn VisionProvider>,
     policy: DeadlinePolicy,
 }
+
+show_as_wrapper!(Deadline);
 
 impl Deadline {
     /// Limits the calls of a provider.

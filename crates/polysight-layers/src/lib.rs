@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+/// A layer shows itself in one line, around what is inside: `Retry(RateLimit(..))`.
+macro_rules! show_as_wrapper {
+    ($layer:ident) => {
+        impl std::fmt::Debug for $layer {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({:?})", stringify!($layer), self.inner)
+            }
+        }
+    };
+}
+
 #[cfg(feature = "cache")]
 pub mod cache;
 mod call;

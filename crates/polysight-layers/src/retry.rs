@@ -213,13 +213,14 @@ impl<'de> Visitor<'de> for SettingVisitor {
 ///     Retry::new(provider, RetryPolicy::patient()).with_budget(shared.clone())
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Retry {
     inner: Arc<dyn VisionProvider>,
     policy: RetryPolicy,
     budget: Option<RetryBudget>,
     random: Mutex<fastrand::Rng>,
 }
+
+show_as_wrapper!(Retry);
 
 impl Retry {
     /// Repeats the calls of a provider, with a [`RetryBudget`] of its own.

@@ -77,9 +77,9 @@ pub(super) async fn ids(fixture: Arc<Fixture>) {
     let mut seen = Vec::new();
     for _ in 0..2 {
         let answer = calls::plain(&fixture.text(), question("Hello")).await.unwrap();
-        seen.push(answer.request_id.or(answer.id).unwrap());
+        seen.push(answer.meta.request_id.or(answer.meta.id).unwrap());
         let answer = calls::streamed(&fixture.text(), question("Hello")).await.unwrap();
-        seen.push(answer.request_id.or(answer.id).unwrap());
+        seen.push(answer.meta.request_id.or(answer.meta.id).unwrap());
     }
     assert!(seen.iter().all(|id| !id.is_empty()));
     seen.sort();
@@ -123,10 +123,10 @@ pub(super) async fn json_object(fixture: Arc<Fixture>) {
 
 pub(super) async fn raw(fixture: Arc<Fixture>) {
     let role = fixture.text();
-    let plain = calls::plain(&role, question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    let plain = calls::plain(&role, question("Hello").with_raw()).await.unwrap().meta.raw.unwrap();
     assert_eq!(plain.frames().len(), 1);
     assert!(plain.json().unwrap()[0].to_string().contains("You asked: Hello"));
-    let streamed = calls::streamed(&role, question("Hello").with_raw()).await.unwrap().raw.unwrap();
+    let streamed = calls::streamed(&role, question("Hello").with_raw()).await.unwrap().meta.raw.unwrap();
     assert!(streamed.frames().len() > 2, "{streamed:?}");
     assert!(streamed.json().is_ok());
     let without = calls::streamed(&role, question("Hello")).await.unwrap();

@@ -10,7 +10,6 @@ mod single_flight;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,7 +49,6 @@ const OVERHEAD: usize = size_of::<ChatResponse>() + 256;
 ///     Cache::new(provider, CachePolicy { max_bytes: 256 << 20, ..CachePolicy::default() })
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Cache {
     inner: Arc<dyn VisionProvider>,
     store: Arc<Store>,
@@ -73,6 +71,8 @@ pub struct CacheStats {
     /// Requests that must not be answered from a cache.
     pub passed: u64,
 }
+
+show_as_wrapper!(Cache);
 
 impl Cache {
     /// Puts a cache before a provider.
@@ -248,12 +248,6 @@ impl Store {
     fn bytes(&self) -> u64 {
         self.answers.run_pending_tasks();
         self.answers.weighted_size()
-    }
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store({} bytes)", self.answers.weighted_size())
     }
 }
 

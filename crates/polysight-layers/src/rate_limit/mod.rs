@@ -75,7 +75,6 @@ const STORE_COOLDOWN: Duration = Duration::from_secs(5);
 ///     RateLimit::new(provider, policy).with_account("key 1")
 /// }
 /// ```
-#[derive(Debug)]
 pub struct RateLimit {
     inner: Arc<dyn VisionProvider>,
     policy: RateLimitPolicy,
@@ -86,6 +85,8 @@ pub struct RateLimit {
     queues: WaitQueues,
     names: CallNames,
 }
+
+show_as_wrapper!(RateLimit);
 
 impl RateLimit {
     /// Counts a provider's calls in this process.

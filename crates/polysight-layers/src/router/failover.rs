@@ -1,6 +1,6 @@
 //! The targets of a router or the keys of a pool, and a call's way from one to the next.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,12 +23,17 @@ pub(super) trait FailurePolicy: Send + Sync + Debug + 'static {
     fn signal(&self, error: &Error) -> Signal;
 }
 
-#[derive(Debug)]
 pub(super) struct Targets {
     members: Vec<Arc<Member>>,
     policy: Arc<dyn FailurePolicy>,
     turn: AtomicUsize,
     random: Mutex<fastrand::Rng>,
+}
+
+impl Debug for Targets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members.iter().map(|member| member.provider())).finish()
+    }
 }
 
 impl Targets {

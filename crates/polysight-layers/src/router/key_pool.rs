@@ -1,5 +1,6 @@
 //! Several keys of one vendor behind one provider: a router whose targets differ only by key.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,11 +82,16 @@ impl FailurePolicy for KeyPoolPolicy {
 ///     KeyPool::new(keys, KeyPoolPolicy::default())
 /// }
 /// ```
-#[derive(Debug)]
 pub struct KeyPool {
     first: Arc<dyn VisionProvider>,
     strategy: Strategy,
     targets: Targets,
+}
+
+impl fmt::Debug for KeyPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPool({:?})", self.targets)
+    }
 }
 
 impl KeyPool {

@@ -19,6 +19,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -94,12 +95,17 @@ pub struct TargetState {
 ///     Router::new("both", targets, RouterPolicy { strategy: Strategy::Weighted, ..RouterPolicy::default() })
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Router {
     id: ProviderId,
     strategy: Strategy,
     first: Arc<dyn VisionProvider>,
     targets: Targets,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Router({}, {:?})", self.id, self.targets)
+    }
 }
 
 impl Router {

@@ -201,6 +201,16 @@ async fn a_request_that_is_refused_when_planned_is_not_sent() {
 }
 
 #[test]
+fn a_stack_shows_itself_in_one_short_line() {
+    let stack = Stack { deadline: Some(DeadlinePolicy::default()), ..limited() };
+    let mocks = [mock("a"), mock("b")];
+    let shown = format!("{:?}", stack.build(routed(&mocks, Strategy::Priority)).unwrap());
+    let target = |name| format!("Role(Retry(RateLimit(MockProvider({name}))))");
+    let targets = format!("[{}, {}]", target("a"), target("b"));
+    assert_eq!(shown, format!("Deadline(Retry(RateLimit(Router(router, {targets}))))"));
+}
+
+#[test]
 fn a_setting_out_of_range_is_refused_when_the_stack_is_built() {
     let build = |stack: Stack| stack.build(Arc::new(mock("a"))).unwrap_err().kind();
     let deadline = Some(DeadlinePolicy { total: std::time::Duration::ZERO });

@@ -82,7 +82,6 @@ impl Default for TracePolicy {
 ///     Trace::call(Arc::new(attempts), TracePolicy::default()).with_role("default")
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Trace {
     inner: Arc<dyn VisionProvider>,
     scope: Scope,
@@ -96,6 +95,8 @@ enum Scope {
     Call,
     Attempt,
 }
+
+show_as_wrapper!(Trace);
 
 impl Trace {
     /// Records a program's calls, outside all other layers.

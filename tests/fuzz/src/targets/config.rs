@@ -44,7 +44,7 @@ fn check_roles(sight: &Polysight) {
             Err(error) => check_error(&error),
             Ok(role) => {
                 let request = role.complete(ChatRequest::new([Message::user("?")]));
-                let planned: Result<_> = role.provider().plan(request);
+                let planned: Result<_> = role.provider().plan(&request);
                 planned.err().iter().for_each(check_secret);
             }
         }

@@ -47,7 +47,8 @@ fn path_character(byte: u8) -> char {
 
 fn check_call(loopback: &Loopback, ernie: &Ernie, keys: (&str, &str), head: &ReplyHead, body: &[u8]) {
     let mut headers = HeaderMap::new();
-    let call = ernie.inner().credentials().authorize(&loopback.transport, &mut headers);
+    let mut call = ernie.inner().call();
+    let call = call.authorize(&loopback.transport, &mut headers);
     let (made, requests) = loopback.call(head, body, call);
     let [request] = &requests[..] else { panic!("{} requests", requests.len()) };
     check_signature(request, keys);

@@ -41,7 +41,7 @@ fn planned(dialect: &dyn Dialect, mut request: ChatRequest, mode: Mode) -> Resul
         request.model = dialect.default_model().map(str::to_owned);
     }
     let card = dialect.catalog().card(request.model.as_deref().unwrap_or_default());
-    let mut draft = PlanBuilder::new(request, card, mode == Mode::Stream);
+    let mut draft = PlanBuilder::new(dialect.id(), &request, card);
     dialect.check(&mut draft);
     let estimate: Estimate = dialect.estimate(&draft.request, &draft.card);
     draft.finish(estimate)
@@ -85,7 +85,7 @@ fn request(input: &mut Input<'_>, dialect: &dyn Dialect) -> ChatRequest {
 
 fn turn(request: &mut ChatRequest, knob: u16, input: &mut Input<'_>) {
     match knob {
-        0 => request.messages = input.list(4, message),
+        0 => request.messages = input.list(4, message).into(),
         1 => request.messages.extend(input.list(4, message)),
         2 => {
             request.tolerance = Some(input.pick(&[Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy]));
@@ -109,7 +109,7 @@ fn turn(request: &mut ChatRequest, knob: u16, input: &mut Input<'_>) {
         }
         11 => {
             request.tools =
-                input.list(2, |input| ToolDefinition::new(input.text(), input.text(), value(input, 3)));
+                input.list(2, |input| ToolDefinition::new(input.text(), input.text(), value(input, 3))).into();
         }
         12 => {
             request.tool_choice = match input.below(3) {

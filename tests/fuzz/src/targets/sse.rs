@@ -12,7 +12,7 @@ const LIMITS: [usize; 4] = [polysight_wire::sse::DEFAULT_MAX_LINE, 200, 40, 8];
 enum Item {
     Event { name: Option<Vec<u8>>, id: Option<Vec<u8>>, data: Vec<u8> },
     Comment(Vec<u8>),
-    Stray(Vec<u8>),
+    NonField(Vec<u8>),
     Failed(SseError),
 }
 
@@ -72,7 +72,7 @@ fn owned(item: SseItem<'_>) -> Item {
             Item::Event { name: event.name.map(own), id: event.id.map(own), data: own(event.data) }
         }
         SseItem::Comment(text) => Item::Comment(own(text)),
-        SseItem::Stray(line) => Item::Stray(own(line)),
+        SseItem::NonField(line) => Item::NonField(own(line)),
         other => panic!("{other:?} is new: teach the target"),
     }
 }
@@ -92,7 +92,7 @@ fn check_items(items: &[Item], data: &[u8], limit: usize) {
     for item in items {
         let size = match item {
             Item::Event { data, .. } => data.len(),
-            Item::Comment(text) | Item::Stray(text) => text.len(),
+            Item::Comment(text) | Item::NonField(text) => text.len(),
             Item::Failed(_) => 0,
         };
         assert!(size <= limit, "an item of {size} bytes over {limit}");
@@ -127,7 +127,7 @@ fn by_lines(data: &[u8]) -> Vec<Item> {
             b"id" if value.contains(&0) => {}
             b"id" => id = Some(value.to_vec()),
             b"retry" => {}
-            _ => items.push(Item::Stray(line.clone())),
+            _ => items.push(Item::NonField(line.clone())),
         }
     }
     items

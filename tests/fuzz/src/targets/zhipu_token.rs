@@ -44,7 +44,8 @@ fn token(text: &str) -> Result<String> {
     let zhipu = Zhipu::new(options, &ZhipuSettings::new().with_auth(Auth::Jwt))?;
     let mut headers = HeaderMap::new();
     let made = {
-        let mut making = pin!(zhipu.inner().credentials().authorize(zhipu.inner().transport(), &mut headers));
+        let mut call = zhipu.inner().call();
+        let mut making = pin!(call.authorize(zhipu.inner().transport(), &mut headers));
         making.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     };
     let Poll::Ready(made) = made else { panic!("nothing to wait for") };

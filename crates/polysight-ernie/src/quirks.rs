@@ -67,7 +67,7 @@ pub(crate) fn write_limit(root: &mut Object<'_>, plan: &Plan, wire: &Wire) {
 }
 
 /// Reasoning is switched by `enable_thinking`: at the vendor a field, on self-hosted servers an argument of the chat
-/// template. A model that never reasons is not told to stop.
+/// template. A model that never reasons gets no switch.
 /// Source: thinking guide of 2026-05-27, FastDeploy and vLLM documentation.
 pub(crate) fn write_thinking(root: &mut Object<'_>, plan: &Plan, wire: &Wire) {
     let mut fields = Map::new();

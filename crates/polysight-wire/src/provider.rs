@@ -127,7 +127,7 @@ impl<D: Dialect> DialectProvider<D> {
                 Ok(answer)
             }
             Err(error) => {
-                // The vendor answered, and what it says is no refusal: the call is on the bill.
+                // The vendor answered, and what it says is no refusal: the call is likely billed.
                 let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
                 Err(replied(plan, head, if answered { error.with_billed(Billed::Likely) } else { error }))
             }

@@ -176,7 +176,7 @@ mod tests {
     fn of_gateway(id: &str) -> (Option<u64>, Option<u64>, f64, f64) {
         let card = GATEWAY_CATALOG.get().unwrap().card(id);
         let price = &card.prices[0];
-        (card.context, card.quotas.unwrap().concurrency.map(u64::from), price.input, price.output)
+        (card.context, card.quotas.unwrap().concurrency, price.input, price.output)
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let endpoint = |options: &ProviderOptions, region| {
             let settings = ZhipuSettings::new().with_region(region);
             let dialect = Faults::refuse(|faults| dialect(options, &settings, faults)).unwrap();
-            polysight_wire::Dialect::id(&dialect).endpoint.clone()
+            polysight_wire::Dialect::id(&dialect).endpoint.to_string()
         };
         let own = ProviderOptions::new("p");
         let written =

@@ -40,7 +40,7 @@ impl Ernie {
     /// Makes a provider from options that all vendors share and settings of this one.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) for what [`check`](Self::check) finds, without a key, for keys
+    /// [`Config`](polysight_core::ErrorKind::Config) for what [`check`](Self::check) finds, without a key, for keys
     /// of the retired V1 interface (the message says how to move), and when TLS cannot be set up.
     pub fn new(options: ProviderOptions, settings: &ErnieSettings) -> Result<Self> {
         let dialect = Faults::refuse(|faults| profile::dialect(&options, settings, faults))?;
@@ -65,7 +65,7 @@ impl Ernie {
     /// Makes a provider with a key and defaults for everything else: the mainland's site.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when the key is of another kind or TLS cannot be set up.
+    /// [`Config`](polysight_core::ErrorKind::Config) when the key is of another kind or TLS cannot be set up.
     pub fn with_key(key: ApiKey) -> Result<Self> {
         Self::new(ProviderOptions::new(VENDOR).with_api_key(key), &ErnieSettings::default())
     }
@@ -74,7 +74,7 @@ impl Ernie {
     /// key in `QIANFAN_ACCESS_KEY` and `QIANFAN_SECRET_KEY`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when none of them is set, or only those of the retired V1 interface.
+    /// [`Config`](polysight_core::ErrorKind::Config) when none of them is set, or only those of the retired V1 interface.
     pub fn from_env() -> Result<Self> {
         Self::from_variables(|name| std::env::var(name).ok())
     }

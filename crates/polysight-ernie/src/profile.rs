@@ -174,7 +174,7 @@ fn catalog(options: &ProviderOptions, region: Region, deployment: &Deployment<Wi
 }
 
 fn without_prices(catalog: &Catalog) -> Result<Catalog> {
-    override_models(catalog, |_| true, &json!({"prices": []}))
+    override_models(catalog, |_| true, "prices", &json!([]))
 }
 
 impl ChatProfile for ErnieProfile {
@@ -346,7 +346,7 @@ mod tests {
             options.base_url = url.map(|url| url.parse().unwrap());
             let settings = ErnieSettings::new().with_region(region);
             let dialect = Faults::refuse(|faults| dialect(&options, &settings, faults)).unwrap();
-            polysight_wire::Dialect::id(&dialect).endpoint.clone()
+            polysight_wire::Dialect::id(&dialect).endpoint.to_string()
         };
         let mainland = endpoint(None, Region::Mainland);
         assert_eq!(mainland, endpoint(None, Region::Beijing));

@@ -8,7 +8,7 @@ use polysight_core::plan::PlanBuilder;
 use polysight_core::{ChatRequest, FinishKind, ModelCard, Plan, SafetyLabel, SafetyRole, Sampling, Thinking};
 use polysight_wire::body::Object;
 use polysight_wire::chat::{self, CHAT_TEMPLATE_KWARGS, SafetyFields, put_inside, request};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::extras::{MAX_COMPLETION_TOKENS, VENDOR};
 use crate::profile::Wire;
@@ -67,13 +67,10 @@ pub(crate) fn write_limit(root: &mut Object<'_>, plan: &Plan, wire: &Wire) {
 }
 
 /// Reasoning is switched by `enable_thinking`: at the vendor a field, on self-hosted servers an argument of the chat
-/// template. A model that never reasons is not told to stop.
+/// template. A model that never reasons gets no switch.
 /// Source: thinking guide of 2026-05-27, FastDeploy and vLLM documentation.
 pub(crate) fn write_thinking(root: &mut Object<'_>, plan: &Plan, wire: &Wire) {
-    let mut fields = Map::new();
-    if let Some(own) = template_arguments(&plan.request).filter(|own| !own.is_empty()) {
-        fields.insert(CHAT_TEMPLATE_KWARGS.to_owned(), own.clone().into());
-    }
+    let mut fields = request::template_kwargs(&plan.request, VENDOR);
     if let Some(on) = switch_of(&plan.request, &plan.card) {
         wire.thinking.switch(&mut fields, on);
         if wire.thinking_mode {
@@ -95,11 +92,6 @@ fn switch_of(request: &ChatRequest, card: &ModelCard) -> Option<bool> {
         Thinking::Off if card.thinking.mode != Some(ThinkingMode::None) => Some(false),
         _ => None,
     }
-}
-
-/// The caller's own arguments of the chat template.
-pub(crate) fn template_arguments(request: &ChatRequest) -> Option<&Map<String, Value>> {
-    request.extras.get(VENDOR)?.get(CHAT_TEMPLATE_KWARGS)?.as_object()
 }
 
 /// Older models end with `normal`, and FastDeploy with `recover_stop` an answer that it lost a part of.

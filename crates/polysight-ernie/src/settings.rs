@@ -176,7 +176,7 @@ impl ErnieSettings {
     pub(crate) fn greedy_temperature(&self) -> Result<f64> {
         match self.greedy_temperature.unwrap_or(0.0) {
             number if (0.0..=1.0).contains(&number) => Ok(number),
-            number => config(format!("greedy_temperature is {number}; wanted is a little more than 0, or 0")),
+            number => config(format!("greedy_temperature is {number}; it must be 0, or a little more")),
         }
     }
 }

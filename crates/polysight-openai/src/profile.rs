@@ -46,7 +46,7 @@ pub(crate) fn dialect(
     let catalog = faults.keep(CATALOG.get().and_then(|own| options.catalog(own)));
     let (base_url, catalog) = (base_url?, catalog?);
     let url = faults.keep(base_url.join("chat/completions"))?;
-    let id = ProviderId::new(options.name.as_str(), VENDOR).with_endpoint(options.endpoint(&base_url));
+    let id = ProviderId::new(options.name.as_str(), VENDOR).with_endpoint(options.endpoint(base_url));
     Some(ChatDialect::new(id, catalog, options.model.clone(), url, OpenAiProfile(settings.clone())))
 }
 

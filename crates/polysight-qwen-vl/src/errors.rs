@@ -45,12 +45,12 @@ code_table! {
     "invalidimageformat" InvalidRequest never "a picture has a format that is not taken";
     "invalidparameter" InvalidRequest never "a parameter is wrong";
     "invalidparameter.datainspection" MediaFetchFailed later "a medium could not be fetched for inspection";
-    "invalidparameter.notsupportenablethinking" InvalidRequest never "the model's thinking cannot be set so";
+    "invalidparameter.notsupportenablethinking" InvalidRequest never "the model does not support this setting of thinking";
     "invalidurl" MediaFetchFailed never "a medium's URL is unusable";
     "invalidurl.connectionrefused" MediaFetchFailed never "a medium's host refuses the vendor";
     "invalidurl.timeout" MediaFetchFailed later "a medium's host is too slow";
     "invokepluginfailed" Server later "a plugin failed";
-    "ipinfringementsuspect" ContentRefused never "the content may belong to somebody else";
+    "ipinfringementsuspect" ContentRefused never "the content may infringe rights of others";
     "model.accessdenied" Permission never "the workspace may not use this model";
     "model.notexist" ModelNotFound never "no such model here";
     "modelnotfound" ModelNotFound never "no such model here";
@@ -71,7 +71,7 @@ code_table! {
     "throttling.burstrate" RateLimited later (Burst) "the rate rises too steeply: ramp up more slowly";
     "throttling.ratequota" RateLimited later (Requests) "too many requests a minute";
     "throttling.serviceoverloaded" Overloaded later (Model) "the model is out of capacity";
-    "unsupportedoperation" Unsupported never "this cannot be done";
+    "unsupportedoperation" Unsupported never "the operation is not supported";
     "workspace.accessdenied" Permission never "the key may not use this workspace";
     "workspacenotfound" Permission never "no such workspace";
 }

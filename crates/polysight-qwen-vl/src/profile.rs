@@ -217,7 +217,7 @@ fn catalog(
     if settings.protocol == Protocol::Compatible {
         // Only the native protocol has a limit of frames (vendor's page of visual understanding).
         let limited = |card: &ModelCard| card.video.limits().is_some_and(|video| video.max_frames.is_yes());
-        catalog = override_models(&catalog, limited, &json!({"video": {"max_frames": false}}))?;
+        catalog = override_models(&catalog, limited, "video", &json!({"max_frames": false}))?;
     }
     if deployment.is_vendor {
         catalog = catalog.in_currency(settings.region.currency());

@@ -36,7 +36,7 @@ pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, pr
     }
 }
 
-/// A model thinks when it is told to, or by itself and is not told otherwise.
+/// A model thinks when it is switched on, or by default when it is not switched off.
 fn thinks(request: &ChatRequest, card: &ModelCard) -> bool {
     match request.thinking {
         Thinking::Off => false,

@@ -16,7 +16,7 @@ use polysight_core::{
 };
 
 use crate::call::replied;
-use crate::http::events::EventReader;
+use crate::http::event_reader::EventReader;
 use crate::http::reply::too_large;
 use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
@@ -127,7 +127,7 @@ impl<D: Dialect> DialectProvider<D> {
                 Ok(answer)
             }
             Err(error) => {
-                // The vendor answered, and what it says is no refusal: the call is on the bill.
+                // The vendor answered, and what it says is no refusal: the call is likely billed.
                 let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
                 Err(replied(plan, head, if answered { error.with_billed(Billed::Likely) } else { error }))
             }
@@ -142,6 +142,14 @@ impl<D: Dialect> DialectProvider<D> {
             Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(response)),
             Err(error) => Err(call.finish(error)),
         }
+    }
+
+    /// Sends a plan and puts the pieces of its answer together.
+    async fn collect(&self, plan: Plan, call: Call) -> Result<ChatResponse> {
+        let collecting = self.call().with_request_id(plan.request.request_id.as_deref());
+        let answer = self.open(plan, call).await?.collect_response().await;
+        // What the stream itself failed of is finished already; an answer that is too long is found here.
+        answer.map_err(|error| if error.provider().is_some() { error } else { collecting.finish(error) })
     }
 
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
@@ -203,7 +211,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         let plan = plan.into_plain()?;
         if plan.requires_streaming {
             // Boxed, since few calls go this way, and all would carry its size.
-            return Box::pin(async { self.open(plan, call).await?.collect_response().await }).await;
+            return Box::pin(self.collect(plan, call)).await;
         }
         self.answer(&plan, &mut call).await.map_err(|error| call.finish(error))
     }
@@ -299,7 +307,11 @@ async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes
 
 #[cfg(test)]
 mod tests {
+    use polysight_core::Image;
+
     use super::*;
+    use crate::vendor::{ChatDialect, ChatProfile};
+    use crate::{JsonBody, NoKey, WireBody};
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
@@ -323,5 +335,55 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 200);
+    }
+
+    #[derive(Debug)]
+    struct Plain;
+
+    impl ChatProfile for Plain {
+        fn body(&self, plan: &Plan, _: Mode) -> Result<WireBody> {
+            JsonBody::object(|root| root.field("model", plan.model()))
+        }
+    }
+
+    fn provider(name: &str) -> DialectProvider<ChatDialect<Plain>> {
+        let catalog = "vendor = \"v\"\n[defaults]\nrequest_id = { min = 1, max = 64 }";
+        let url = "http://127.0.0.1:9/".parse().unwrap();
+        let (id, catalog) = (ProviderId::new(name, "v"), Catalog::from_toml(catalog).unwrap());
+        let dialect = ChatDialect::new(id, catalog, Some("m".to_owned()), url, Plain);
+        DialectProvider::new(dialect, Arc::new(NoKey), Transport::builder().build().unwrap())
+    }
+
+    #[test]
+    fn a_plan_that_is_sent_twice_gets_two_ids_and_keeps_the_callers() {
+        let provider = provider("p");
+        let plan = provider.plan(&ChatRequest::ask("?", None::<Image>)).unwrap();
+        assert_eq!((plan.model(), plan.request.request_id.as_deref()), ("m", None));
+        let sent = |plan: &Plan| {
+            let mut plan = plan.clone();
+            provider.begin(&mut plan).unwrap();
+            plan.request.request_id.unwrap()
+        };
+        assert_ne!(sent(&plan), sent(&plan));
+        let own = ChatRequest::ask("?", None::<Image>).with_request_id("mine");
+        assert_eq!(sent(&provider.plan(&own).unwrap()), "mine");
+    }
+
+    #[tokio::test]
+    async fn the_plan_of_another_provider_is_refused() {
+        let plan = provider("one").plan(&ChatRequest::ask("?", None::<Image>)).unwrap();
+        let other = provider("two");
+        for refused in [
+            other.send(plan.clone()).await.map(drop),
+            other.stream(plan.clone()).await.map(drop),
+            other.preview(&plan, Mode::Plain).map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            assert!(error.message().contains("`one`") && error.message().contains("`two`"), "{error}");
+        }
+        let failed = other.send(other.plan(plan.original()).unwrap()).await.unwrap_err();
+        assert_eq!((failed.kind(), failed.provider()), (ErrorKind::Network, Some("two")));
+        assert!(failed.request_id().is_some_and(|id| id.starts_with("polysight-")), "{failed}");
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{Catalog, Error, ErrorKind, FinishKind, Plan, Result, SafetyLabel};
 use polysight_wire::chat::request::{self, MessageShape};
-use polysight_wire::chat::{Failure, SafetyFields, ThinkingParam};
+use polysight_wire::chat::{CHAT_TEMPLATE_KWARGS, Failure, SafetyFields, ThinkingParam};
 use polysight_wire::vendor::{BundledCatalog, ChatDialect, ChatProfile, Deployment, Deployments, Faults};
 use polysight_wire::{JsonBody, Mode, ProviderOptions, WireBody};
 
@@ -137,6 +137,11 @@ impl ChatProfile for ZhipuProfile {
 
     fn body(&self, plan: &Plan, mode: Mode) -> Result<WireBody> {
         let request = &plan.request;
+        // Two extras become part of how thinking is written.
+        let others: &[&str] = match self.deployment.wire.thinking {
+            ThinkingParam::TemplateKwargs => &[extras::CLEAR_THINKING, CHAT_TEMPLATE_KWARGS],
+            _ => &[extras::CLEAR_THINKING],
+        };
         let shape = MessageShape::of_card(&plan.card, false)
             .with_replay_reasoning(quirks::clear_thinking(request) == Some(false));
         JsonBody::object(|root| {
@@ -151,7 +156,7 @@ impl ChatProfile for ZhipuProfile {
             request::response_format(root, request);
             request::tools(root, request);
             request::stream(root, mode, self.asks_for_usage);
-            request::extras_except(root, request, VENDOR, &[extras::CLEAR_THINKING]);
+            request::extras_except(root, request, VENDOR, others);
             request::messages(root, request, &shape);
         })
     }
@@ -176,7 +181,7 @@ mod tests {
     fn of_gateway(id: &str) -> (Option<u64>, Option<u64>, f64, f64) {
         let card = GATEWAY_CATALOG.get().unwrap().card(id);
         let price = &card.prices[0];
-        (card.context, card.quotas.unwrap().concurrency.map(u64::from), price.input, price.output)
+        (card.context, card.quotas.unwrap().concurrency, price.input, price.output)
     }
 
     #[test]
@@ -237,7 +242,7 @@ mod tests {
         let endpoint = |options: &ProviderOptions, region| {
             let settings = ZhipuSettings::new().with_region(region);
             let dialect = Faults::refuse(|faults| dialect(options, &settings, faults)).unwrap();
-            polysight_wire::Dialect::id(&dialect).endpoint.clone()
+            polysight_wire::Dialect::id(&dialect).endpoint.to_string()
         };
         let own = ProviderOptions::new("p");
         let written =

@@ -7,9 +7,9 @@ use polysight_core::plan::PlanBuilder;
 use polysight_core::{ChatRequest, FinishKind, SafetyLabel, SafetyRole, Thinking};
 use polysight_wire::BaseUrl;
 use polysight_wire::body::Object;
-use polysight_wire::chat::{self, SafetyFields, ThinkingParam, request};
+use polysight_wire::chat::request::{extras, template_kwargs};
+use polysight_wire::chat::{self, SafetyFields, ThinkingParam};
 use serde::Deserialize;
-use serde_json::Map;
 
 use crate::extras::{CLEAR_THINKING, VENDOR};
 use crate::settings;
@@ -19,11 +19,11 @@ use crate::settings;
 /// Servers of the open weights switch by an argument of the chat template instead.
 pub(crate) fn write_thinking(root: &mut Object<'_>, request: &ChatRequest, param: ThinkingParam) {
     if param == ThinkingParam::TemplateKwargs {
+        let mut fields = template_kwargs(request, VENDOR);
         if let Thinking::On | Thinking::Off = request.thinking {
-            let mut fields = Map::new();
             param.switch(&mut fields, request.thinking == Thinking::On);
-            request::extras(root, Some(&fields));
         }
+        extras(root, Some(&fields));
         return;
     }
     let switch = match request.thinking {

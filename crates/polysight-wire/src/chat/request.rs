@@ -8,6 +8,7 @@ use polysight_core::{
 };
 use serde_json::{Map, Value, json};
 
+use super::CHAT_TEMPLATE_KWARGS;
 use crate::Mode;
 use crate::body::{Array, Object};
 
@@ -400,4 +401,12 @@ pub fn extras_except(root: &mut Object<'_>, request: &ChatRequest, vendor: &str,
             root.field(key, value);
         }
     }
+}
+
+/// The caller's own arguments of the chat template, as a field of the body; empty where there are none.
+#[must_use]
+pub fn template_kwargs(request: &ChatRequest, vendor: &str) -> Map<String, Value> {
+    let own = request.extras.get(vendor).and_then(|extras| extras.get(CHAT_TEMPLATE_KWARGS)?.as_object());
+    let own = own.filter(|own| !own.is_empty());
+    own.map(|own| (CHAT_TEMPLATE_KWARGS.to_owned(), own.clone().into())).into_iter().collect()
 }

@@ -208,7 +208,7 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
         match item {
             SseItem::Comment(_) => Ok(Progress::None),
             SseItem::Event(event) => self.read_event(event, events),
-            // A bare JSON line between the events is an error that somebody wrote without knowing of events.
+            // A bare JSON line between the events is an error of a server that forgot the framing.
             SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
                 Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
                 _ => Ok(Progress::None),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use polysight_core::{Error, ErrorKind, ToolCallDelta};
 
-/// Puts the pieces of an answer's tool calls in order, for servers that tell no index: a new id begins a new call, and what
+/// Puts the pieces of an answer's tool calls in order, for servers that send no index: a new id begins a new call, and what
 /// has no id goes on with the last one.
 #[derive(Debug, Default)]
 pub struct ToolCallIndex {
@@ -18,11 +18,11 @@ pub struct ToolCallIndex {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CallPiece {
-    /// Which of the calls it belongs to, when told.
+    /// Which of the calls it belongs to, where the server sends it.
     pub index: Option<usize>,
-    /// The call's id, when told.
+    /// The call's id, where the server sends it.
     pub id: Option<String>,
-    /// The function's name, when told.
+    /// The function's name, where the server sends it.
     pub name: Option<String>,
     /// A piece of the arguments' JSON text.
     pub arguments: String,

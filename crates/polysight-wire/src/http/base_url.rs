@@ -70,7 +70,7 @@ impl FromStr for BaseUrl {
             return Err(holds_a_user());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return bad("has a query or fragment: only a prefix is wanted");
+            return bad("has a query or fragment: leave it out");
         }
         if url.path().trim_end_matches('/').ends_with("/chat/completions") {
             return bad("ends in chat/completions: leave that off, it is appended");

@@ -3,7 +3,7 @@
 mod base_url;
 pub mod body;
 pub(crate) mod chunks;
-pub(crate) mod events;
+pub(crate) mod event_reader;
 mod limits;
 pub(crate) mod reply;
 mod transport;

@@ -149,7 +149,7 @@ impl WireReply {
     /// Reads the whole body.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] when it is larger than [`Limits::max_reply_bytes`] or compressed though nobody asked;
+    /// [`ErrorKind::Protocol`] when it is larger than [`Limits::max_reply_bytes`] or compressed without being asked for;
     /// [`ErrorKind::Timeout`] and [`ErrorKind::Network`] when it breaks off.
     pub async fn into_bytes(self) -> Result<Bytes> {
         self.into_whole().await.map(|(_, body)| body)
@@ -185,7 +185,7 @@ impl WireReply {
     /// Gives the body piece by piece.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] when it is compressed though nobody asked.
+    /// [`ErrorKind::Protocol`] when it is compressed without being asked for.
     pub fn into_chunks(self) -> Result<(ReplyHead, Chunks)> {
         self.refuse_compression()?;
         Ok((self.head, self.chunks))
@@ -197,10 +197,7 @@ impl WireReply {
             "identity" | "" => Ok(()),
             other => Err(Error::new(
                 ErrorKind::Protocol,
-                format!(
-                    "the reply is {}-encoded though nobody asked for that",
-                    polysight_core::redact(other)
-                ),
+                format!("the reply is {}-encoded, which was not asked for", polysight_core::redact(other)),
             )
             // Read for good replies alone: the vendor has answered.
             .with_billed(Billed::Likely)

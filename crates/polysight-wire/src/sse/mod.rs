@@ -7,7 +7,7 @@
 //! * the last event of a body counts even when its blank line is missing;
 //! * an `id` belongs to its own event and is not carried over to later ones, since no stream is ever resumed;
 //! * `retry` is ignored, for the same reason;
-//! * text is not decoded: UTF-8 is checked by whoever parses the data.
+//! * text is not decoded: UTF-8 is checked where the data is parsed.
 //!
 //! Each byte is searched once. An event whose bytes lie in one chunk and whose data is one line is borrowed from that
 //! chunk; what outlives its chunk is kept in buffers that are reused.
@@ -372,7 +372,7 @@ impl Default for SseReader {
     }
 }
 
-/// Shows sizes only: the bytes are somebody's conversation.
+/// Shows sizes only: the bytes are a conversation.
 impl fmt::Debug for SseReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SseReader")

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use polysight_core::catalog::ModelRow;
 use polysight_core::{Catalog, JsonValue, ModelCard, Result};
+use serde_json::Map;
 
 /// A catalogue that comes with a crate as TOML, read at its first use and once.
 ///
@@ -40,20 +41,23 @@ impl BundledCatalog {
     }
 }
 
-/// A catalogue in which these fields are replaced in the row of every model that is `wanted`: for a site or a protocol that
+/// A catalogue in which a field is replaced in the row of every model that is `selected`: for a site or a protocol that
 /// departs from the next one in the same way for each model.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] for fields that a row does not have.
+/// [`Config`](polysight_core::ErrorKind::Config) for a field that a row does not have.
 pub fn override_models(
     catalog: &Catalog,
-    wanted: impl Fn(&ModelCard) -> bool,
-    fields: &JsonValue,
+    selected: impl Fn(&ModelCard) -> bool,
+    field: &str,
+    value: &JsonValue,
 ) -> Result<Catalog> {
-    let cards = catalog.cards().iter().filter(|card| wanted(card));
+    let cards = catalog.cards().iter().filter(|card| selected(card));
     let rows = cards.map(|card| {
-        let mut row = fields.clone();
-        row["id"] = card.id.clone().into();
+        let row = Map::from_iter([
+            ("id".to_owned(), JsonValue::from(card.id.clone())),
+            (field.to_owned(), value.clone()),
+        ]);
         ModelRow::new(row)
     });
     catalog.clone().with_models(rows.collect::<Result<Vec<_>>>()?)

@@ -35,7 +35,7 @@ impl Default for FormBody {
 }
 
 impl FormBody {
-    /// A form without fields yet; its boundary is random, since nobody looks for it in the media beforehand.
+    /// A form without fields yet; its boundary is random, since the media are not searched for it.
     #[must_use]
     pub fn new() -> Self {
         let boundary = format!("polysight-{}", uuid::Uuid::new_v4().simple());

@@ -15,7 +15,7 @@ use polysight_core::{Error, ErrorKind, MediaSource, Result};
 use super::buffer_pool::{BLOCK_INPUT, BLOCK_OUTPUT, BufferPool};
 use super::{Segment, WireBody};
 
-/// What the sender of a body tells to whoever waits for the reply.
+/// What the sender of a body reports to the wait for the reply.
 #[derive(Debug, Default)]
 pub(crate) struct SendProgress {
     blocks: AtomicU64,
@@ -163,7 +163,7 @@ impl Encoding {
                 pool.give_back(input);
                 Ok(Some(block))
             }
-            // Cut only so that whoever waits sees progress; nothing is copied.
+            // Cut only so that the wait sees progress; nothing is copied.
             Self::RawMemory(bytes) => {
                 let block = bytes.split_to(bytes.len().min(BLOCK_OUTPUT));
                 Ok(Some(block).filter(|block| !block.is_empty()))

@@ -112,7 +112,7 @@ impl EventReader {
         Ok(())
     }
 
-    /// A decoder was shown the lines of an error one by one, which may have told it nothing.
+    /// A decoder was shown the lines of an error one by one: now it gets them as one document.
     fn read_document(&mut self) -> Result<()> {
         let document = std::mem::take(&mut self.document);
         if self.begun || document.is_empty() {

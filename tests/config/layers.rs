@@ -208,7 +208,7 @@ async fn an_equal_question_is_answered_from_the_cache() {
     );
     let first = calls::plain(&polysight.role("kept").unwrap(), question()).await.unwrap();
     let again = calls::streamed(&polysight.role("kept").unwrap(), question()).await.unwrap();
-    assert_eq!((again.text, first.cached, again.cached), (first.text, false, true));
+    assert_eq!((again.text.clone(), first.cached, again.cached), (first.text, false, true));
     assert_eq!(vendors.zhipu.load().requests, 1);
 }
 

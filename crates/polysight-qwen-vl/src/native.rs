@@ -415,7 +415,7 @@ impl NativeStreamDecoder {
     fn failure(&self, data: &[u8]) -> Error {
         match self.status {
             Some(status) => {
-                let head = ReplyHead::new(status, self.head.headers.clone());
+                let head = self.head.clone().with_status(status);
                 decode_failure(&*self.profile, FailureSource::Body, &head, data)
             }
             None => decode_failure(&*self.profile, FailureSource::Stream, &self.head, data),

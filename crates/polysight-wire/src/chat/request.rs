@@ -186,9 +186,7 @@ fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShap
             (Some(_), Some(_)) => fields.field("content", &joined(message)),
         }
     }
-    if has_calls {
-        fields.array("tool_calls", |calls| write_calls(calls, message));
-    }
+    tool_calls(fields, message);
 }
 
 fn text_of(part: &Part) -> Option<&str> {
@@ -222,10 +220,18 @@ fn write_part(parts: &mut Array<'_>, part: &Part, shape: &MessageShape) {
     }
 }
 
-fn write_calls(calls: &mut Array<'_>, message: &Message) {
-    for part in &message.parts {
-        if let Part::ToolCall(call) = part {
-            calls.object(|fields| {
+/// Writes the tool calls of a message, where it has any.
+pub fn tool_calls(fields: &mut Object<'_>, message: &Message) {
+    let calls = message.parts.iter().filter_map(|part| match part {
+        Part::ToolCall(call) => Some(call),
+        _ => None,
+    });
+    if calls.clone().next().is_none() {
+        return;
+    }
+    fields.array("tool_calls", |list| {
+        for call in calls {
+            list.object(|fields| {
                 fields.field("id", &call.id);
                 fields.field("type", "function");
                 fields.object("function", |function| {
@@ -234,7 +240,7 @@ fn write_calls(calls: &mut Array<'_>, message: &Message) {
                 });
             });
         }
-    }
+    });
 }
 
 fn write_image(fields: &mut Object<'_>, image: &Image, shape: &MessageShape) {

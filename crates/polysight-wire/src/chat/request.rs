@@ -14,7 +14,6 @@ use crate::body::{Array, Object};
 
 /// How a vendor wants the parts of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MessageShape {
     /// Pictures inside the request as data URIs (true) or as bare base64 (false).
     pub image_data_uri: bool,
@@ -52,58 +51,11 @@ impl MessageShape {
     pub fn of_card(card: &ModelCard, data_uri: bool) -> Self {
         let of_image = card.image.limits().and_then(|limits| limits.data_uri);
         let of_video = card.video.limits().and_then(|limits| limits.data_uri);
-        Self::new()
-            .with_image_data_uri(of_image.unwrap_or(data_uri))
-            .with_video_data_uri(of_video.unwrap_or(data_uri))
-    }
-
-    /// Sets the form of pictures.
-    #[must_use]
-    pub fn with_image_data_uri(mut self, data_uri: bool) -> Self {
-        self.image_data_uri = data_uri;
-        self
-    }
-
-    /// Sets the form of videos.
-    #[must_use]
-    pub fn with_video_data_uri(mut self, data_uri: bool) -> Self {
-        self.video_data_uri = data_uri;
-        self
-    }
-
-    /// Puts a video's fps inside `video_url`.
-    #[must_use]
-    pub fn with_fps_inside(mut self, inside: bool) -> Self {
-        self.fps_inside = inside;
-        self
-    }
-
-    /// Sets the form of lists of frames.
-    #[must_use]
-    pub fn with_frames(mut self, frames: FramesShape) -> Self {
-        self.frames = frames;
-        self
-    }
-
-    /// Sends reasoning of earlier turns back.
-    #[must_use]
-    pub fn with_replay_reasoning(mut self, replay: bool) -> Self {
-        self.replay_reasoning = replay;
-        self
-    }
-
-    /// Sends reasoning back while the model's tool calls are being answered.
-    #[must_use]
-    pub fn with_replay_in_tool_loop(mut self, replay: bool) -> Self {
-        self.replay_in_tool_loop = replay;
-        self
-    }
-
-    /// Says whether `fps` and pixel budgets are written at all.
-    #[must_use]
-    pub fn with_part_hints(mut self, hints: bool) -> Self {
-        self.part_hints = hints;
-        self
+        Self {
+            image_data_uri: of_image.unwrap_or(data_uri),
+            video_data_uri: of_video.unwrap_or(data_uri),
+            ..Self::new()
+        }
     }
 }
 

@@ -207,7 +207,7 @@ impl ChatProfile for ErnieProfile {
 
     fn body(&self, plan: &Plan, mode: Mode) -> Result<WireBody> {
         let (request, wire) = (&plan.request, &self.deployment.wire);
-        let shape = MessageShape::new().with_fps_inside(wire.fps_inside);
+        let shape = MessageShape { fps_inside: wire.fps_inside, ..MessageShape::new() };
         JsonBody::object(|root| {
             root.field("model", plan.model());
             if let RequestIdField::Body(name) = wire.request_id {

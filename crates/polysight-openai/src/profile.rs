@@ -40,7 +40,7 @@ pub(crate) fn dialect(
     if let Some(name) = &options.deployment {
         let message =
             format!("deployment `{name}`: openai has none, base_url alone says where the server is");
-        faults.keep::<()>(Err(Error::new(ErrorKind::Config, message)));
+        faults.add(Error::new(ErrorKind::Config, message));
     }
     let base_url = faults.keep(options.require_base_url(VENDOR));
     let catalog = faults.keep(CATALOG.get().and_then(|own| options.catalog(own)));

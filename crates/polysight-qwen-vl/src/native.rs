@@ -89,9 +89,7 @@ fn write_message(fields: &mut Object<'_>, message: &Message, replay: bool) {
         );
     }
     fields.array("content", |parts| message.parts.iter().for_each(|part| write_part(parts, part)));
-    if message.parts.iter().any(|part| matches!(part, Part::ToolCall(_))) {
-        fields.array("tool_calls", |calls| message.parts.iter().for_each(|part| write_call(calls, part)));
-    }
+    request::tool_calls(fields, message);
 }
 
 fn write_part(parts: &mut Array<'_>, part: &Part) {
@@ -129,19 +127,6 @@ fn write_frame(list: &mut Array<'_>, frame: &Image) {
     match frame.source() {
         MediaSource::Url(url) => list.value(url.as_str()),
         source => list.base64(&request::prefix(true, request::image_type(frame)), source),
-    }
-}
-
-fn write_call(calls: &mut Array<'_>, part: &Part) {
-    if let Part::ToolCall(call) = part {
-        calls.object(|fields| {
-            fields.field("id", &call.id);
-            fields.field("type", "function");
-            fields.object("function", |function| {
-                function.field("name", &call.name);
-                function.field("arguments", &call.arguments);
-            });
-        });
     }
 }
 
@@ -415,7 +400,7 @@ impl NativeStreamDecoder {
     fn failure(&self, data: &[u8]) -> Error {
         match self.status {
             Some(status) => {
-                let head = ReplyHead::new(status, self.head.headers.clone());
+                let head = self.head.clone().with_status(status);
                 decode_failure(&*self.profile, FailureSource::Body, &head, data)
             }
             None => decode_failure(&*self.profile, FailureSource::Stream, &self.head, data),

@@ -324,12 +324,14 @@ impl ChatProfile for QwenVlProfile {
 
 fn compatible_body(plan: &Plan, mode: Mode, deployment: &Deployment<Wire>) -> Result<WireBody> {
     let request = &plan.request;
-    let shape = MessageShape::new()
-        .with_frames(deployment.wire.frames)
-        .with_fps_inside(deployment.wire.fps_inside)
-        .with_part_hints(deployment.wire.pixels == PixelsField::Part)
-        .with_replay_reasoning(quirks::preserves_thinking(request))
-        .with_replay_in_tool_loop(deployment.is_vendor);
+    let shape = MessageShape {
+        frames: deployment.wire.frames,
+        fps_inside: deployment.wire.fps_inside,
+        part_hints: deployment.wire.pixels == PixelsField::Part,
+        replay_reasoning: quirks::preserves_thinking(request),
+        replay_in_tool_loop: deployment.is_vendor,
+        ..MessageShape::new()
+    };
     let extensions = quirks::extension_fields(request, &plan.card, deployment);
     JsonBody::object(|root| {
         root.field("model", plan.model());

@@ -142,8 +142,8 @@ impl ChatProfile for ZhipuProfile {
             ThinkingParam::TemplateKwargs => &[extras::CLEAR_THINKING, CHAT_TEMPLATE_KWARGS],
             _ => &[extras::CLEAR_THINKING],
         };
-        let shape = MessageShape::of_card(&plan.card, false)
-            .with_replay_reasoning(quirks::clear_thinking(request) == Some(false));
+        let replay_reasoning = quirks::clear_thinking(request) == Some(false);
+        let shape = MessageShape { replay_reasoning, ..MessageShape::of_card(&plan.card, false) };
         JsonBody::object(|root| {
             root.field("model", plan.model());
             root.optional("request_id", request.request_id.as_deref());

@@ -14,7 +14,6 @@ use crate::body::{Array, Object};
 
 /// How a vendor wants the parts of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MessageShape {
     /// Pictures inside the request as data URIs (true) or as bare base64 (false).
     pub image_data_uri: bool,
@@ -52,58 +51,11 @@ impl MessageShape {
     pub fn of_card(card: &ModelCard, data_uri: bool) -> Self {
         let of_image = card.image.limits().and_then(|limits| limits.data_uri);
         let of_video = card.video.limits().and_then(|limits| limits.data_uri);
-        Self::new()
-            .with_image_data_uri(of_image.unwrap_or(data_uri))
-            .with_video_data_uri(of_video.unwrap_or(data_uri))
-    }
-
-    /// Sets the form of pictures.
-    #[must_use]
-    pub fn with_image_data_uri(mut self, data_uri: bool) -> Self {
-        self.image_data_uri = data_uri;
-        self
-    }
-
-    /// Sets the form of videos.
-    #[must_use]
-    pub fn with_video_data_uri(mut self, data_uri: bool) -> Self {
-        self.video_data_uri = data_uri;
-        self
-    }
-
-    /// Puts a video's fps inside `video_url`.
-    #[must_use]
-    pub fn with_fps_inside(mut self, inside: bool) -> Self {
-        self.fps_inside = inside;
-        self
-    }
-
-    /// Sets the form of lists of frames.
-    #[must_use]
-    pub fn with_frames(mut self, frames: FramesShape) -> Self {
-        self.frames = frames;
-        self
-    }
-
-    /// Sends reasoning of earlier turns back.
-    #[must_use]
-    pub fn with_replay_reasoning(mut self, replay: bool) -> Self {
-        self.replay_reasoning = replay;
-        self
-    }
-
-    /// Sends reasoning back while the model's tool calls are being answered.
-    #[must_use]
-    pub fn with_replay_in_tool_loop(mut self, replay: bool) -> Self {
-        self.replay_in_tool_loop = replay;
-        self
-    }
-
-    /// Says whether `fps` and pixel budgets are written at all.
-    #[must_use]
-    pub fn with_part_hints(mut self, hints: bool) -> Self {
-        self.part_hints = hints;
-        self
+        Self {
+            image_data_uri: of_image.unwrap_or(data_uri),
+            video_data_uri: of_video.unwrap_or(data_uri),
+            ..Self::new()
+        }
     }
 }
 
@@ -186,9 +138,7 @@ fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShap
             (Some(_), Some(_)) => fields.field("content", &joined(message)),
         }
     }
-    if has_calls {
-        fields.array("tool_calls", |calls| write_calls(calls, message));
-    }
+    tool_calls(fields, message);
 }
 
 fn text_of(part: &Part) -> Option<&str> {
@@ -222,10 +172,18 @@ fn write_part(parts: &mut Array<'_>, part: &Part, shape: &MessageShape) {
     }
 }
 
-fn write_calls(calls: &mut Array<'_>, message: &Message) {
-    for part in &message.parts {
-        if let Part::ToolCall(call) = part {
-            calls.object(|fields| {
+/// Writes the tool calls of a message, where it has any.
+pub fn tool_calls(fields: &mut Object<'_>, message: &Message) {
+    let calls = message.parts.iter().filter_map(|part| match part {
+        Part::ToolCall(call) => Some(call),
+        _ => None,
+    });
+    if calls.clone().next().is_none() {
+        return;
+    }
+    fields.array("tool_calls", |list| {
+        for call in calls {
+            list.object(|fields| {
                 fields.field("id", &call.id);
                 fields.field("type", "function");
                 fields.object("function", |function| {
@@ -234,7 +192,7 @@ fn write_calls(calls: &mut Array<'_>, message: &Message) {
                 });
             });
         }
-    }
+    });
 }
 
 fn write_image(fields: &mut Object<'_>, image: &Image, shape: &MessageShape) {

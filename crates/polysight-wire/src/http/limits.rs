@@ -130,10 +130,10 @@ impl Limits {
         self
     }
 
-    /// Says whether every limit is one that can be kept: more than zero and at most a year.
+    /// Says whether every time is one that can be kept: more than zero and at most a year.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] that names the limit.
+    /// [`ErrorKind::Config`] that names every one that is not.
     pub fn check(&self) -> Result<()> {
         let times = [
             ("connect", Some(self.connect)),
@@ -142,12 +142,26 @@ impl Limits {
             ("total", self.total),
             ("drain_timeout", Some(self.drain_timeout)),
         ];
-        for (name, limit) in times {
-            if limit.is_some_and(|limit| limit.is_zero() || limit > MAX_LIMIT) {
-                let message = format!("the time limit `{name}` must be more than 0 and at most a year");
-                return Err(Error::new(ErrorKind::Config, message));
-            }
+        let is_bad = |limit: &Duration| limit.is_zero() || *limit > MAX_LIMIT;
+        let bad = times.iter().filter(|(_, limit)| limit.as_ref().is_some_and(is_bad));
+        let bad: Vec<String> = bad.map(|(name, _)| format!("`{name}`")).collect();
+        if bad.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let message = format!("the time limit {} must be more than 0 and at most a year", bad.join(", "));
+        Err(Error::new(ErrorKind::Config, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_that_cannot_be_kept_is_named() {
+        assert!(Limits::default().check().is_ok());
+        let bad = Limits::default().with_idle(Duration::ZERO).with_total(Some(MAX_LIMIT * 2));
+        let error = bad.check().unwrap_err();
+        assert_eq!(error.message(), "the time limit `idle`, `total` must be more than 0 and at most a year");
     }
 }

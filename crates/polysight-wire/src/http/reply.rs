@@ -1,5 +1,6 @@
 //! A reply as it comes from the socket, bounded in time and size.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -12,21 +13,28 @@ use super::{Chunks, Limits};
 /// Where vendors put their ids of a request; the first one that is there holds.
 const REQUEST_IDS: [&str; 4] = ["x-request-id", "x-baidu-request-id", "x-dashscope-request-id", "request-id"];
 
-/// Status and headers of a reply.
+/// Status and headers of a reply. Cloning shares the headers.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReplyHead {
     /// HTTP status.
     pub status: u16,
     /// Headers, names in lower case.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
 }
 
 impl ReplyHead {
     /// A head for decoding without a socket.
     #[must_use]
     pub fn new(status: u16, headers: HeaderMap) -> Self {
-        Self { status, headers }
+        Self { status, headers: Arc::new(headers) }
+    }
+
+    /// The same head under another status, for failures that carry one of their own.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
     }
 
     /// True for status 2xx.
@@ -139,7 +147,7 @@ impl WireReply {
     pub(crate) fn new(response: reqwest::Response, limits: &Limits, deadline: Option<Instant>) -> Self {
         let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
         Self {
-            head: ReplyHead { status: parts.status.as_u16(), headers: parts.headers },
+            head: ReplyHead::new(parts.status.as_u16(), parts.headers),
             chunks: Chunks::new(body, limits, deadline),
             max_bytes: limits.max_reply_bytes,
             max_error_bytes: limits.max_error_bytes,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::chunks::timed_out;
 use crate::body::{BufferPool, SendProgress, StreamedBody};
+use crate::vendor::Faults;
 use crate::{Limits, WireBody, WireReply, WireRequest};
 
 /// Sends requests and hands out replies, within [`Limits`]. Cloning shares connections and memory.
@@ -87,84 +88,85 @@ impl TransportBuilder {
         self
     }
 
-    /// Checks limits, headers and proxy as [`build`](Self::build) does, without setting anything up.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] for the first that is wrong.
-    pub fn check(&self) -> Result<()> {
-        self.checked_headers()?;
-        self.proxy.as_deref().map_or(Ok(()), |proxy| checked_proxy(proxy).map(drop))
-    }
-
-    fn checked_headers(&self) -> Result<HeaderMap> {
-        self.limits.check()?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
-            let (Ok(key), Ok(mut value)) = parsed else {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("`{}` is not a header to send", redact(name)),
-                ));
-            };
-            // These say how the body goes out, which is the transport's to say.
-            if matches!(key.as_str(), "content-type" | "content-length" | "transfer-encoding" | "host") {
-                let message = format!("the header `{key}` is the transport's own: leave it out");
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-            value.set_sensitive(true);
-            headers.append(key, value);
-        }
-        Ok(headers)
+    /// Every fault of these settings, without making a client or reading the system's certificates.
+    #[must_use]
+    pub fn check(&self) -> Vec<Error> {
+        let limits = self.limits.check().err();
+        let headers = self.headers.iter().filter_map(|(name, value)| header_of(name, value).err());
+        let proxy = self.proxy.as_deref().and_then(|url| proxy_of(url).err());
+        let certificates = self.certificates.as_deref().and_then(|pem| certificates_of(pem).err());
+        let own = self.certificates.is_some() || self.proxy.is_some();
+        let shared = self.shared.as_ref().filter(|_| own).map(|_| {
+            let message = "a transport that shares connections has its proxy and certificates from there";
+            Error::new(ErrorKind::Config, message)
+        });
+        limits.into_iter().chain(headers).chain(proxy).chain(certificates).chain(shared).collect()
     }
 
     /// Makes the transport.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it shares connections and has a proxy or certificates too; for a malformed proxy,
-    /// certificate or header, a header that says how the body goes out (`Content-Type` and
-    /// the like), and when TLS cannot be set up.
+    /// [`ErrorKind::Config`] for what [`check`](Self::check) finds: limits that cannot be kept; a malformed proxy, certificate or
+    /// header; a header that says how the body goes out (`Content-Type` and the like); a proxy or certificates of its own where
+    /// it shares connections. And when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
-        let headers = self.checked_headers()?;
+        Faults::from(self.check()).into_result()?;
         install_tls();
-        let headers = Arc::new(headers);
-        if let Some(Transport { client, pool, .. }) = self.shared {
-            if self.certificates.is_some() || self.proxy.is_some() {
-                let message = "a transport that shares connections has its proxy and certificates from there";
-                return Err(Error::new(ErrorKind::Config, message));
+        let headers = self.headers.iter().map(|(name, value)| header_of(name, value));
+        let headers = Arc::new(headers.collect::<Result<HeaderMap>>()?);
+        let (client, pool) = match self.shared {
+            Some(Transport { client, pool, .. }) => (client, pool),
+            None => {
+                let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
+                (client, BufferPool::default())
             }
-            return Ok(Transport { client, limits: Arc::new(self.limits), headers, pool });
-        }
-        let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
-        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool: BufferPool::default() })
+        };
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool })
     }
 }
 
-fn checked_proxy(proxy: &str) -> Result<reqwest::Proxy> {
-    reqwest::Proxy::all(proxy).map_err(|error| {
-        Error::new(ErrorKind::Config, "the proxy is not a URL").with_source(error.without_url())
-    })
+/// A header as it goes out, marked so that nothing prints it.
+fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let (Ok(key), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
+        let message = format!("`{}` is not a header to send", redact(name));
+        return Err(Error::new(ErrorKind::Config, message));
+    };
+    // These say how the body goes out, which is the transport's to say.
+    if matches!(key.as_str(), "content-type" | "content-length" | "transfer-encoding" | "host") {
+        let message = format!("the header `{key}` is the transport's own: leave it out");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    value.set_sensitive(true);
+    Ok((key, value))
+}
+
+fn proxy_of(url: &str) -> Result<reqwest::Proxy> {
+    reqwest::Proxy::all(url).map_err(|error| wrong("the proxy is not a URL", error))
+}
+
+fn certificates_of(pem: &[u8]) -> Result<Vec<reqwest::Certificate>> {
+    let unusable = "root_certificates holds no certificate in PEM form";
+    match reqwest::Certificate::from_pem_bundle(pem) {
+        Ok(certificates) if certificates.is_empty() => Err(Error::new(ErrorKind::Config, unusable)),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(wrong(unusable, error)),
+    }
+}
+
+fn wrong(message: &str, error: reqwest::Error) -> Error {
+    Error::new(ErrorKind::Config, message).with_source(error.without_url())
 }
 
 fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
-    let wrong = |message: &str, error: reqwest::Error| {
-        Error::new(ErrorKind::Config, message).with_source(error.without_url())
-    };
     let mut client = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
     if names_no_proxy() {
         client = client.no_proxy();
     }
     if let Some(proxy) = proxy {
-        client = client.proxy(checked_proxy(proxy)?);
+        client = client.proxy(proxy_of(proxy)?);
     }
     if let Some(pem) = certificates {
-        let unusable = "root_certificates holds no certificate in PEM form";
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(pem).map_err(|error| wrong(unusable, error))?;
-        if certificates.is_empty() {
-            return Err(Error::new(ErrorKind::Config, unusable));
-        }
-        client = client.tls_certs_merge(certificates);
+        client = client.tls_certs_merge(certificates_of(pem)?);
     }
     let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect);
     client.build().map_err(|error| wrong("the HTTP client cannot be set up", error))
@@ -355,6 +357,19 @@ fn unsent(error: reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_fault_is_named_before_a_client_is_made() {
+        let bad = Transport::builder()
+            .limits(Limits::default().with_idle(std::time::Duration::ZERO))
+            .header("content-length", "1")
+            .header("a b", "c")
+            .proxy("::");
+        assert_eq!(bad.check().len(), 4, "{:?}", bad.check());
+        let error = bad.build().unwrap_err().to_string();
+        assert!(error.contains("`idle`") && error.contains("proxy"), "{error}");
+        assert!(Transport::builder().check().is_empty());
+    }
 
     #[test]
     fn certificates_that_are_none_are_refused() {

@@ -18,23 +18,43 @@ impl Faults {
     /// What `make` gives when it meets no fault.
     ///
     /// # Errors
-    /// The fault; several as one [`ErrorKind::Config`] that names them all.
+    /// As [`into_result`](Self::into_result).
     pub fn refuse<T>(make: impl FnOnce(&mut Self) -> Option<T>) -> Result<T> {
         let mut faults = Self::default();
         let made = make(&mut faults);
-        match (made, faults.0.as_slice()) {
-            (Some(made), []) => Ok(made),
-            (_, [only]) => Err(only.clone()),
-            (_, all) => {
-                let lines: Vec<&str> = all.iter().map(Error::message).collect();
-                Err(Error::new(ErrorKind::Config, lines.join("; ")))
+        faults.into_result()?;
+        made.ok_or_else(|| Error::new(ErrorKind::Config, "the configuration is not complete"))
+    }
+
+    /// Nothing, where there is no fault.
+    ///
+    /// # Errors
+    /// The fault; several as one [`ErrorKind::Config`] that names them all.
+    pub fn into_result(self) -> Result<()> {
+        match self.0.as_slice() {
+            [] => Ok(()),
+            [only] => Err(only.clone()),
+            all => {
+                let messages: Vec<&str> = all.iter().map(Error::message).collect();
+                Err(Error::new(ErrorKind::Config, messages.join("; ")))
             }
         }
     }
 
+    /// Adds a fault.
+    pub fn add(&mut self, fault: Error) {
+        self.0.push(fault);
+    }
+
     /// Keeps the fault of a step, and gives its value where there is one.
     pub fn keep<T>(&mut self, step: Result<T>) -> Option<T> {
-        step.map_err(|error| self.0.push(error)).ok()
+        step.map_err(|error| self.add(error)).ok()
+    }
+}
+
+impl From<Vec<Error>> for Faults {
+    fn from(faults: Vec<Error>) -> Self {
+        Self(faults)
     }
 }
 

@@ -61,8 +61,6 @@ impl RoleLayers {
             ("router", self.router.as_ref().map_or(Ok(()), RouterPolicy::check)),
             #[cfg(feature = "cache")]
             ("cache", self.cache.as_ref().map_or(Ok(()), CachePolicy::check)),
-            #[cfg(feature = "trace")]
-            ("trace", self.trace.as_ref().map_or(Ok(()), TracePolicy::check)),
         ]
     }
 }

@@ -5,17 +5,17 @@
 //! ```
 //!
 //! Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
-//! go into one request. Errors go to stderr, one line for each violation, and the exit code is 1.
+//! go into one request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use polysight::{
-    ChatRequest, ChatResponse, Error, ErrorKind, Media, Polysight, Result, RoleProvider, StreamEvent,
+    ChatRequest, ChatResponse, Error, ErrorKind, Media, Plan, Polysight, Result, Role, StreamEvent,
     VisionProvider,
 };
-use polysight_examples::{complain, config, embedded, media, video_config};
+use polysight_examples::{config, embedded, media, print_error, video_config};
 use serde_json::json;
 
 const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain("describe", &error);
+            print_error("describe", &error);
             ExitCode::FAILURE
         }
     }
@@ -76,15 +76,18 @@ async fn run(options: &Options) -> Result<bool> {
     let media = open_media(&options.media)?;
     let has_local_video =
         media.iter().any(|medium| matches!(medium, Media::Video(video) if video.info().is_some()));
-    let (_emulator, sight) = match &options.config {
+    let (_emulator, polysight) = match &options.config {
         Some(file) => (None, Polysight::from_file(file)?),
         None => {
-            let (emulator, sight) = embedded(if has_local_video { video_config } else { config }).await?;
-            (Some(emulator), sight)
+            let (emulator, polysight) = embedded(if has_local_video { video_config } else { config }).await?;
+            (Some(emulator), polysight)
         }
     };
+    for note in polysight.notes() {
+        eprintln!("note: {note}");
+    }
     let names: Vec<String> = match options.roles.as_slice() {
-        [] => sight.role_names().map(str::to_owned).collect(),
+        [] => polysight.role_names().map(str::to_owned).collect(),
         names => names.to_vec(),
     };
     if names.is_empty() {
@@ -97,13 +100,13 @@ async fn run(options: &Options) -> Result<bool> {
             println!();
         }
         let request = ChatRequest::ask(question, media.clone());
-        // A role that lacks its key keeps no other from answering.
-        let answered = match sight.role(name) {
+        // A role without its key does not stop the others.
+        let answered = match polysight.role(name) {
             Ok(role) => ask(&role, request, options).await,
             Err(error) => Err(error),
         };
         if let Err(error) = answered {
-            complain(name, &error);
+            print_error(name, &error);
             all_answered = false;
         }
     }
@@ -122,24 +125,25 @@ fn open_media(locations: &[String]) -> Result<Vec<Media>> {
         None => Ok(opened.into_iter().flatten().collect()),
         Some(last) => {
             for error in &failed {
-                complain("describe", error);
+                print_error("describe", error);
             }
             Err(last)
         }
     }
 }
 
-async fn ask(role: &RoleProvider, request: ChatRequest, options: &Options) -> Result<()> {
+/// Plans the request, shows the plan, and sends that very plan.
+async fn ask(role: &Role, request: ChatRequest, options: &Options) -> Result<()> {
+    let plan = role.plan(&request)?;
     if options.json {
         let response = if options.stream {
-            role.stream(request).await?.collect_response().await?
+            role.stream(plan).await?.collect_response().await?
         } else {
-            role.chat(request).await?
+            role.send(plan).await?
         };
         println!("{}", as_json(role, &response));
         return Ok(());
     }
-    let plan = role.plan(request.clone())?;
     println!("role       {}", role.name());
     println!("provider   {} ({})", role.id().name, role.id().vendor);
     println!("model      {}", plan.model());
@@ -147,20 +151,20 @@ async fn ask(role: &RoleProvider, request: ChatRequest, options: &Options) -> Re
         println!("note       {note}");
     }
     println!("answer");
-    let response = if options.stream { streamed(role, request).await? } else { plain(role, request).await? };
+    let response = if options.stream { streamed(role, plan).await? } else { plain(role, plan).await? };
     print_rest(&response);
     Ok(())
 }
 
-async fn plain(role: &RoleProvider, request: ChatRequest) -> Result<ChatResponse> {
-    let response = role.chat(request).await?;
+async fn plain(role: &Role, plan: Plan) -> Result<ChatResponse> {
+    let response = role.send(plan).await?;
     println!("{}", response.text);
     Ok(response)
 }
 
 /// Prints the text as it arrives.
-async fn streamed(role: &RoleProvider, request: ChatRequest) -> Result<ChatResponse> {
-    let mut stream = role.stream(request).await?;
+async fn streamed(role: &Role, plan: Plan) -> Result<ChatResponse> {
+    let mut stream = role.stream(plan).await?;
     let mut out = std::io::stdout();
     while let Some(event) = stream.next_event().await {
         match event? {
@@ -169,7 +173,7 @@ async fn streamed(role: &RoleProvider, request: ChatRequest) -> Result<ChatRespo
             }
             StreamEvent::End(end) => {
                 println!();
-                return Ok(end.into_response());
+                return Ok(ChatResponse::from(*end));
             }
             _ => {}
         }
@@ -184,7 +188,7 @@ fn print_rest(response: &ChatResponse) {
             "usage      {} tokens in, {} out, {} together",
             usage.input_tokens, usage.output_tokens, usage.total_tokens
         ),
-        None => println!("usage      not told"),
+        None => println!("usage      unknown"),
     }
     let none = || "none".to_owned();
     println!("request    {}", response.request_id.clone().unwrap_or_else(none));
@@ -197,7 +201,7 @@ fn print_rest(response: &ChatResponse) {
     }
 }
 
-fn as_json(role: &RoleProvider, response: &ChatResponse) -> serde_json::Value {
+fn as_json(role: &Role, response: &ChatResponse) -> serde_json::Value {
     let usage = response.usage.map(|usage| {
         json!({"input": usage.input_tokens, "output": usage.output_tokens, "total": usage.total_tokens})
     });

@@ -1,16 +1,16 @@
 //! An answer piece by piece: reasoning, text, and the one end.
 
-use polysight::{ChatRequest, Image, Result, StreamEvent, VisionProvider};
+use polysight::{ChatRequest, Image, Result, StreamEvent, VisionProviderExt};
 use polysight_examples::{config, embedded, media};
 use tokio_stream::StreamExt;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (_emulator, sight) = embedded(config).await?;
-    let eye = sight.role("default")?;
+    let (_emulator, polysight) = embedded(config).await?;
+    let role = polysight.role("default")?;
 
     let request = ChatRequest::ask("What is in this picture?", [Image::from_file(media("cat.jpg"))?]);
-    let mut stream = eye.stream(request).await?;
+    let mut stream = role.chat_stream(request).await?;
     let (mut pieces, mut text) = (0, String::new());
     while let Some(event) = stream.next().await {
         match event? {

@@ -1,20 +1,20 @@
-//! The same program and the same dialogue with two pictures, answered by whoever the config names: three vendors, two
-//! protocols, a gateway.
+//! The same program and the same dialogue with two pictures, answered by every role of a config: three vendors, two protocols, a
+//! gateway.
 //!
 //! ```text
 //! swap [--config FILE] [--role NAME]
 //! ```
 
 use lexopt::prelude::*;
-use polysight::{Conversation, Image, Message, Polysight, Result, RoleProvider, VisionProvider};
-use polysight_examples::{complain, embedded, every_place, media};
+use polysight::{Conversation, Image, Message, Polysight, Result, Role, VisionProvider, VisionProviderExt};
+use polysight_examples::{embedded, every_deployment, media, print_error};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     match run().await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            complain("swap", &error);
+            print_error("swap", &error);
             std::process::ExitCode::FAILURE
         }
     }
@@ -30,33 +30,33 @@ async fn run() -> Result<()> {
             other => return Err(usage(other.unexpected())),
         }
     }
-    let (_emulator, sight) = match file {
+    let (_emulator, polysight) = match file {
         Some(file) => (None, Polysight::from_file(file)?),
         None => {
-            let (emulator, sight) = embedded(every_place).await?;
-            (Some(emulator), sight)
+            let (emulator, polysight) = embedded(every_deployment).await?;
+            (Some(emulator), polysight)
         }
     };
     let names: Vec<String> = match only {
         Some(name) => vec![name],
-        None => sight.role_names().map(str::to_owned).collect(),
+        None => polysight.role_names().map(str::to_owned).collect(),
     };
     for name in names {
-        talk(&sight.role(&name)?).await?;
+        converse(&polysight.role(&name)?).await?;
     }
     Ok(())
 }
 
 /// Two turns, a picture each: the second question may refer to both.
-async fn talk(eye: &RoleProvider) -> Result<()> {
-    let mut talk = Conversation::new();
+async fn converse(role: &Role) -> Result<()> {
+    let mut conversation = Conversation::new();
     for (picture, question) in [("cat.jpg", "What is this?"), ("coffee.jpg", "And what differs in this one?")]
     {
-        talk.push(Message::user_parts([Image::from_file(media(picture))?.into(), question.into()]));
-        let answer = eye.chat(talk.request()).await?;
-        talk.push_response(&answer);
+        conversation.push(Message::user_parts([Image::from_file(media(picture))?.into(), question.into()]));
+        let answer = role.chat(conversation.request()).await?;
+        conversation.push_response(&answer);
         if picture == "coffee.jpg" {
-            println!("-- {}: {} of {}\n{}\n", eye.name(), answer.model, eye.id(), answer.text);
+            println!("-- {}: {} of {}\n{}\n", role.name(), answer.model, role.id(), answer.text);
         }
     }
     Ok(())

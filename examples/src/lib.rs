@@ -51,9 +51,9 @@ pub fn video_config(emulator: &Emulator) -> String {
     config(emulator).replace("glm-4.6v-flash", "glm-4v-plus")
 }
 
-/// More places that serve the same models: the vendor's other protocol, and a gateway to models of all three.
+/// More deployments of the same models: the vendor's other protocol, and a gateway to models of all three.
 #[must_use]
-pub fn every_place(emulator: &Emulator) -> String {
+pub fn every_deployment(emulator: &Emulator) -> String {
     let (native, gateway) =
         (emulator.base_url(Surface::DashScopeNative), emulator.base_url(Surface::Gateway));
     config(emulator)
@@ -110,8 +110,8 @@ pub async fn embedded(config: impl Fn(&Emulator) -> String) -> Result<(Emulator,
     let emulator = Emulator::start().await.map_err(|error| {
         polysight::Error::new(polysight::ErrorKind::Network, "the emulator does not start").with_source(error)
     })?;
-    let sight = Polysight::from_toml(&config(&emulator))?;
-    Ok((emulator, sight))
+    let polysight = Polysight::from_toml(&config(&emulator))?;
+    Ok((emulator, polysight))
 }
 
 /// Path of a picture or video that comes with the examples.
@@ -120,8 +120,8 @@ pub fn media(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("media").join(name)
 }
 
-/// Prints an error: each violation on a line of its own, or the error on one line.
-pub fn complain(context: &str, error: &polysight::Error) {
+/// Prints an error: each of its violations on a line of its own, or the error on one line.
+pub fn print_error(context: &str, error: &polysight::Error) {
     if error.violations().is_empty() {
         eprintln!("error: {context}: {error}");
     }

@@ -135,11 +135,11 @@ fn the_other_examples_run() {
     for (name, part) in [
         ("stream", "pieces, finish stop"),
         ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
-        ("conversation", "1 picture of an earlier turn forgotten"),
+        ("conversation", "1 picture of an earlier turn dropped"),
         ("video", "video moved to the front"),
-        ("steady", "remembered from zhipu"),
+        ("resilient", "cached, from zhipu"),
         ("swap", "-- qwen-native: qwen3-vl-plus of alibaba-native"),
-        ("portability", "rounded to 0.12"),
+        ("compare_plans", "rounded to 0.12"),
     ] {
         let output = run(name, &[]);
         let shown = text(&output.stdout);

@@ -95,9 +95,8 @@ impl MediaFile {
         };
         let file = open_at_once(&self.path).map_err(gone)?;
         let metadata = file.metadata().map_err(gone)?;
-        let is_same = metadata.is_file()
-            && metadata.len() == self.len
-            && metadata.modified().ok() == self.modified;
+        let is_same =
+            metadata.is_file() && metadata.len() == self.len && metadata.modified().ok() == self.modified;
         if !is_same {
             let changed = "the file changed since it was opened: open it again";
             return Err(unusable(name::of_path(&self.path), changed));
@@ -154,7 +153,9 @@ fn not_opened(path: &Path, error: io::Error) -> Error {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         // Systems other than Unix do not open directories, and none opens sockets.
         _ if path.is_dir() => "it is a directory".to_owned(),
-        _ if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => "it is not a regular file".to_owned(),
+        _ if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
+            "it is not a regular file".to_owned()
+        }
         io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => format!("cannot be opened: {error}"),
     };

@@ -22,8 +22,8 @@ pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
 pub use orientation::Orientation;
-pub(crate) use source::SourceMap;
 pub use source::MediaSource;
+pub(crate) use source::SourceMap;
 pub use video::{Video, VideoSource};
 
 use crate::{Error, ErrorKind, Result};
@@ -56,7 +56,8 @@ impl Media {
             return Self::of_text(text, declared_video);
         }
         if trimmed.contains("://") {
-            let video = url::Url::parse(trimmed).is_ok_and(|url| VideoFormat::from_path(url.path()).is_some());
+            let video =
+                url::Url::parse(trimmed).is_ok_and(|url| VideoFormat::from_path(url.path()).is_some());
             return if video {
                 Video::from_url(trimmed).map(Self::Video)
             } else {

@@ -85,9 +85,11 @@ pub(super) fn is_link_without_scheme(text: &str) -> bool {
     let Some((authority, _)) = text.split_once('/') else { return false };
     let host = authority.rsplit('@').next().unwrap_or_default();
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    let is_name =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
     let top = name.rsplit('.').next().unwrap_or_default();
     let has_top = top.len() >= 2 && top.len() < name.len() && !name.starts_with('.');
-    let has_port = port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    let has_port =
+        port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
     is_name && (has_top || has_port)
 }

@@ -74,9 +74,7 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
                     Ok(image) => {
                         let info = image.info().unwrap();
                         assert_eq!(info.format, format, "{name} of {length} bytes");
-                        // HEIF tells the size of its thumbnail first.
-                        let thumbnail = matches!(format, ImageFormat::Heic | ImageFormat::Avif);
-                        assert!((info.width, info.height) == size || thumbnail, "{name} of {length} bytes");
+                        assert_eq!((info.width, info.height), size, "{name} of {length} bytes");
                     }
                     Err(error) => {
                         let text = error.to_string();
@@ -335,27 +333,33 @@ fn a_playing_time_that_is_not_told_is_unknown() {
         ("cut off", boxed(b"mvhd", &[0; 10])),
         ("empty", boxed(b"mvhd", &[])),
     ] {
-        assert_eq!(told(&[ftyp(b"iso5"), moov(&[header])]), (VideoFormat::Mp4, None, None), "{why}");
+        let movie = moov(&[header, trak(4, 2)]);
+        assert_eq!(told(&[ftyp(b"iso5"), movie]), (VideoFormat::Mp4, None, Some((4, 2))), "{why}");
     }
-    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1)])]);
+    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1), trak(4, 2)])]);
     assert!(longest.1.unwrap() > 1e19);
 }
 
 #[test]
 fn a_quicktime_file_is_told_by_brand_or_by_its_first_box() {
-    let movie = moov(&[mvhd(1_000, 2_000)]);
+    let movie = moov(&[mvhd(1_000, 2_000), trak(4, 2)]);
     for first in [ftyp(b"qt  "), boxed(b"wide", &[]), boxed(b"mdat", &[1; 20]), boxed(b"free", &[0; 4])] {
-        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), None));
+        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), Some((4, 2))));
     }
     assert_eq!(told(&[movie]).0, VideoFormat::Mov);
 }
 
 #[test]
 fn other_containers_are_told_by_their_first_bytes() {
-    let ebml = |kind: &[u8]| [b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x88", kind].concat();
+    let ebml = |kind: &[u8]| [b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82", kind].concat();
     for (bytes, format) in [
-        (ebml(b"webm\x42\x87"), VideoFormat::WebM),
-        (ebml(b"matroska\x42\x87"), VideoFormat::Mkv),
+        (ebml(b"\x84webm\x42\x87"), VideoFormat::WebM),
+        // A length of two bytes, and an empty element before.
+        (ebml(b"\x40\x04webm\x42\x87"), VideoFormat::WebM),
+        (b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x09\xec\x80\x42\x82\x84webm".to_vec(), VideoFormat::WebM),
+        (ebml(b"\x88matroska\x42\x87"), VideoFormat::Mkv),
+        // A title that is called like a format.
+        (ebml(b"\x88matroska\x42\x88\x84webm"), VideoFormat::Mkv),
         (b"RIFF\x24\0\0\0AVI LIST".to_vec(), VideoFormat::Avi),
         (b"FLV\x01\x05\0\0\0\x09".to_vec(), VideoFormat::Flv),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9".to_vec(), VideoFormat::Wmv),
@@ -387,8 +391,8 @@ fn garbage_in_boxes_is_refused_or_passed_over_but_never_believed() {
         let error = refused(video(&parts), &["MP4 header is cut off"]);
         assert!(!error.to_string().contains("cannot be read"), "{why}: {error}");
     }
-    let nested = moov(&[huge(3, b"trak"), mvhd(1, 9)]);
-    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, None));
+    let nested = moov(&[trak(4, 2), huge(3, b"trak"), mvhd(1, 9)]);
+    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, Some((4, 2))));
 }
 
 #[test]

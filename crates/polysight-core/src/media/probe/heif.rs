@@ -115,7 +115,11 @@ impl Item {
         Ok(item)
     }
 
-    fn apply<R: Read + Seek + ?Sized>(&mut self, blocks: &mut Blocks<'_, R>, property: &BoxHeader) -> Found<()> {
+    fn apply<R: Read + Seek + ?Sized>(
+        &mut self,
+        blocks: &mut Blocks<'_, R>,
+        property: &BoxHeader,
+    ) -> Found<()> {
         match &property.kind {
             b"ispe" => self.shown = Some((blocks.u32(property.body + 4)?, blocks.u32(property.body + 8)?)),
             b"clap" => {

@@ -206,6 +206,7 @@ fn coded_size<R: Read + Seek + ?Sized>(
     }
     let Some(entry) = at.children(8).next_whole(blocks)? else { return Ok(None) };
     let entry = entry.content(blocks, 28)?;
-    let side = |at: usize| entry.get(at..at + 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes);
+    let side =
+        |at: usize| entry.get(at..at + 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes);
     Ok(side(24).zip(side(26)).and_then(|(width, height)| filled(width, height)))
 }

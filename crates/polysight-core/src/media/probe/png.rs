@@ -20,10 +20,6 @@ pub(super) fn size<R: Read + Seek + ?Sized>(blocks: &mut Blocks<'_, R>) -> Found
         _ => return Err(Fault::Damaged),
     }
     let size = Size::new(blocks.u32(16)?, blocks.u32(20)?);
-    // The standard's limit: one bit of the four bytes stays unused.
-    if size.width > i32::MAX as u32 || size.height > i32::MAX as u32 {
-        return Err(Fault::Damaged);
-    }
     Ok(size.with(orientation(blocks)?))
 }
 

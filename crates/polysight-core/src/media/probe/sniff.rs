@@ -118,7 +118,9 @@ fn by_boxes<R: Read + Seek + ?Sized>(blocks: &mut Blocks<'_, R>, head: &[u8]) ->
     let first = head.get(4..8).unwrap_or_default();
     // A length of 512 MiB and more is a text such as `Get free ..`; a movie's data may be as long.
     let is_text = head.first().is_none_or(|byte| *byte >= 0x20) && first != b"mdat";
-    if is_text || !matches!(first, b"ftyp" | b"mdat" | b"moov" | b"wide" | b"free" | b"skip" | b"uuid" | b"pnot") {
+    if is_text
+        || !matches!(first, b"ftyp" | b"mdat" | b"moov" | b"wide" | b"free" | b"skip" | b"uuid" | b"pnot")
+    {
         return Ok(Content::Unknown);
     }
     let length = blocks.length()?;

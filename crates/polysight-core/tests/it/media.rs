@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 use polysight_core::{
-    ChatRequest, Error, ErrorKind, Image, ImageFormat, Media, MediaSource, Message, Result, Video,
+    ChatRequest, Error, ErrorKind, Image, Media, MediaSource, Message, Result, Video,
     VideoFormat,
 };
 

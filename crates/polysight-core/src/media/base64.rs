@@ -136,8 +136,10 @@ fn normalise(text: &[u8]) -> Result<Bytes> {
     Err(unusable("base64 text", problem))
 }
 
-/// Says whether white space in base64 text only parts it into lines: there are line breaks, or lines of one length.
+/// Says whether white space in base64 text only parts it into lines: there are line breaks, or short lines of one length.
 fn is_wrapped(text: &[u8]) -> bool {
+    /// Longest line that programs make (76 in mail), and some more.
+    const MAX_LINE: usize = 128;
     let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     if !lines.any(|line| line.iter().any(u8::is_ascii_whitespace)) {
         return true;
@@ -146,7 +148,7 @@ fn is_wrapped(text: &[u8]) -> bool {
     let first = pieces.next().unwrap_or_default();
     let mut last = None;
     let all_alike = pieces.all(|length| last.replace(length).is_none_or(|before| before == first));
-    all_alike && first % 4 == 0 && last.is_none_or(|last| last <= first)
+    all_alike && first <= MAX_LINE && first % 4 == 0 && last.is_none_or(|last| last <= first)
 }
 
 fn is_standard(byte: u8) -> bool {

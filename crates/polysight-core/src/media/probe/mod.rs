@@ -154,29 +154,30 @@ mod tests {
         length: u64,
         at: u64,
         read: u64,
+        calls: u64,
     }
 
     impl Sparse {
         fn new(length: u64, pieces: Vec<(u64, Vec<u8>)>) -> Self {
-            Self { pieces, length, at: 0, read: 0 }
-        }
-
-        fn byte(&self, at: u64) -> u8 {
-            let inside = |(start, bytes): &(u64, Vec<u8>)| {
-                at.checked_sub(*start).and_then(|offset| bytes.get(offset as usize).copied())
-            };
-            self.pieces.iter().find_map(inside).unwrap_or(0)
+            Self { pieces, length, at: 0, read: 0, calls: 0 }
         }
     }
 
     impl Read for Sparse {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let count = (buffer.len() as u64).min(self.length.saturating_sub(self.at)) as usize;
-            for (offset, byte) in buffer[..count].iter_mut().enumerate() {
-                *byte = self.byte(self.at + offset as u64);
+            buffer[..count].fill(0);
+            let end = self.at + count as u64;
+            for (start, bytes) in &self.pieces {
+                let (from, to) = (self.at.max(*start), end.min(start + bytes.len() as u64));
+                if from < to {
+                    let piece = &bytes[(from - start) as usize..(to - start) as usize];
+                    buffer[(from - self.at) as usize..(to - self.at) as usize].copy_from_slice(piece);
+                }
             }
             self.at += count as u64;
             self.read += count as u64;
+            self.calls += 1;
             Ok(count)
         }
     }
@@ -244,6 +245,59 @@ mod tests {
         let mut file = Sparse::new(bytes.len() as u64, vec![(0, bytes)]);
         assert!(video(&mut file).unwrap_err().to_string().contains("no video track"));
         assert!(file.read < blocks::MOST as u64, "{} bytes", file.read);
+    }
+
+    /// What a hostile file of 20 MB costs, in bytes and in calls of the reader.
+    #[track_caller]
+    fn is_bounded(name: &str, start: &[u8], piece: &[u8]) {
+        let mut bytes = start.to_vec();
+        while bytes.len() < 20_000_000 {
+            bytes.extend(piece.repeat(10_000));
+        }
+        let mut file = Sparse::new(bytes.len() as u64, vec![(0, bytes)]);
+        let _ = image(&mut file);
+        let _ = video(&mut file);
+        let most = 2 * blocks::MOST as u64;
+        assert!(file.read <= most, "{name}: {} bytes", file.read);
+        assert!(file.calls <= most / 512, "{name}: {} calls", file.calls);
+    }
+
+    #[test]
+    fn hostile_files_cost_a_bounded_number_of_bytes_and_calls() {
+        let ftyp = boxed(b"ftyp", b"heic\0\0\0\0");
+        let open = |kind: &[u8; 4], length: u32| [&length.to_be_bytes()[..], kind].concat();
+        let meta = [&ftyp[..], &open(b"meta", 19_000_000), &[0; 4]].concat();
+        let list = [&meta[..], &boxed(b"pitm", &[0; 6]), &open(b"iprp", 18_900_000)].concat();
+        let movie = [&boxed(b"ftyp", b"isom")[..], &open(b"moov", 19_000_000)].concat();
+        let directory = b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10\xff\xff\xff\xff\xff\xff\xff\xff";
+        let canvas = b"RIFF\0\0\0\x01WEBPVP8X\x0a\0\0\0\x08\0\0\0\x08\0\0\x08\0\0";
+        let header = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0\0\0\0\0";
+        let segment = |length: usize| {
+            [&[0xff, 0xec][..], &(length as u16).to_be_bytes(), &vec![7; length - 2]].concat()
+        };
+        let jpeg = &[0xff, 0xd8, 0xff, 0xec, 0, 2][..];
+        for (name, start, piece) in [
+            ("empty segments", jpeg, segment(2)),
+            ("short segments", jpeg, segment(300)),
+            ("segments of two blocks", jpeg, segment(1_100)),
+            ("fill bytes", jpeg, vec![0xff; 4]),
+            ("garbage", jpeg, vec![0; 4]),
+            ("stuffed bytes", jpeg, vec![0xff, 0]),
+            ("lone markers", jpeg, vec![0xff, 0xd0]),
+            ("empty chunks", header, b"\0\0\0\0gAMA\0\0\0\0".to_vec()),
+            ("empty chunks of WebP", canvas, b"ANMF\0\0\0\0".to_vec()),
+            ("extensions", b"GIF89a\0\0\0\0\0\0\0", b"!\xfe\x01.\0".to_vec()),
+            ("pieces of an extension", b"GIF89a\0\0\0\0\0\0\0!\xfe", b"\x01.".to_vec()),
+            ("entries", directory, vec![1; 20]),
+            ("boxes", &ftyp, boxed(b"free", &[])),
+            ("boxes of items", &meta, boxed(b"free", &[])),
+            ("lists of properties", &list, boxed(b"ipma", &[0xff; 9])),
+            ("boxes of a movie", &movie, boxed(b"free", &[])),
+            ("tracks", &movie, boxed(b"trak", &boxed(b"mdia", &boxed(b"hdlr", &[0; 12])))),
+            ("padding", &boxed(b"free", &[]), boxed(b"free", &[])),
+        ] {
+            is_bounded(name, start, &piece);
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn reply(head: &ReplyHead, body: &[u8]) -> Reply {
         if head.status < 200 || head.status == 204 || head.status == 304 { 200 } else { head.status };
     let mut bytes = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n", body.len())
         .into_bytes();
-    for (name, value) in &head.headers {
+    for (name, value) in &*head.headers {
         if !matches!(
             name.as_str(),
             "content-length" | "transfer-encoding" | "connection" | "trailer" | "upgrade"

@@ -31,22 +31,17 @@ impl Base64Text {
 
     /// Checks and keeps the base64 text of a data URI, sharing the URI's memory.
     ///
+    /// White space around the URI and its parts, further parameters, and percent-encoding are understood.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI has no `;base64,` or what follows is not base64.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
-        let uri = Bytes::from(uri.into());
-        let comma = uri.iter().take(256).position(|byte| *byte == b',');
-        let head = comma.and_then(|comma| uri.get(..comma)).and_then(|head| std::str::from_utf8(head).ok());
-        let (Some(comma), Some(head)) = (comma, head.map(str::to_ascii_lowercase)) else {
-            return Err(unusable("data URI", "there is no comma after its type"));
-        };
-        let declared =
-            head.strip_prefix("data:").ok_or_else(|| unusable("data URI", "it does not start with data:"))?;
-        let media_type = declared
-            .strip_suffix(";base64")
-            .ok_or_else(|| unusable("data URI", "only base64 is supported: its head must end in ;base64"))?;
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        Self::checked(uri.slice(comma + 1..), Some(media_type.to_owned()))
+        let mut uri = Bytes::from(uri.into());
+        if uri.contains(&b'%') {
+            uri = percent_encoding::percent_decode(&uri).collect::<Vec<u8>>().into();
+        }
+        let (media_type, body_at) = head(&uri)?;
+        Self::checked(uri.slice(body_at..), Some(media_type))
     }
 
     fn checked(text: Bytes, media_type: Option<String>) -> Result<Self> {
@@ -90,8 +85,38 @@ impl Base64Text {
     }
 }
 
+/// The media type of a data URI, and where its base64 begins: behind the first comma before which `base64` stands, since a
+/// parameter such as a file's name may hold commas too.
+fn head(uri: &[u8]) -> Result<(String, usize)> {
+    /// Longest head, in bytes.
+    const MAX_HEAD: usize = 8 << 10;
+    /// Most commas in a head.
+    const MAX_COMMAS: usize = 32;
+    let commas = uri.iter().take(MAX_HEAD).enumerate().filter(|(_, byte)| **byte == b',');
+    let mut problem = "there is no comma after its type";
+    for (comma, _) in commas.take(MAX_COMMAS) {
+        let head = String::from_utf8_lossy(uri.get(..comma).unwrap_or_default()).to_ascii_lowercase();
+        let Some(declared) = super::trim(&head).strip_prefix(super::DATA) else {
+            return Err(unusable("data URI", "it does not start with data:"));
+        };
+        let mut parts = declared.split(';').map(str::trim);
+        if parts.clone().any(|part| part == "base64") {
+            let media_type = parts.next().filter(|part| part.contains('/')).unwrap_or_default();
+            return Ok((media_type.to_owned(), comma + 1));
+        }
+        problem = "only base64 is supported: its head must end in ;base64";
+    }
+    Err(unusable("data URI", problem))
+}
+
 /// Brings wrapped or unpadded base64 into the one form that every vendor takes.
 fn normalise(text: &[u8]) -> Result<Bytes> {
+    if !is_wrapped(text) {
+        return Err(unusable(
+            "base64 text",
+            "there are spaces inside it: each + may have become a space on its way (write %2B for + in a link)",
+        ));
+    }
     let mut plain: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if plain.len() % 4 != 1 && !plain.contains(&b'=') {
         while !plain.len().is_multiple_of(4) {
@@ -111,6 +136,21 @@ fn normalise(text: &[u8]) -> Result<Bytes> {
     Err(unusable("base64 text", problem))
 }
 
+/// Says whether white space in base64 text only parts it into lines: there are line breaks, or short lines of one length.
+fn is_wrapped(text: &[u8]) -> bool {
+    /// Longest line that programs make (76 in mail), and some more.
+    const MAX_LINE: usize = 128;
+    let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
+    if !lines.any(|line| line.iter().any(u8::is_ascii_whitespace)) {
+        return true;
+    }
+    let mut pieces = text.split(u8::is_ascii_whitespace).filter(|piece| !piece.is_empty()).map(<[u8]>::len);
+    let first = pieces.next().unwrap_or_default();
+    let mut last = None;
+    let all_alike = pieces.all(|length| last.replace(length).is_none_or(|before| before == first));
+    all_alike && first <= MAX_LINE && first % 4 == 0 && last.is_none_or(|last| last <= first)
+}
+
 fn is_standard(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
@@ -126,9 +166,10 @@ impl Read for Base64Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         /// 1,024 groups of 3 bytes.
         const BLOCK: usize = 4_096;
+        let wanted = (buffer.len() / 3 + 2).saturating_mul(4).min(BLOCK);
         let first_group = usize::try_from(self.at / 3).map_err(io::Error::other)?;
         let start = first_group.saturating_mul(4).min(self.text.len());
-        let end = start.saturating_add(BLOCK).min(self.text.len());
+        let end = start.saturating_add(wanted).min(self.text.len());
         let encoded = self.text.get(start..end).unwrap_or_default();
         let decoded = base64_simd::STANDARD.decode_to_vec(encoded).map_err(io::Error::other)?;
         let skip = usize::try_from(self.at % 3).unwrap_or_default();

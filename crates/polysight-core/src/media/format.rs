@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
+use super::Orientation;
+
 /// A picture format, recognised by content, never by a file's name.
 #[derive(
     Debug,
@@ -61,22 +63,41 @@ impl ImageFormat {
 }
 
 /// What a picture's header says.
+///
+/// Width and height are those of the stored picture, which is what is sent and what limits of vendors are checked on; how
+/// it is shown is a matter of [`orientation`](Self::orientation) and [`shown`](Self::shown). This holds for all formats:
+/// `irot` and `imir` of HEIC and AVIF count as EXIF does. What HEIC and AVIF crop away (`clap`) is no part of the size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ImageInfo {
     /// Format by content.
     pub format: ImageFormat,
-    /// Width as stored (before any EXIF rotation), in pixels.
+    /// Width as stored, in pixels.
     pub width: u32,
-    /// Height as stored (before any EXIF rotation), in pixels.
+    /// Height as stored, in pixels.
     pub height: u32,
+    /// How the stored picture is to be turned for showing; upright where the header does not say.
+    pub orientation: Orientation,
 }
 
 impl ImageInfo {
-    /// Describes a picture.
+    /// Describes a picture that is stored upright.
     #[must_use]
     pub fn new(format: ImageFormat, width: u32, height: u32) -> Self {
-        Self { format, width, height }
+        Self { format, width, height, orientation: Orientation::Upright }
+    }
+
+    /// Says how the stored picture is to be turned.
+    #[must_use]
+    pub fn with_orientation(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
+        self
+    }
+
+    /// Width and height as shown, in pixels.
+    #[must_use]
+    pub fn shown(self) -> (u32, u32) {
+        self.orientation.oriented(self.width, self.height)
     }
 
     /// Width times height.
@@ -149,18 +170,26 @@ impl VideoFormat {
 pub struct VideoInfo {
     /// Container by content.
     pub format: VideoFormat,
-    /// Playing time; read from MP4 and MOV only.
+    /// Playing time; read from MP4 and MOV only. Unknown too where a file of fragments does not say it at its start.
     pub duration: Option<Duration>,
-    /// Width in pixels; read from MP4 and MOV only.
+    /// Width of the picture's track before it is turned, in pixels; read from MP4 and MOV only.
     pub width: Option<u32>,
-    /// Height in pixels; read from MP4 and MOV only.
+    /// Height of the picture's track before it is turned, in pixels; read from MP4 and MOV only.
     pub height: Option<u32>,
+    /// How frames are to be turned for showing; upright where the header does not say. Read from MP4 and MOV only.
+    pub orientation: Orientation,
 }
 
 impl VideoInfo {
     /// Describes a video of which only the container is known.
     #[must_use]
     pub fn new(format: VideoFormat) -> Self {
-        Self { format, duration: None, width: None, height: None }
+        Self { format, duration: None, width: None, height: None, orientation: Orientation::Upright }
+    }
+
+    /// Width and height as shown, in pixels, where they are known.
+    #[must_use]
+    pub fn shown(self) -> Option<(u32, u32)> {
+        Some(self.orientation.oriented(self.width?, self.height?))
     }
 }

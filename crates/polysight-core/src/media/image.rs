@@ -1,5 +1,6 @@
 //! Pictures.
 
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -89,11 +90,8 @@ impl Image {
     /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when there is no such file, it is a directory, is empty, cannot be
     /// read, is no picture whatever its name says, or its header is cut off.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self> {
-        Self::from_media_file(MediaFile::open(path)?)
-    }
-
-    pub(crate) fn from_media_file(file: MediaFile) -> Result<Self> {
-        Self::probed(MediaSource::File(file))
+        let (file, mut handle) = MediaFile::open_with_handle(path.into())?;
+        Self::read(MediaSource::File(file), &mut handle)
     }
 
     /// A picture as bare base64 text, kept as it is.
@@ -114,17 +112,19 @@ impl Image {
     }
 
     pub(super) fn probed(source: MediaSource) -> Result<Self> {
+        match source.reader() {
+            None => Ok(Self::unprobed(source)),
+            Some(reader) => Self::read(source, &mut *reader?),
+        }
+    }
+
+    /// Reads the header of a source that is open already.
+    pub(super) fn read<R: Read + Seek + ?Sized>(source: MediaSource, reader: &mut R) -> Result<Self> {
         if source.byte_len() == Some(0) {
             return Err(unusable(source.name(), "it is empty"));
         }
-        let info = match source.reader() {
-            None => None,
-            Some(reader) => Some(
-                probe::image(&mut *reader?)
-                    .map_err(|problem| unusable(source.name(), problem.to_string()))?,
-            ),
-        };
-        Ok(Self { info, ..Self::unprobed(source) })
+        let info = probe::image(reader).map_err(|problem| unusable(source.name(), problem.to_string()))?;
+        Ok(Self { info: Some(info), ..Self::unprobed(source) })
     }
 
     fn unprobed(source: MediaSource) -> Self {

@@ -4,21 +4,26 @@
 //! it came. What is known without decoding (format, pixel size, byte length, duration) is read once, from the header.
 
 mod base64;
+mod file;
 mod format;
 mod image;
+mod name;
+mod orientation;
 mod probe;
 mod source;
 mod stored;
 mod video;
 
-use std::path::Path;
+use std::io::{Read, Seek};
 
 pub use base64::Base64Text;
+pub use file::{FileIdentity, MediaFile};
 pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
+pub use orientation::Orientation;
+pub use source::MediaSource;
 pub(crate) use source::SourceMap;
-pub use source::{MediaFile, MediaSource};
 pub use video::{Video, VideoSource};
 
 use crate::{Error, ErrorKind, Result};
@@ -34,39 +39,53 @@ pub enum Media {
 }
 
 impl Media {
-    /// Opens what a person typed: a file path, an `http(s)` URL, or a data URI.
+    /// Opens what a person typed: a file path, an `http(s)` URL, a data URI, or bare base64 text. White space around it
+    /// does not count.
     ///
-    /// A file is a video when its content says so; a URL when its path ends like one (`.mp4`, `.mov`, `.mkv`,
-    /// `.webm`, `.avi`, `.flv`, `.wmv`), since nothing is fetched; a data URI when its type says so.
+    /// A URL is a video when its path ends like one (`.mp4`, `.mov`, `.mkv`, `.webm`, `.avi`, `.flv`, `.wmv`), since nothing
+    /// is fetched; everything else when its content says so.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidMedia`] as for [`Image::from_file`], [`Image::from_url`] and [`Image::from_data_uri`].
+    /// [`ErrorKind::InvalidMedia`] as for [`Image::from_file`], [`Image::from_url`] and [`Image::from_data_uri`], and
+    /// [`ErrorKind::Overloaded`] as for [`MediaFile::open`].
     pub fn open(location: &str) -> Result<Self> {
-        if is_data_uri(location) {
-            let declared = location.get(DATA.len()..).unwrap_or_default();
-            return if starts_with(declared, "video/") {
-                Video::from_data_uri(location).map(Self::Video)
-            } else {
-                Image::from_data_uri(location).map(Self::Image)
-            };
+        let trimmed = trim(location);
+        if is_data_uri(trimmed) {
+            let text = Base64Text::from_data_uri(trimmed)?;
+            let declared_video = text.media_type().is_some_and(|declared| declared.starts_with("video/"));
+            return Self::of_text(text, declared_video);
         }
-        if location.contains("://") {
+        if trimmed.contains("://") {
             let video =
-                url::Url::parse(location).is_ok_and(|url| VideoFormat::from_path(url.path()).is_some());
+                url::Url::parse(trimmed).is_ok_and(|url| VideoFormat::from_path(url.path()).is_some());
             return if video {
-                Video::from_url(location).map(Self::Video)
+                Video::from_url(trimmed).map(Self::Video)
             } else {
-                Image::from_url(location).map(Self::Image)
+                Image::from_url(trimmed).map(Self::Image)
             };
         }
-        let file = MediaFile::open(location)?;
-        let mut reader = file.reader()?;
-        let named_video = VideoFormat::from_path(location).is_some();
-        // The name only decides which error an unreadable file gets.
-        if probe::looks_like_video(&mut reader) || (named_video && !probe::looks_like_picture(&mut reader)) {
-            Video::from_media_file(file).map(Self::Video)
+        match MediaFile::open_with_handle(location.into()) {
+            Ok((file, mut handle)) => {
+                let named_video = VideoFormat::from_path(location).is_some();
+                Self::read(MediaSource::File(file), &mut handle, named_video)
+            }
+            Err(_) if name::is_base64_medium(trimmed) => Self::of_text(Base64Text::new(trimmed)?, false),
+            Err(_) if trimmed.len() < location.len() => Self::open(trimmed),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of_text(text: Base64Text, declared_video: bool) -> Result<Self> {
+        let mut reader = text.reader();
+        Self::read(MediaSource::Base64(text), &mut reader, declared_video)
+    }
+
+    /// Decides by content. What the source is called only decides which error unreadable content gets.
+    fn read<R: Read + Seek>(source: MediaSource, reader: &mut R, called_video: bool) -> Result<Self> {
+        if probe::looks_like_video(reader) || (called_video && !probe::looks_like_picture(reader)) {
+            Video::read(source, reader).map(Self::Video)
         } else {
-            Image::from_media_file(file).map(Self::Image)
+            Image::read(source, reader).map(Self::Image)
         }
     }
 }
@@ -75,17 +94,19 @@ impl Media {
 const DATA: &str = "data:";
 
 fn is_data_uri(text: &str) -> bool {
-    starts_with(text, DATA)
+    let text = trim(text);
+    text.get(..DATA.len()).is_some_and(|head| head.eq_ignore_ascii_case(DATA))
 }
 
-fn starts_with(text: &str, start: &str) -> bool {
-    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+/// Takes off white space, and the byte order mark that some editors put first.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 /// Parses an absolute URL that a vendor can be given.
 fn parse_url(text: &str) -> Result<url::Url> {
     let refused = |hint: &str| {
-        let shown = crate::redact(text);
+        let shown = name::shown(text);
         Error::new(ErrorKind::InvalidMedia, format!("`{shown}` is not a URL that a vendor could fetch{hint}"))
     };
     // `localhost:8080/a.jpg` and `C:\a.jpg` parse, with `localhost` and `c` as their schemes.
@@ -104,8 +125,4 @@ fn parse_url(text: &str) -> Result<url::Url> {
 /// Makes the error of a medium that cannot be used; `name` is its path, or what it was given as.
 fn unusable(name: impl AsRef<str>, problem: impl AsRef<str>) -> Error {
     Error::new(ErrorKind::InvalidMedia, format!("{}: {}", name.as_ref(), problem.as_ref()))
-}
-
-fn name_of(path: &Path) -> String {
-    path.display().to_string()
 }

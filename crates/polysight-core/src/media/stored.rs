@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Base64Text, Detail, Image, MediaFile, MediaSource, Video, VideoSource};
+use super::{Base64Text, Detail, Image, MediaFile, MediaSource, Video, VideoSource, name};
 use crate::Result;
 
 /// Where a stored medium is: `url`, `path` or `base64`.
@@ -44,7 +44,7 @@ fn path_as_text(path: &Path) -> Result<&Path, String> {
         None => Err(format!(
             "the path `{}` is not Unicode and cannot be stored: rename the file, or store its content \
              (MediaSource::in_memory)",
-            path.display()
+            name::of_path(path)
         )),
     }
 }

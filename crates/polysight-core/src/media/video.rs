@@ -1,5 +1,6 @@
 //! Videos: files, links, and lists of frames.
 
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -60,11 +61,8 @@ impl Video {
     /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when there is no such file, it is a directory, is empty, cannot be
     /// read, or is no video whatever its name says.
     pub fn from_file(path: impl Into<PathBuf>) -> Result<Self> {
-        Self::from_media_file(MediaFile::open(path)?)
-    }
-
-    pub(crate) fn from_media_file(file: MediaFile) -> Result<Self> {
-        Self::probed(MediaSource::File(file))
+        let (file, mut handle) = MediaFile::open_with_handle(path.into())?;
+        Self::read(MediaSource::File(file), &mut handle)
     }
 
     /// A video as bare base64 text, kept as it is.
@@ -97,17 +95,19 @@ impl Video {
     }
 
     pub(super) fn probed(source: MediaSource) -> Result<Self> {
+        match source.reader() {
+            None => Ok(Self::unprobed(VideoSource::Whole(source))),
+            Some(reader) => Self::read(source, &mut *reader?),
+        }
+    }
+
+    /// Reads the header of a source that is open already.
+    pub(super) fn read<R: Read + Seek + ?Sized>(source: MediaSource, reader: &mut R) -> Result<Self> {
         if source.byte_len() == Some(0) {
             return Err(unusable(source.name(), "it is empty"));
         }
-        let info = match source.reader() {
-            None => None,
-            Some(reader) => Some(
-                probe::video(&mut *reader?)
-                    .map_err(|problem| unusable(source.name(), problem.to_string()))?,
-            ),
-        };
-        Ok(Self { info, ..Self::unprobed(VideoSource::Whole(source)) })
+        let info = probe::video(reader).map_err(|problem| unusable(source.name(), problem.to_string()))?;
+        Ok(Self { info: Some(info), ..Self::unprobed(VideoSource::Whole(source)) })
     }
 
     fn unprobed(source: VideoSource) -> Self {

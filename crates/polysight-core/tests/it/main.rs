@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod headers;
 mod media;
 mod plan;
 mod provider;

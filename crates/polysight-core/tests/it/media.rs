@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use crate::samples::{boxed, ftyp, moov, mp4, mvhd, mvhd_wide, pictures, png, trak};
 use polysight_core::{
-    ChatRequest, Error, ErrorKind, Image, ImageFormat, Media, MediaSource, Message, Result, Video,
-    VideoFormat,
+    ChatRequest, Error, ErrorKind, Image, Media, MediaSource, Message, Result, Video, VideoFormat,
 };
 
 fn encoded(bytes: &[u8]) -> String {
@@ -74,9 +73,7 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
                     Ok(image) => {
                         let info = image.info().unwrap();
                         assert_eq!(info.format, format, "{name} of {length} bytes");
-                        // HEIF tells the size of its thumbnail first.
-                        let thumbnail = matches!(format, ImageFormat::Heic | ImageFormat::Avif);
-                        assert!((info.width, info.height) == size || thumbnail, "{name} of {length} bytes");
+                        assert_eq!((info.width, info.height), size, "{name} of {length} bytes");
                     }
                     Err(error) => {
                         let text = error.to_string();
@@ -335,27 +332,33 @@ fn a_playing_time_that_is_not_told_is_unknown() {
         ("cut off", boxed(b"mvhd", &[0; 10])),
         ("empty", boxed(b"mvhd", &[])),
     ] {
-        assert_eq!(told(&[ftyp(b"iso5"), moov(&[header])]), (VideoFormat::Mp4, None, None), "{why}");
+        let movie = moov(&[header, trak(4, 2)]);
+        assert_eq!(told(&[ftyp(b"iso5"), movie]), (VideoFormat::Mp4, None, Some((4, 2))), "{why}");
     }
-    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1)])]);
+    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1), trak(4, 2)])]);
     assert!(longest.1.unwrap() > 1e19);
 }
 
 #[test]
 fn a_quicktime_file_is_told_by_brand_or_by_its_first_box() {
-    let movie = moov(&[mvhd(1_000, 2_000)]);
+    let movie = moov(&[mvhd(1_000, 2_000), trak(4, 2)]);
     for first in [ftyp(b"qt  "), boxed(b"wide", &[]), boxed(b"mdat", &[1; 20]), boxed(b"free", &[0; 4])] {
-        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), None));
+        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), Some((4, 2))));
     }
     assert_eq!(told(&[movie]).0, VideoFormat::Mov);
 }
 
 #[test]
 fn other_containers_are_told_by_their_first_bytes() {
-    let ebml = |kind: &[u8]| [b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x88", kind].concat();
+    let ebml = |kind: &[u8]| [b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82", kind].concat();
     for (bytes, format) in [
-        (ebml(b"webm\x42\x87"), VideoFormat::WebM),
-        (ebml(b"matroska\x42\x87"), VideoFormat::Mkv),
+        (ebml(b"\x84webm\x42\x87"), VideoFormat::WebM),
+        // A length of two bytes, and an empty element before.
+        (ebml(b"\x40\x04webm\x42\x87"), VideoFormat::WebM),
+        (b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x09\xec\x80\x42\x82\x84webm".to_vec(), VideoFormat::WebM),
+        (ebml(b"\x88matroska\x42\x87"), VideoFormat::Mkv),
+        // A title that is called like a format.
+        (ebml(b"\x88matroska\x42\x88\x84webm"), VideoFormat::Mkv),
         (b"RIFF\x24\0\0\0AVI LIST".to_vec(), VideoFormat::Avi),
         (b"FLV\x01\x05\0\0\0\x09".to_vec(), VideoFormat::Flv),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9".to_vec(), VideoFormat::Wmv),
@@ -387,8 +390,8 @@ fn garbage_in_boxes_is_refused_or_passed_over_but_never_believed() {
         let error = refused(video(&parts), &["MP4 header is cut off"]);
         assert!(!error.to_string().contains("cannot be read"), "{why}: {error}");
     }
-    let nested = moov(&[huge(3, b"trak"), mvhd(1, 9)]);
-    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, None));
+    let nested = moov(&[trak(4, 2), huge(3, b"trak"), mvhd(1, 9)]);
+    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, Some((4, 2))));
 }
 
 #[test]
@@ -439,5 +442,325 @@ fn debug_shows_neither_bytes_nor_secrets_of_urls() {
     let bare = encoded(&bytes);
     for hidden in ["canary", &bare[40..60], "99, 97, 110"] {
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
+    }
+}
+
+/// What [`Media::open`] makes of a text: the size of a picture, or the words of its refusal.
+fn opened(text: &str) -> Result<(u32, u32), String> {
+    match Media::open(text) {
+        Ok(Media::Image(image)) => Ok(image.info().map(|info| (info.width, info.height)).unwrap()),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::InvalidMedia, "{error}");
+            assert!(error.to_string().len() < 400, "{error}");
+            Err(format!("{error} {error:?}"))
+        }
+    }
+}
+
+/// A picture whose base64 holds every odd character: `+`, `/` and `=`.
+fn odd_png() -> Vec<u8> {
+    let mut bytes = png(90, 60);
+    bytes.push(0);
+    bytes.extend([0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff].repeat(60));
+    bytes.extend([0xfb; 2]);
+    let text = encoded(&bytes);
+    assert!(text.contains('+') && text.contains('/') && text.ends_with('='), "{text}");
+    bytes
+}
+
+#[test]
+fn a_data_uri_is_understood_however_it_is_written() {
+    let text = encoded(&odd_png());
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let percent = text.replace('+', "%2B").replace('/', "%2f").replace('=', "%3D");
+    let long = "x".repeat(3_000);
+    for uri in [
+        format!("  data:image/png;base64,{text}\n"),
+        format!("\u{feff}data:image/png;base64,{text}"),
+        format!("data:image/png; base64,{text}"),
+        format!("data: image/png ;charset=utf-8 ; BASE64 , {text}"),
+        format!("data:image/png;name=\"a, b;c.png\";base64,{text}"),
+        format!("data:image/png;name=a%2Cb.png;base64,{text}"),
+        format!("data:image/png;note={long};base64,{text}"),
+        format!("data:image/png;base64;charset=x,{text}"),
+        format!("data:;base64,{text}"),
+        format!("data:application/octet-stream;base64,{text}"),
+        format!("data:image/png;base64,{percent}"),
+        format!("data:image%2Fpng%3Bbase64%2C{percent}"),
+        format!("data:image/png;base64,{}", lines.join("\n")),
+        format!("data:image/png;base64,{}", lines.join("%0A")),
+        format!("data:image/png;base64,{}", lines.join("\r\n  ")),
+        format!("data:image/png;base64,{}", lines.join(" ")),
+        format!("data:image/png;base64,{}", text.trim_end_matches('=')),
+    ] {
+        assert_eq!(opened(&uri), Ok((90, 60)), "{}", &uri[..60]);
+        let image = Image::from_url(&uri).unwrap();
+        let MediaSource::Base64(kept) = image.source() else { panic!("not kept as text") };
+        assert_eq!(kept.text(), text.as_bytes(), "{}", &uri[..60]);
+    }
+    for (uri, words) in [
+        (format!("data:image/png;base64,{}", text.replace('+', " ")), "%2B"),
+        (format!("data:image/png,base64,{text}"), ";base64"),
+        (format!("data:image/png;note={};base64,{text}", "x,".repeat(9_000)), ";base64"),
+        (format!("data:image/png;base64{text}"), "no comma"),
+        (format!("data:image/png;base64,{}", &text[..text.len() - 3]), "cut off"),
+        (format!("data:image/png;base64,{}", text.replace('+', "%")), "alphabet"),
+    ] {
+        let error = opened(&uri).unwrap_err();
+        assert!(error.contains(words), "{error}");
+        assert!(!error.contains(&text[8..40]), "{error}");
+    }
+}
+
+#[test]
+fn plus_signs_that_became_spaces_are_never_passed_over() {
+    // So many of them that what is left has a good length.
+    let text = encoded(&odd_png());
+    for most in 1..=64 {
+        for text in [text.clone(), text.trim_end_matches('=').to_owned()] {
+            let error = Image::from_base64(text.replacen('+', " ", most)).unwrap_err();
+            assert!(error.to_string().contains("+ may have become a space"), "{most}: {error}");
+        }
+    }
+}
+
+#[test]
+fn content_decides_what_a_data_uri_is() {
+    for declared in ["application/octet-stream", "image/png", "text/plain", "", "VIDEO/mp4", "binary"] {
+        let uri = data_uri(declared, &mp4());
+        assert!(matches!(Media::open(&uri), Ok(Media::Video(_))), "{declared}");
+        assert!(matches!(Media::open(&format!(" {uri} ")), Ok(Media::Video(_))), "{declared}");
+        assert!(Video::from_url(&format!("\n{uri}")).is_ok());
+        assert!(matches!(Media::open(&data_uri(declared, &png(2, 3))), Ok(Media::Image(_))), "{declared}");
+    }
+    refused(Media::open(&data_uri("video/mp4", b"some words")), &["it is not a video"]);
+    refused(Media::open(&data_uri("text/plain", b"some words")), &["it is not a picture"]);
+}
+
+#[test]
+fn bare_base64_in_place_of_a_path_is_a_medium() {
+    for (name, bytes, _, size) in pictures() {
+        let text = encoded(&bytes);
+        assert_eq!(opened(&text), Ok(size), "{name}");
+        assert_eq!(opened(&format!(" {text}\n")), Ok(size), "{name}");
+        let wrapped: Vec<String> =
+            text.as_bytes().chunks(64).map(|line| String::from_utf8(line.into()).unwrap()).collect();
+        assert_eq!(opened(&wrapped.join("\r\n")), Ok(size), "{name}");
+    }
+    assert!(matches!(Media::open(&encoded(&mp4())), Ok(Media::Video(_))));
+    let text = encoded(&odd_png());
+    for (text, words) in [
+        (text[..text.len() - 3].to_owned(), "cut off"),
+        (text.replace('+', "-").replace('/', "_"), "URL-safe"),
+        (text.replace('+', " "), "%2B"),
+        (text.replace('=', "!"), "alphabet"),
+    ] {
+        let error = opened(&text).unwrap_err();
+        assert!(error.contains(words) && !error.contains(&text[8..40]), "{error}");
+        for error in [Image::from_file(&text).unwrap_err(), Image::from_url(&text).unwrap_err()] {
+            let error = format!("{error} {error:?}");
+            assert!(error.len() < 500 && !error.contains(&text[8..40]), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_path_with_white_space_around_it_is_found() {
+    let folder = Folder::new();
+    let path = folder.file("a.png", &png(2, 3)).display().to_string();
+    assert_eq!(opened(&format!(" {path}\n")), Ok((2, 3)));
+    let spaced = folder.file(" b.png ", &png(4, 5)).display().to_string();
+    assert_eq!(opened(&spaced), Ok((4, 5)));
+}
+
+#[test]
+fn an_error_shows_no_secret_and_no_more_than_a_name_of_what_was_typed() {
+    let path = |text: &str| opened(text).unwrap_err();
+    let link = |text: &str| format!("{:?}", Image::from_url(text).unwrap_err());
+    for text in [
+        "h.example/a.jpg?Expires=1&Signature=topsecret",
+        "//h.example/a.mp4?topsecret",
+        "www.h.example:8080/a?x=topsecret",
+        "me:topsecret@h.example/a.jpg",
+        "localhost:8080/a.jpg?k=topsecret",
+        "https:/h.example/a.jpg?sig=topsecret",
+        "https:h.example/a.jpg?sig=topsecret",
+    ] {
+        for error in [path(text), format!("{:?}", Image::from_file(text).unwrap_err())] {
+            assert!(error.contains("write https:// in front"), "{text}: {error}");
+            assert!(error.contains("h.example") || error.contains("localhost"), "{text}: {error}");
+            assert!(!error.contains("topsecret"), "{text}: {error}");
+        }
+        if let Err(error) = Image::from_url(text) {
+            assert!(!format!("{error} {error:?}").contains("topsecret"), "{text}: {error:?}");
+        }
+    }
+    for text in [
+        format!("https://[/{}?x", "topsecret/".repeat(90)),
+        format!("file:///{}", "topsecret/".repeat(90)),
+        format!("\"data:image/png;base64,{}\"", encoded(&odd_png())),
+        "topsecret".repeat(9_000),
+        format!("{}/topsecret", "a/".repeat(300)),
+    ] {
+        for error in [path(&text), link(&text)] {
+            assert!(error.len() < 600 && error.matches("topsecret").count() < 3, "{error}");
+            assert!(!error.contains(&encoded(&odd_png())[8..40]), "{error}");
+        }
+    }
+    let deep = format!("{}photo.png", "folder/".repeat(60));
+    assert!(path(&deep).contains("../photo.png: there is no such file"), "the name is what helps");
+    for ordinary in
+        ["a.png", "../photos/a.png", "photos/2024.05/a.png", "C:\\photos\\a.png", "notes", "/etc/x.d/a"]
+    {
+        let error = path(ordinary);
+        assert!(error.contains(&format!(": {ordinary}: there is no such file")), "{error}");
+        assert!(!error.contains("https"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+mod on_unix {
+    use std::fs::{self, File};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use polysight_core::media::MediaFile;
+    use polysight_core::{ErrorKind, Image, Media, RetryAdvice};
+
+    use super::{Folder, encoded, mp4, png, refused};
+
+    fn make_pipe(path: &Path) {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let folder = Folder::new();
+        let of = |name: &str| folder.0.path().join(name);
+        make_pipe(&of("pipe"));
+        let _listener = UnixListener::bind(of("socket")).unwrap();
+        std::os::unix::fs::symlink(of("pipe"), of("link")).unwrap();
+        for name in ["pipe", "socket", "link", "/dev/null", "/dev/zero"] {
+            refused(Image::from_file(of(name)), &["it is not a regular file"]);
+            refused(Media::open(of(name).to_str().unwrap()), &["it is not a regular file"]);
+        }
+        std::os::unix::fs::symlink(folder.file("a.png", &png(2, 3)), of("good")).unwrap();
+        assert!(Image::from_file(of("good")).is_ok());
+    }
+
+    #[test]
+    fn a_named_pipe_that_is_swapped_in_at_any_moment_is_not_waited_for() {
+        let folder = Folder::new();
+        let path = folder.file("a.png", &png(2, 3));
+        let (file, pipe) = (folder.file("file", &png(2, 3)), folder.0.path().join("pipe"));
+        make_pipe(&pipe);
+        let swap = |with: &Path| {
+            let next = folder.0.path().join("next");
+            fs::hard_link(with, &next).unwrap();
+            fs::rename(&next, &path).unwrap();
+        };
+        let done = AtomicBool::new(false);
+        let (mut taken, mut others) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    swap(&pipe);
+                    swap(&file);
+                }
+            });
+            for _ in 0..2_000 {
+                match MediaFile::open(&path).and_then(|file| file.reopen()) {
+                    Ok(_) => taken += 1,
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::InvalidMedia, "{error}");
+                        others += 1;
+                    }
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert!(taken > 0 && others > 0, "{taken} files, {others} pipes");
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_no_program_can_set() {
+        let folder = Folder::new();
+        let path = folder.file("a.png", &png(2, 3));
+        fs::hard_link(&path, folder.0.path().join("other name.png")).unwrap();
+        std::os::unix::fs::symlink(&path, folder.0.path().join("link.png")).unwrap();
+        let first = MediaFile::open(&path).unwrap();
+        assert_eq!(first.identity(), MediaFile::open(&path).unwrap().identity());
+        for same in ["other name.png", "link.png"] {
+            assert_eq!(first.identity(), MediaFile::open(folder.0.path().join(same)).unwrap().identity());
+        }
+        assert_eq!(first.identity(), &first.identity_of(&first.reopen().unwrap()).unwrap());
+        assert!(first.identity().last_change().is_some());
+        let modified = first.modified().unwrap();
+        let as_before =
+            |path: &Path| File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+
+        // Another file of the same length and time takes the path, as an archive or `cp -p` leaves it.
+        let other = folder.file("b.png", &png(3, 2));
+        as_before(&other);
+        fs::rename(&other, &path).unwrap();
+        let second = MediaFile::open(&path).unwrap();
+        assert_eq!((first.byte_len(), first.modified()), (second.byte_len(), second.modified()));
+        assert_ne!(first.identity(), second.identity());
+        assert_ne!(first.identity(), &first.identity_of(&first.reopen().unwrap()).unwrap());
+
+        // The same file gets other content, and its old time.
+        while MediaFile::open(&path).unwrap().identity() == second.identity() {
+            fs::write(&path, png(5, 7)).unwrap();
+            as_before(&path);
+        }
+        let third = MediaFile::open(&path).unwrap();
+        assert_eq!((third.byte_len(), third.modified()), (second.byte_len(), second.modified()));
+        assert_ne!(second.identity(), third.identity());
+    }
+
+    /// Tells the program of tests that it is the one with few file handles.
+    const FEW_HANDLES: &str = "POLYSIGHT_TEST_FEW_HANDLES";
+
+    #[test]
+    fn no_file_handle_left_is_a_trouble_that_passes() {
+        if std::env::var_os(FEW_HANDLES).is_some() {
+            return with_few_handles();
+        }
+        let name = "media::on_unix::no_file_handle_left_is_a_trouble_that_passes";
+        let limited = "ulimit -n 32 && exec \"$0\" --exact \"$1\" --nocapture --test-threads 1";
+        let mut command = Command::new("sh");
+        command.args(["-c", limited]).arg(std::env::current_exe().unwrap()).arg(name).env(FEW_HANDLES, "1");
+        let output = command.output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.contains("1 passed"), "{output:?}");
+    }
+
+    fn with_few_handles() {
+        let folder = Folder::new();
+        let path = folder.file("a.png", &png(2, 3));
+        let image = MediaFile::open(&path).unwrap();
+        let mut held = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            held.push(file);
+        }
+        assert!(held.len() < 32, "the limit holds");
+        let errors = [
+            Image::from_file(&path).unwrap_err(),
+            Media::open(path.to_str().unwrap()).unwrap_err(),
+            image.reopen().unwrap_err(),
+        ];
+        assert!(Media::open(&encoded(&mp4())).is_ok(), "what needs no handle works");
+        drop(held);
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+            assert_eq!(error.retry(), RetryAdvice::After(None));
+            assert!(error.is_local() && error.reaction().retry_here, "{error:?}");
+            assert!(error.to_string().contains("a.png: no file handle is left"), "{error}");
+        }
+        assert!(image.reopen().is_ok());
     }
 }

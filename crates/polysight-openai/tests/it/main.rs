@@ -32,7 +32,7 @@ fn provider(settings: &OpenAiSettings) -> OpenAi {
 }
 
 fn model(toml: &str) -> ModelRow {
-    ModelRow::Table(toml::from_str(toml).unwrap())
+    ModelRow::new(toml::from_str::<toml::Table>(toml).unwrap()).unwrap()
 }
 
 fn plan(provider: &OpenAi, request: &ChatRequest) -> Plan {

@@ -277,12 +277,12 @@ impl Check<'_> {
 
     fn transport(&self, config: &ProviderConfig, faults: &mut Faults) {
         for (name, value) in &config.headers {
-            if let Err(error) = Transport::builder().header(name, value).check() {
+            for error in Transport::builder().header(name, value).check() {
                 faults.push(self.fault("headers", error.message()));
             }
         }
         let proxy = config.proxy.iter().filter(|proxy| !has_variable(proxy));
-        for error in proxy.filter_map(|proxy| Transport::builder().proxy(proxy).check().err()) {
+        for error in proxy.flat_map(|proxy| Transport::builder().proxy(proxy).check()) {
             faults.push(self.fault("proxy", error.message()));
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn check(data: &[u8]) {
 }
 
 /// As a provider plans.
-fn planned(dialect: &dyn Dialect, mut request: ChatRequest, mode: Mode) -> Result<Plan> {
+fn planned(dialect: &dyn Dialect, mut request: ChatRequest) -> Result<Plan> {
     if request.model.is_none() {
         request.model = dialect.default_model().map(str::to_owned);
     }

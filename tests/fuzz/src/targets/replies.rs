@@ -32,7 +32,7 @@ fn check(wire: Wire, data: &[u8]) {
     let seed = input::hash(data);
     decode(wire, &head, &body, seed & 1 == 1);
     for status in [head.status, 400, 401, 413, 429, 500, 503] {
-        let head = ReplyHead::new(status, head.headers.clone());
+        let head = ReplyHead::new(status, (*head.headers).clone());
         check_error(&head, dialect(wire).decode_error(&head, &body));
     }
     let words = String::from_utf8_lossy(&body);

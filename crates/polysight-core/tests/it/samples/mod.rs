@@ -25,7 +25,27 @@ pub(crate) fn jpeg(width: u16, height: u16, segments: &[(u8, u16)]) -> Vec<u8> {
     file
 }
 
-fn riff(chunk: &[u8; 4], content: &[u8]) -> Vec<u8> {
+/// A TIFF header with one directory of one entry: the orientation.
+pub(crate) fn exif(orientation: u16) -> Vec<u8> {
+    let mut block = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
+    block.extend(orientation.to_be_bytes());
+    block.extend([0; 6]);
+    block
+}
+
+/// A JPEG with these bytes between its first marker and its frame header.
+pub(crate) fn jpeg_with(between: &[u8], width: u16, height: u16) -> Vec<u8> {
+    let mut file = jpeg(width, height, &[]);
+    file.splice(2..2, between.iter().copied());
+    file
+}
+
+/// A JPEG segment.
+pub(crate) fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+    [&[0xff, marker], &(content.len() as u16 + 2).to_be_bytes()[..], content].concat()
+}
+
+pub(crate) fn riff(chunk: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let mut file = b"RIFF".to_vec();
     file.extend((content.len() as u32 + 12).to_le_bytes());
     file.extend(b"WEBP");
@@ -106,18 +126,57 @@ pub(crate) fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     all
 }
 
-/// A HEIF file with a thumbnail before the picture; `brands` are the major one and the compatible ones.
-pub(crate) fn heif(brands: &[&[u8; 4]], width: u32, height: u32) -> Vec<u8> {
-    let size = |width: u32, height: u32| {
-        let content = [[0; 4], width.to_be_bytes(), height.to_be_bytes()].concat();
-        boxed(b"ispe", &content)
-    };
-    let properties = boxed(b"ipco", &[size(2, 2), size(width, height)].concat());
-    let meta = [vec![0; 4], boxed(b"hdlr", &[0; 25]), boxed(b"iprp", &properties)].concat();
+/// An item of a HEIF file: its number, its kind, and its properties, counted from one.
+pub(crate) type Item<'a> = (u16, &'a [u8; 4], &'a [u8]);
+
+/// A HEIF file of items and properties; `brands` are the major one and the compatible ones.
+pub(crate) fn heif_of(
+    brands: &[&[u8; 4]],
+    primary: u16,
+    items: &[Item<'_>],
+    properties: &[Vec<u8>],
+) -> Vec<u8> {
+    let mut listed = [&[0; 4][..], &(items.len() as u16).to_be_bytes()].concat();
+    let mut associated = [&[0; 4][..], &(items.len() as u32).to_be_bytes()].concat();
+    for (number, kind, of) in items {
+        listed.extend(boxed(
+            b"infe",
+            &[&[2, 0, 0, 0], &number.to_be_bytes()[..], &[0, 0], *kind, &[0]].concat(),
+        ));
+        associated.extend([&number.to_be_bytes()[..], &[of.len() as u8], of].concat());
+    }
+    let properties = [boxed(b"ipco", &properties.concat()), boxed(b"ipma", &associated)].concat();
+    let primary = [&[0; 4][..], &primary.to_be_bytes()].concat();
+    let handler = [&[0; 8][..], b"pict", &[0; 13]].concat();
+    let meta = [
+        vec![0; 4],
+        boxed(b"hdlr", &handler),
+        boxed(b"pitm", &primary),
+        boxed(b"iinf", &listed),
+        boxed(b"iprp", &properties),
+    ];
     let mut brand = brands[0].to_vec();
     brand.extend([0; 4]);
     brands[1..].iter().for_each(|compatible| brand.extend(*compatible));
-    [boxed(b"ftyp", &brand), boxed(b"meta", &meta)].concat()
+    [boxed(b"ftyp", &brand), boxed(b"meta", &meta.concat())].concat()
+}
+
+/// The size of an item.
+pub(crate) fn ispe(width: u32, height: u32) -> Vec<u8> {
+    boxed(b"ispe", &[[0; 4], width.to_be_bytes(), height.to_be_bytes()].concat())
+}
+
+/// What is cut out of the middle of an item.
+pub(crate) fn clap(width: u32, height: u32) -> Vec<u8> {
+    let numbers = [width, 1, height, 1, 0, 1, 0, 1];
+    boxed(b"clap", &numbers.map(u32::to_be_bytes).concat())
+}
+
+/// A HEIF file with a larger picture beside the primary one, and a thumbnail listed before it.
+pub(crate) fn heif(brands: &[&[u8; 4]], width: u32, height: u32) -> Vec<u8> {
+    let kind = if brands.iter().any(|brand| brand.starts_with(b"av")) { b"av01" } else { b"hvc1" };
+    let items: [Item<'_>; 3] = [(1, kind, &[1]), (2, kind, &[2]), (3, kind, &[3])];
+    heif_of(brands, 2, &items, &[ispe(2, 2), ispe(width, height), ispe(9_000, 9_000)])
 }
 
 /// Name, content, format and size.
@@ -164,10 +223,22 @@ pub(crate) fn mvhd_wide(scale: u32, ticks: u64) -> Vec<u8> {
 
 /// A track of this frame size; 0 x 0 for sound.
 pub(crate) fn trak(width: u16, height: u16) -> Vec<u8> {
-    let mut content = vec![0; 76];
-    content.extend((u32::from(width) << 16).to_be_bytes());
-    content.extend((u32::from(height) << 16).to_be_bytes());
-    boxed(b"trak", &[boxed(b"tkhd", &content), boxed(b"mdia", &[7; 40])].concat())
+    trak_of(if width == 0 { b"soun" } else { b"vide" }, width, height, [1, 0, 0, 1])
+}
+
+/// A track of a handler, its frame size, and the turning part of its matrix.
+pub(crate) fn trak_of(handler: &[u8; 4], width: u16, height: u16, turn: [i32; 4]) -> Vec<u8> {
+    let mut header = vec![0, 0, 0, 1];
+    header.extend([0; 36]);
+    let [a, b, c, d] = turn.map(|number| number << 16);
+    for number in [a, b, 0, c, d, 0, 0, 0, 1 << 30] {
+        header.extend(number.to_be_bytes());
+    }
+    header.extend((u32::from(width) << 16).to_be_bytes());
+    header.extend((u32::from(height) << 16).to_be_bytes());
+    let named = [&[0; 8][..], handler, &[0; 13]].concat();
+    let media = [boxed(b"mdhd", &[0; 24]), boxed(b"hdlr", &named), boxed(b"minf", &[7; 40])].concat();
+    boxed(b"trak", &[boxed(b"tkhd", &header), boxed(b"mdia", &media)].concat())
 }
 
 pub(crate) fn ftyp(brand: &[u8; 4]) -> Vec<u8> {

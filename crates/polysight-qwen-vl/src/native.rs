@@ -17,7 +17,7 @@ use polysight_core::{
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
 use polysight_wire::chat::{
-    self, CallPiece, FailureSource, ToolCallIndex, decode_failure, reply_meta, request, unread,
+    self, CallPiece, FailureSource, StreamState, decode_failure, reply_meta, request, unread,
 };
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::vendor::Deployment;
@@ -309,37 +309,20 @@ fn tool_call(call: Call<'_>) -> Option<ToolCall> {
 /// Reads the event stream of the native protocol.
 pub(crate) struct NativeStreamDecoder {
     profile: Arc<QwenVlProfile>,
-    head: ReplyHead,
+    state: StreamState,
     /// Status of the frame that is being read, from the comment before its data.
     status: Option<u16>,
-    limited: bool,
-    seen_any: bool,
-    end: ResponseMeta,
-    finish: Option<FinishReason>,
-    calls: ToolCallIndex,
-    raw: Option<Vec<Bytes>>,
 }
 
 impl fmt::Debug for NativeStreamDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NativeStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
+        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
     }
 }
 
 impl NativeStreamDecoder {
     pub(crate) fn new(profile: Arc<QwenVlProfile>, plan: &Plan, head: &ReplyHead) -> Self {
-        let no_finish = FinishReason::new(FinishKind::Other, "");
-        Self {
-            profile,
-            head: head.clone(),
-            status: None,
-            limited: plan.request.max_tokens.is_some(),
-            seen_any: false,
-            end: reply_meta(plan, head, no_finish),
-            finish: None,
-            calls: ToolCallIndex::default(),
-            raw: plan.request.keep_raw.then(Vec::new),
-        }
+        Self { profile, state: StreamState::new(plan, head), status: None }
     }
 
     /// Old servers wrote no blank line between frames, so that one event may hold the data of several.
@@ -358,10 +341,7 @@ impl NativeStreamDecoder {
             if is_error || envelope.is_failure() {
                 return Err(self.failure(text.as_bytes()));
             }
-            self.seen_any = true;
-            if let Some(raw) = &mut self.raw {
-                raw.push(Bytes::copy_from_slice(text.as_bytes()));
-            }
+            self.state.keep(text.as_bytes());
             self.read_frame(envelope, events);
         }
         self.status = None;
@@ -370,29 +350,21 @@ impl NativeStreamDecoder {
 
     fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
         if let Some(id) = envelope.request_id.clone().non_empty() {
-            self.end.request_id = Some(id);
+            self.state.meta.request_id = Some(id);
         }
         if let Some(usage) = envelope.usage.0 {
-            self.end.usage = Some(usage.usage());
+            self.state.meta.usage = Some(usage.usage());
         }
         let Some(choice) = envelope.choice() else { return };
         if let Some(finish) = choice.finish() {
-            self.finish = Some(finish);
+            self.state.finish = Some(finish);
         }
         let Some(answer) = choice.message.0 else { return };
         events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
         events.extend(answer.content.non_empty().map(StreamEvent::Text));
         let count = answer.tool_calls.0.len();
         for (place, call) in answer.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.calls.delta(place, count, call_piece(call))));
-        }
-    }
-
-    /// Adds what is known of the answer to the error of its end.
-    fn completed(&self, error: Error) -> Error {
-        match &self.end.request_id {
-            Some(id) => error.with_request_id(id),
-            None => error,
+            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
         }
     }
 
@@ -400,10 +372,10 @@ impl NativeStreamDecoder {
     fn failure(&self, data: &[u8]) -> Error {
         match self.status {
             Some(status) => {
-                let head = self.head.clone().with_status(status);
+                let head = self.state.head.clone().with_status(status);
                 decode_failure(&*self.profile, FailureSource::Body, &head, data)
             }
-            None => decode_failure(&*self.profile, FailureSource::Stream, &self.head, data),
+            None => decode_failure(&*self.profile, FailureSource::Stream, &self.state.head, data),
         }
     }
 }
@@ -446,25 +418,11 @@ impl StreamDecoder for NativeStreamDecoder {
     }
 
     fn is_complete(&self) -> bool {
-        self.finish.is_some()
+        self.state.finish.is_some()
     }
 
     fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
-        let Some(finish) = self.finish.take() else {
-            let message = if self.seen_any {
-                "the stream ended before the answer did"
-            } else {
-                "the stream ended without a single event"
-            };
-            return Err(self.completed(Error::new(ErrorKind::Interrupted, message)));
-        };
-        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
-            return Err(self.completed(chat::no_calls()));
-        }
-        let mut end = self.end.clone();
-        end.finish = finish;
-        end.raw = self.raw.take().map(RawReply::new);
-        end.into_result(self.limited)
+        self.state.end()
     }
 }
 

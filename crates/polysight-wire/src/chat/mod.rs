@@ -11,6 +11,7 @@ pub mod request;
 mod response;
 mod schema;
 mod stream;
+mod stream_state;
 mod think_tags;
 mod thinking;
 mod tool_call_index;
@@ -21,6 +22,7 @@ use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseM
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
 pub use stream::ChatStreamDecoder;
+pub use stream_state::StreamState;
 pub use thinking::{CHAT_TEMPLATE_KWARGS, ThinkingParam, put_inside};
 pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
 

@@ -3,39 +3,30 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result, RetryAdvice,
-    StreamEvent, Usage,
+    Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent, Usage,
 };
-
 use serde_json::value::RawValue;
 
 use super::chunk_template::{ChunkTemplate, Slot};
 use super::schema::{CallWire, Choice, Delta, Envelope, parse};
 use super::think_tags::{Piece, ThinkTags};
-use super::{CallPiece, FailureSource, SafetyFields, ToolCallIndex, decode_failure, no_calls, reply_meta};
+use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure};
 use crate::sse::{SseEvent, SseItem};
 use crate::vendor::ChatProfile;
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
 
 /// Reads the event stream of a chat completion.
 pub struct ChatStreamDecoder<P: ?Sized> {
-    head: ReplyHead,
+    state: StreamState,
     splitter: Option<ThinkTags>,
-    limited: bool,
-    seen_any: bool,
     template: ChunkTemplate,
-    end: ResponseMeta,
-    finish: Option<FinishReason>,
-    calls: ToolCallIndex,
-    raw: Option<Vec<Bytes>>,
     profile: Arc<P>,
 }
 
 impl<P: ?Sized> fmt::Debug for ChatStreamDecoder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStreamDecoder").field("finish", &self.finish).finish_non_exhaustive()
+        f.debug_struct("ChatStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
     }
 }
 
@@ -43,17 +34,10 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     /// Starts to read the reply to a plan.
     #[must_use]
     pub fn new(profile: Arc<P>, plan: &Plan, head: &ReplyHead) -> Self {
-        let no_finish = FinishReason::new(FinishKind::Other, "");
         Self {
-            head: head.clone(),
+            state: StreamState::new(plan, head),
             splitter: plan.card.thinking.in_text.then(ThinkTags::new),
-            limited: plan.request.max_tokens.is_some(),
-            seen_any: false,
             template: ChunkTemplate::default(),
-            end: reply_meta(plan, head, no_finish),
-            finish: None,
-            calls: ToolCallIndex::default(),
-            raw: plan.request.keep_raw.then(Vec::new),
             profile,
         }
     }
@@ -70,7 +54,7 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             return Ok(Progress::None);
         }
         if let Some((slot, text)) = self.template.read(data) {
-            self.keep_raw(data);
+            self.state.keep(data);
             self.add_text(slot, text, events);
             return Ok(Progress::Event);
         }
@@ -79,8 +63,7 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         if chunk.is_failure() {
             return Err(self.failure(data));
         }
-        self.seen_any = true;
-        self.keep_raw(data);
+        self.state.keep(data);
         if let Some((slot, text)) = chunk.only_text() {
             self.template.learn(data, slot, text);
         }
@@ -89,12 +72,6 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             return Err(error);
         }
         Ok(Progress::Event)
-    }
-
-    fn keep_raw(&mut self, data: &[u8]) {
-        if let Some(raw) = &mut self.raw {
-            raw.push(Bytes::copy_from_slice(data));
-        }
     }
 
     fn add_text(&mut self, slot: Slot, text: String, events: &mut Events) {
@@ -110,27 +87,27 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     }
 
     fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<()> {
-        if self.end.id.is_none() {
-            self.end.id = chunk.id.non_empty();
-            self.end.created = chunk.created.count();
+        if self.state.meta.id.is_none() {
+            self.state.meta.id = chunk.id.non_empty();
+            self.state.meta.created = chunk.created.count();
             if let Some(model) = chunk.model.non_empty() {
-                self.end.model = model;
+                self.state.meta.model = model;
             }
         }
         if let Some(id) = chunk.request_id.non_empty() {
-            self.end.request_id = Some(id);
+            self.state.meta.request_id = Some(id);
         }
         // Some servers send a running count with every chunk: the last one holds.
         if let Some(usage) = chunk.usage.0 {
-            self.end.usage =
-                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.end.usage);
+            self.state.meta.usage =
+                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.state.meta.usage);
         }
         let Some(mut choice) = chunk.choices.0 else {
             return self.add_safety(&Choice::default(), chunk.content_filter);
         };
         self.add_safety(&choice, chunk.content_filter)?;
         if let Some(raw) = choice.finish() {
-            self.finish = Some(FinishReason::new(self.profile.finish_kind(raw), raw));
+            self.state.finish = Some(FinishReason::new(self.profile.finish_kind(raw), raw));
         }
         if let Some(delta) = choice.take_delta() {
             self.read_delta(delta, events);
@@ -145,11 +122,15 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         }
         let fields = SafetyFields { content_filter, flag: choice.flag.0, ban_round: choice.ban_round.0 };
         for label in self.profile.safety(&fields) {
-            if !self.end.safety.contains(&label) {
-                self.end.safety.push(label);
+            if !self.state.meta.safety.contains(&label) {
+                self.state.meta.safety.push(label);
             }
         }
-        if self.profile.withdraws(&fields) { Err(super::withdrawn(self.end.safety.clone())) } else { Ok(()) }
+        if self.profile.withdraws(&fields) {
+            Err(super::withdrawn(self.state.meta.safety.clone()))
+        } else {
+            Ok(())
+        }
     }
 
     fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
@@ -161,21 +142,12 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         }
         let count = delta.tool_calls.0.len();
         for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.calls.delta(place, count, call_piece(call))));
-        }
-    }
-
-    /// Adds what is known of the answer to the error of its end.
-    fn completed(&self, error: Error) -> Error {
-        let error = error.with_safety(self.end.safety.clone());
-        match self.end.id.as_ref().or(self.end.request_id.as_ref()) {
-            Some(id) => error.with_request_id(id),
-            None => error,
+            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
         }
     }
 
     fn failure(&self, data: &[u8]) -> Error {
-        decode_failure(&*self.profile, FailureSource::Stream, &self.head, data)
+        decode_failure(&*self.profile, FailureSource::Stream, &self.state.head, data)
     }
 
     /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
@@ -217,7 +189,7 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
     }
 
     fn is_complete(&self) -> bool {
-        self.finish.is_some()
+        self.state.finish.is_some()
     }
 
     fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
@@ -226,21 +198,7 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
             splitter.finish(&mut pieces);
             events.extend(pieces.into_iter().map(event_of));
         }
-        let Some(finish) = self.finish.take() else {
-            let message = if self.seen_any {
-                "the stream ended before the answer did"
-            } else {
-                "the stream ended without a single event"
-            };
-            return Err(self.completed(Error::new(ErrorKind::Interrupted, message)));
-        };
-        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
-            return Err(self.completed(no_calls()));
-        }
-        let mut end = self.end.clone();
-        end.finish = finish;
-        end.raw = self.raw.take().map(RawReply::new);
-        end.into_result(self.limited)
+        self.state.end()
     }
 }
 

@@ -1,0 +1,78 @@
+//! What is known of a streamed answer so far, whatever its chunks look like.
+
+use bytes::Bytes;
+use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result};
+
+use super::{ToolCallIndex, no_calls, reply_meta};
+use crate::ReplyHead;
+
+/// What is known of a streamed answer so far. A decoder fills it, and takes the end of the answer from it.
+#[derive(Debug)]
+pub struct StreamState {
+    /// The reply's head.
+    pub head: ReplyHead,
+    /// What is known besides the text.
+    pub meta: ResponseMeta,
+    /// How the answer ended, once the model has said so.
+    pub finish: Option<FinishReason>,
+    /// The order of its tool calls.
+    pub calls: ToolCallIndex,
+    is_limited: bool,
+    has_begun: bool,
+    raw: Option<Vec<Bytes>>,
+}
+
+impl StreamState {
+    /// The state before the first chunk of the reply to a plan.
+    #[must_use]
+    pub fn new(plan: &Plan, head: &ReplyHead) -> Self {
+        Self {
+            head: head.clone(),
+            meta: reply_meta(plan, head, FinishReason::new(FinishKind::Other, "")),
+            finish: None,
+            calls: ToolCallIndex::default(),
+            is_limited: plan.request.max_tokens.is_some(),
+            has_begun: false,
+            raw: plan.request.keep_raw.then(Vec::new),
+        }
+    }
+
+    /// Counts a chunk as read, and keeps it where the request asks for that.
+    pub fn keep(&mut self, chunk: &[u8]) {
+        self.has_begun = true;
+        if let Some(raw) = &mut self.raw {
+            raw.push(Bytes::copy_from_slice(chunk));
+        }
+    }
+
+    /// The end of the answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] without a finish reason, [`ErrorKind::Protocol`] for tool calls that name none, and whatever
+    /// the way of ending stands for.
+    pub fn end(&mut self) -> Result<ResponseMeta> {
+        let Some(finish) = self.finish.take() else {
+            let message = match self.has_begun {
+                true => "the stream ended before the answer did",
+                false => "the stream ended without a single event",
+            };
+            return Err(self.describe(Error::new(ErrorKind::Interrupted, message)));
+        };
+        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
+            return Err(self.describe(no_calls()));
+        }
+        let mut meta = self.meta.clone();
+        meta.finish = finish;
+        meta.raw = self.raw.take().map(RawReply::new);
+        meta.into_result(self.is_limited)
+    }
+
+    /// Adds what is known of the answer to the error of its end.
+    fn describe(&self, error: Error) -> Error {
+        let error = error.with_safety(self.meta.safety.clone());
+        match self.meta.id.as_ref().or(self.meta.request_id.as_ref()) {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
+    }
+}

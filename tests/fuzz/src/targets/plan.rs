@@ -28,7 +28,7 @@ pub(crate) fn check(data: &[u8]) {
     let dialect = providers[input.below(providers.len())].dialect();
     let request = request(&mut input, dialect);
     for mode in [Mode::Plain, Mode::Stream] {
-        match planned(dialect, request.clone(), mode) {
+        match planned(dialect, request.clone()) {
             Err(error) => check_refusal(&error),
             Ok(plan) => check_plan(dialect, &plan, mode),
         }

@@ -1,8 +1,8 @@
-//! Thousands of requests with pictures through quota, retry and fallback, to vendors that fail a fifth of the time: each is
+//! Thousands of requests with pictures through rate limit, retry and fallback, to vendors that fail a fifth of the time: each is
 //! accounted for, nothing is overrun, nothing is left. A test program of its own, since it reads the whole process's memory.
 //!
 //! `POLYSIGHT_SOAK=20000 cargo test --release -p polysight-tests --test soak -- --nocapture` runs the long form, in which
-//! the quotas of a minute bind too.
+//! the limits of a minute bind too.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use image::ImageFormat;
-use polysight::layers::quota::LOCAL_QUOTA;
-use polysight::layers::route::SKIPPED;
+use polysight::layers::rate_limit::LOCAL_RATE_LIMIT;
+use polysight::layers::router::BREAKER_OPEN;
 use polysight::{Billed, ChatRequest, Error, Image, Polysight, Role, StreamEvent};
 use polysight_emulator::{Emulator, Fault, Load};
 use polysight_testkit::{Wire, calls, picture, sha256};
@@ -31,9 +31,9 @@ const VENDORS: [(Wire, &str); 3] =
 /// Share of the requests that meet a fault.
 const FAULTY: f64 = 0.2;
 const WORKERS: usize = 48;
-/// Concurrent requests that each vendor allows, and that each quota is set to.
+/// Concurrent requests that each vendor allows, and that each rate limit is set to.
 const IN_FLIGHT: usize = 8;
-/// From how many requests on the quotas of a minute bind.
+/// From how many requests on the limits of a minute bind.
 const LONG: usize = 10_000;
 /// What the process may grow from a quarter of the run to its end.
 const MOST_GROWTH_KIB: u64 = 24 << 10;
@@ -54,7 +54,7 @@ impl Size {
     }
 }
 
-/// What goes wrong, each as often as the others. No throttling: one that the quota did not earn teaches it to go slower for
+/// What goes wrong, each as often as the others. No throttling: one that the rate limit did not expect teaches it to go slower for
 /// minutes, as it should.
 fn faults() -> Vec<Fault> {
     vec![
@@ -88,12 +88,12 @@ fn config(emulators: &[Emulator; 3], size: &Size) -> String {
             base_url = "{base_url}"
             api_key = "{key}"
             timeouts = {{ connect = 5, first_byte = 20, idle = 20 }}
-            quota = {{ requests_per_minute = {per_minute}, tokens_per_minute = 100_000_000, concurrency = {IN_FLIGHT}, max_wait = 120 }}
+            rate_limit = {{ requests_per_minute = {per_minute}, tokens_per_minute = 100_000_000, concurrency = {IN_FLIGHT}, max_wait = 120 }}
 
             [roles.{name}]
             provider = "{name}"
             model = "{model}"
-            retry = {{ attempts = 3, first_pause = 0.01, max_pause = 0.1 }}
+            retry = {{ max_attempts = 3, base_delay = 0.01, max_delay = 0.1 }}
             "#
         ));
     }
@@ -101,7 +101,7 @@ fn config(emulators: &[Emulator; 3], size: &Size) -> String {
         + r#"
         [roles.all]
         fallback = ["zhipu", "qwen-vl", "ernie"]
-        route = { order = "least_busy" }
+        router = { strategy = "least_connections" }
         deadline = 180
         "#
 }
@@ -160,9 +160,9 @@ impl Ledger {
     }
 }
 
-/// Whether it was refused before sending: by the quota, or by an open breaker.
+/// Whether it was refused before sending: by the rate limit, or by an open breaker.
 fn is_local(code: Option<&str>) -> bool {
-    matches!(code, Some(LOCAL_QUOTA | SKIPPED))
+    matches!(code, Some(LOCAL_RATE_LIMIT | BREAKER_OPEN))
 }
 
 fn sent(attempts: &[polysight::Attempt]) -> u64 {
@@ -183,7 +183,7 @@ async fn ask(role: &Role, number: usize, sample: &Sample, ledger: &Mutex<Ledger>
         Ok(answer) => {
             assert!(answer.text.contains(&question), "{number} got: {}", answer.text);
             assert!(answer.text.contains(&sample.sha256), "{number} got: {}", answer.text);
-            ledger.answer(answer.provider, &answer.attempts);
+            ledger.answer(answer.meta.provider.clone(), &answer.attempts);
         }
         Err(error) => ledger.failure(&error),
     }
@@ -281,7 +281,7 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
         "attempts and arrivals differ"
     );
     for load in &loads {
-        assert_eq!(load.crowded, 0, "a quota was exceeded: {load:?}");
+        assert_eq!(load.crowded, 0, "a rate limit was exceeded: {load:?}");
         assert!(load.most_in_flight <= IN_FLIGHT && load.most_in_window <= size.per_minute, "{load:?}");
         assert_eq!((load.in_flight, load.connections), (0, 0), "something is left: {load:?}");
     }
@@ -303,7 +303,7 @@ fn report(size: &Size, ledger: &Ledger, loads: &[Load; 3], took: Duration, begun
     for ((wire, _), load) in VENDORS.iter().zip(loads) {
         let Load { requests, faulty, crowded, most_in_flight, most_in_window, most_connections, .. } = *load;
         println!(
-            "{}: {requests} arrived, {faulty} met a fault, {crowded} over the quota; at most \
+            "{}: {requests} arrived, {faulty} met a fault, {crowded} over the limit; at most \
              {most_in_flight} of {IN_FLIGHT} at once, {most_in_window} of {} in any minute, {most_connections} connections",
             wire.name(),
             size.per_minute

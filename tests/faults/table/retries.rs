@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use polysight::layers::{Retry, RetryPolicy};
-use polysight::testing::MockProvider;
 use polysight::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result, VisionProvider,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, MockProvider, Plan, ProviderId, Result, VisionProvider,
 };
 use polysight_testkit::calls;
 

@@ -339,3 +339,63 @@ impl fmt::Debug for Polysight {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_has_one_fingerprint() {
+        let key = |text: &str| fingerprint(&ApiKey::new(text).unwrap());
+        assert_eq!(key("one"), key("one"));
+        assert_ne!(key("one"), key("two"));
+        assert!(!key("one").contains("one"));
+    }
+
+    #[cfg(feature = "ernie")]
+    #[test]
+    fn one_account_has_one_endpoint_whatever_the_region_is_called() {
+        let text = "[providers.a]\nbackend = \"ernie\"\napi_key = \"k\"\n\
+             [providers.b]\nbackend = \"ernie\"\napi_key = \"k\"\nregion = \"mainland\"\n\
+             [providers.c]\nbackend = \"ernie\"\napi_key = \"k\"\nregion = \"beijing\"\n\
+             [providers.d]\nbackend = \"ernie\"\napi_key = \"k\"\nregion = \"international\"\n";
+        let polysight = Polysight::from_toml(text).unwrap();
+        let endpoint = |name| polysight.provider(name).unwrap().id().endpoint.clone();
+        assert_eq!(endpoint("a"), endpoint("b"));
+        assert_eq!(endpoint("a"), endpoint("c"));
+        assert_ne!(endpoint("a"), endpoint("d"));
+    }
+
+    #[cfg(feature = "zhipu")]
+    #[test]
+    fn what_is_made_shows_itself_in_one_line() {
+        let text = "[providers.a]\nbackend = \"zhipu\"\napi_keys = [\"canary.1\", \"canary.2\"]\nrate_limit = true\n\
+             [roles.one]\nmodel = \"glm-4.6v\"\n[roles.two]\nfallback = [\"one\"]\ndeadline = 9\n";
+        let polysight = Polysight::from_toml(text).unwrap();
+        let role = polysight.role("two").unwrap();
+        let provider = polysight.provider("a").unwrap();
+        for shown in [format!("{polysight:?}"), format!("{role:?}"), format!("{provider:?}")] {
+            assert!(shown.len() < 300 && !shown.contains('\n') && !shown.contains("canary"), "{shown}");
+        }
+    }
+
+    #[cfg(feature = "zhipu")]
+    #[test]
+    fn a_model_that_the_catalogue_does_not_know_is_a_note() {
+        let text = "[providers.a]\nbackend = \"zhipu\"\napi_key = \"k.1\"\n[roles.one]\nmodel = \"glm-4.6w\"\n\
+             [roles.two]\nmodel = \"glm-4.6v\"";
+        let polysight = Polysight::from_toml(text).unwrap();
+        let [note] = polysight.notes() else { panic!("{:?}", polysight.notes()) };
+        assert!(
+            note.starts_with("config:5: roles.one.model: ") && note.contains("did you mean `glm-4.6v"),
+            "{note}"
+        );
+    }
+
+    #[cfg(feature = "openai")]
+    #[test]
+    fn a_server_of_the_chat_completions_shape_needs_a_base_url() {
+        let error = Polysight::from_toml("[providers.a]\nbackend = \"openai\"").unwrap_err();
+        assert!(error.to_string().contains("base_url"), "{error}");
+    }
+}

@@ -52,6 +52,11 @@ impl Registry {
             let backend = Backend::new(polysight_ernie::Ernie::check, build);
             backends.insert("ernie", backend.with_catalog(polysight_ernie::catalog));
         }
+        #[cfg(feature = "openai")]
+        {
+            let build = |options, settings| Ok(shared(polysight_openai::OpenAi::new(options, &settings)?));
+            backends.insert("openai", Backend::new(polysight_openai::OpenAi::check, build));
+        }
         Self { backends }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use polysight_core::catalog::ModelRow;
-use polysight_core::{ApiKey, Catalog, Result};
+use polysight_core::{ApiKey, Catalog, Error, Result};
 use polysight_wire::{BaseUrl, Limits, ProviderOptions, Transport, TransportBuilder};
 use serde::Deserialize;
 use serde::de::{Deserializer, Unexpected, Visitor};
@@ -175,9 +175,9 @@ impl ProviderEntry {
         let is_complete = backend.take(&mut reader, faults);
         let good = reader.finish(faults);
         if is_complete && !original.get("deployment").is_some_and(Node::has_variable) {
-            let checked = config.options(name).map(|options| backend.check(&options, &own_keys(&good)));
-            for error in checked.unwrap_or_else(|error| vec![error]) {
-                faults.push(Fault::new(&path, error.message()).at(Some(line)));
+            match config.options(name) {
+                Ok(options) => check.vendor(backend, &options, &own_keys(&good), faults),
+                Err(error) => faults.push(check.fault("", error.message())),
             }
         }
         let own = own_keys(&original);
@@ -284,6 +284,29 @@ impl Check<'_> {
         let proxy = config.proxy.iter().filter(|proxy| !has_variable(proxy));
         for error in proxy.flat_map(|proxy| Transport::builder().proxy(proxy).check()) {
             faults.push(self.fault("proxy", error.message()));
+        }
+    }
+
+    /// Adds what the vendor finds wrong, at the key without which it would be right, if there is one.
+    fn vendor(&self, backend: &Backend, options: &ProviderOptions, own: &Table, faults: &mut Faults) {
+        let names =
+            |errors: &[Error], error: &Error| errors.iter().any(|other| other.message() == error.message());
+        let mut elsewhere = options.clone();
+        elsewhere.deployment = None;
+        for error in backend.check(options, own) {
+            let of_own = own.keys().find(|key| {
+                let mut without = own.clone();
+                without.remove(*key);
+                !names(&backend.check(options, &without), &error)
+            });
+            let key = match of_own {
+                Some(key) => key,
+                None if options.deployment.is_some() && !names(&backend.check(&elsewhere, own), &error) => {
+                    "deployment"
+                }
+                None => "",
+            };
+            faults.push(self.fault(key, error.message()));
         }
     }
 

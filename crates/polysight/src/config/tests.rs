@@ -213,7 +213,7 @@ fn what_is_wrong_is_named_when_the_file_is_read() {
             "sizes = { max_line = -1 }",
             "providers.p.sizes.max_line: `-1` is not allowed (allowed: a whole number from 0)",
         ),
-        ("site = \"moon\"", "providers.p: no site `moon`, known: known"),
+        ("site = \"moon\"", "providers.p.site: no site `moon`, known: known"),
         ("api_key = \"${KEY\"", "providers.p.api_key: `${` is not closed by `}`"),
         #[cfg(feature = "redis")]
         ("[rate_limit_store]\nurl = \"${URL}\"\nwindoww = 9", "rate_limit_store.windoww: unknown key"),

@@ -1,8 +1,6 @@
 //! What a target offers, by its own catalogue and by nothing else.
 
-use polysight::{
-    Capability, ChatRequest, Image, Message, ModelCard, ResponseFormat, Role, Thinking, Video,
-};
+use polysight::{Capability, ChatRequest, Image, Message, ModelCard, ResponseFormat, Role, Thinking, Video};
 use polysight_core::catalog::{ImageCard, ThinkingMode, VideoCard};
 
 use super::fixture::{Fixture, card};

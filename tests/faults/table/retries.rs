@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use polysight::layers::{Retry, RetryPolicy};
 use polysight::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, MockProvider, Plan, ProviderId, Result, VisionProvider,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Error, MockProvider, Plan, ProviderId, Result,
+    VisionProvider,
 };
 use polysight_testkit::calls;
 
@@ -30,7 +31,9 @@ impl Recorder {
     pub(super) fn attempts(&self) -> (usize, usize) {
         let failure = self.failure.lock().unwrap().take();
         // A runtime of its own, whose waits are over at once, needs a thread of its own.
-        failure.map_or((1, 0), |error| std::thread::scope(|scope| scope.spawn(|| retried(error)).join().unwrap()))
+        failure.map_or((1, 0), |error| {
+            std::thread::scope(|scope| scope.spawn(|| retried(error)).join().unwrap())
+        })
     }
 
     fn kept<T>(&self, outcome: Result<T>) -> Result<T> {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, Result, ResponseMeta};
+use polysight_core::{ApiKey, ChatRequest, Error, Message, Plan, ResponseMeta, Result};
 use polysight_testkit::{Client, Wire};
 use polysight_wire::sse::SseReader;
 use polysight_wire::{Dialect, Events, Progress, ProviderOptions, ReplyHead, Transport};

@@ -1,5 +1,6 @@
 //! Bodies equal, as JSON values, to those that the vendor's own SDK puts on the wire for the same call.
 
+use polysight_core::catalog::ModelRow;
 use polysight_core::{ChatRequest, Image, Message, ToolDefinition};
 use polysight_wire::Mode;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ fn greedy_and_every_setting() {
 #[test]
 fn tools() {
     let row = "id = \"glm-4v-plus\"\ntools = true".parse::<toml::Table>().unwrap();
-    let zhipu = with_models(vec![row.into()]);
+    let zhipu = with_models(vec![ModelRow::new(row).unwrap()]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     let tool = ToolDefinition::new("get_weather", "Weather for a city", schema);
     assert_eq!(body_of(&zhipu, hello().with_tools([tool]), Mode::Plain), recorded("tools"));

@@ -1,7 +1,7 @@
 //! Polysight: its Zhipu provider, planning included.
 
-use polysight::zhipu::{Zhipu, ZhipuSettings};
 use polysight::catalog::ModelRow;
+use polysight::zhipu::{Zhipu, ZhipuSettings};
 use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, VisionProviderExt as _};
 
 use super::{Client, MODEL, Picture, Question, Sink};

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    ChatRequest, Detail, Effort, Error, Estimate, Image, Message, Part, Plan, RandomSampling, ResponseFormat,
-    Result, MessageRole, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
+    ChatRequest, Detail, Effort, Error, Estimate, Image, Message, MessageRole, Part, Plan, RandomSampling,
+    ResponseFormat, Result, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, ToolResult,
+    Video,
 };
 use polysight_testkit::{Client, Wire, shown};
 use polysight_wire::{Dialect, Mode};
@@ -108,8 +109,9 @@ fn turn(request: &mut ChatRequest, knob: u16, input: &mut Input<'_>) {
             };
         }
         11 => {
-            request.tools =
-                input.list(2, |input| ToolDefinition::new(input.text(), input.text(), value(input, 3))).into();
+            request.tools = input
+                .list(2, |input| ToolDefinition::new(input.text(), input.text(), value(input, 3)))
+                .into();
         }
         12 => {
             request.tool_choice = match input.below(3) {
@@ -186,8 +188,13 @@ fn sampling(input: &mut Input<'_>) -> Sampling {
 }
 
 fn message(input: &mut Input<'_>) -> Message {
-    let mut message =
-        Message::new(input.pick(&[MessageRole::User, MessageRole::User, MessageRole::System, MessageRole::Assistant, MessageRole::Tool]));
+    let mut message = Message::new(input.pick(&[
+        MessageRole::User,
+        MessageRole::User,
+        MessageRole::System,
+        MessageRole::Assistant,
+        MessageRole::Tool,
+    ]));
     message.parts = input.list(4, part);
     message
 }

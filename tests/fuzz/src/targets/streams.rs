@@ -1,6 +1,6 @@
 //! Each vendor's event streams.
 
-use polysight_core::{ChatResponse, Error, Result, StreamCollector, ResponseMeta, StreamEvent};
+use polysight_core::{ChatResponse, Error, ResponseMeta, Result, StreamCollector, StreamEvent};
 use polysight_testkit::Wire;
 use polysight_wire::{Events, ReplyHead};
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, Result, ResponseMeta, StreamEvent,
-    ToolCallDelta,
+    Error, ErrorKind, FinishKind, FinishReason, Plan, ProviderId, RawReply, ResponseMeta, Result,
+    StreamEvent, ToolCallDelta,
 };
 use polysight_wire::sse::SseItem;
 use polysight_wire::{Events, Progress, ReplyHead, StreamDecoder};

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, MediaSource, Message, ModelCard, Part, Plan,
-    ProviderId, ResponseFormat, Result, MessageRole, Sampling, Thinking,
+    Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, MediaSource, Message, MessageRole, ModelCard,
+    Part, Plan, ProviderId, ResponseFormat, Result, Sampling, Thinking,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::{Dialect, JsonBody, Mode, ReplyHead, StreamDecoder, WireRequest};

@@ -97,19 +97,22 @@ pub(crate) fn one_fault(source: &Source, fault: Fault) -> Error {
 }
 
 /// Former and foreign names of keys that are unlike the name in use.
-const OTHER_NAMES: [(&str, &str); 14] = [
+const OTHER_NAMES: [(&str, &str); 17] = [
+    ("after_finish", "drain_timeout"),
     ("attempts", "max_attempts"),
-    ("cap", "max_tokens"),
-    ("max_completion_tokens", "max_tokens"),
     ("endpoint", "base_url"),
+    ("factor", "multiplier"),
     ("first_pause", "base_delay"),
+    ("max_completion_tokens", "max_tokens"),
     ("max_pause", "max_delay"),
+    ("move_on", "failover"),
+    ("open_for", "open_duration"),
     ("order", "strategy"),
     ("pace", "timeouts"),
     ("quota", "rate_limit"),
     ("quota_store", "rate_limit_store"),
     ("repeat", "max_billed"),
-    ("rest_for", "rate_limit_cooldown"),
+    ("rest_for", "cooldown"),
     ("route", "router"),
     ("vendor", "backend"),
 ];

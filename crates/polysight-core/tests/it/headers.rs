@@ -392,7 +392,10 @@ fn exif_that_is_damaged_leaves_a_picture_upright() {
     }
 }
 
-fn video(parts: &[Vec<u8>]) -> Result<(VideoFormat, Option<f64>, Option<(u32, u32)>, Orientation), String> {
+/// Format, seconds, frame size and orientation.
+type Found = (VideoFormat, Option<f64>, Option<(u32, u32)>, Orientation);
+
+fn video(parts: &[Vec<u8>]) -> Result<Found, String> {
     let video = Video::from_bytes(parts.concat()).map_err(|error| {
         assert_eq!(error.kind(), ErrorKind::InvalidMedia);
         error.to_string()

@@ -117,16 +117,16 @@ impl<'a, R: Read + Seek + ?Sized> Blocks<'a, R> {
     }
 
     fn load(&mut self, at: u64) -> Found<()> {
-        // Files take no positions beyond this one.
-        if at > i64::MAX as u64 {
-            return Err(Fault::Damaged);
-        }
         if self.left < self.next {
             return Err(Fault::TooLong);
         }
         (self.start, self.left) = (at, self.left - self.next);
         self.block.clear();
-        self.reader.seek(SeekFrom::Start(at)).map_err(Fault::Io)?;
+        self.reader.seek(SeekFrom::Start(at)).map_err(|error| match error.kind() {
+            // Farther than the file system goes: the content's fault, not the disk's.
+            io::ErrorKind::InvalidInput => Fault::Damaged,
+            _ => Fault::Io(error),
+        })?;
         let block = (&mut self.reader).take(self.next as u64).read_to_end(&mut self.block);
         block.map(drop).map_err(Fault::Io)
     }

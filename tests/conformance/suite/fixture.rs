@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use polysight::{ModelCard, Polysight, Registry, Role, VisionProvider};
-use polysight_emulator::{Emulator, Fault};
+use polysight_emulator::{Emulator, Fault, Surface};
 use polysight_testkit::acme::{AcmeFault, AcmeServer};
 
 use super::acme_registration;
@@ -22,6 +22,8 @@ pub(crate) enum Scenario {
     NoBalance,
     Refused,
     Failed,
+    /// The model does not exist; for servers that take every model.
+    UnknownModel,
     /// The answer is withdrawn halfway.
     Withdrawn,
     /// The answer meets the vendor's own limit of length.
@@ -60,7 +62,7 @@ fn read(target: &Target, base_url: &str, key: &str, more: &str) -> Polysight {
 impl Fixture {
     pub(crate) async fn of(target: &'static Target) -> Self {
         let server = match target.surface {
-            Some(_) => Server::Emulator(Emulator::builder().key(target.key).start().await.unwrap()),
+            Some(_) => Server::Emulator(Emulator::builder().key(target.key).any_model(target.is_openai()).start().await.unwrap()),
             None => Server::Acme(AcmeServer::start().await),
         };
         let base_url = base_url(&server, target);
@@ -114,6 +116,7 @@ impl Fixture {
             Scenario::NoBalance => codes.no_balance,
             Scenario::Refused => codes.refused,
             Scenario::Failed => codes.failed,
+            Scenario::UnknownModel => "model_not_found",
             other => panic!("{other:?} has no code"),
         }
     }
@@ -121,7 +124,7 @@ impl Fixture {
     fn fault(&self, scenario: Scenario) -> Fault {
         match scenario {
             // The gateway speaks OpenAI's words, not those of the vendor behind it.
-            Scenario::Withdrawn if self.target.name.starts_with("gateway") => {
+            Scenario::Withdrawn if self.target.surface == Some(Surface::Gateway) => {
                 Fault::FinishReason("content_filter".to_owned())
             }
             Scenario::Withdrawn => Fault::Sensitive,
@@ -129,6 +132,7 @@ impl Fixture {
             Scenario::Empty => Fault::EmptyAnswer,
             Scenario::Silence => Fault::StallBeforeHead,
             Scenario::Stall => Fault::StallBetweenDeltas(2),
+            coded if self.target.is_openai() => Fault::status(openai_status(coded), self.code(coded)),
             coded => Fault::Code(self.code(coded).to_owned()),
         }
     }
@@ -180,7 +184,18 @@ impl Fixture {
     }
 }
 
-/// What the catalogue says of the model behind a part.
+/// The statuses with which OpenAI sends its codes.
+fn openai_status(scenario: Scenario) -> u16 {
+    match scenario {
+        Scenario::RateLimited | Scenario::NoBalance => 429,
+        Scenario::Overloaded => 503,
+        Scenario::UnknownModel => 404,
+        Scenario::Refused => 400,
+        _ => 500,
+    }
+}
+
+/// What the catalogue says of the model of a role.
 pub(crate) fn card(role: &Role) -> ModelCard {
     ModelCard::clone(&role.catalog().card(role.model().unwrap()))
 }

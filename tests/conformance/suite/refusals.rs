@@ -27,7 +27,17 @@ pub(super) async fn wrong_key(fixture: Arc<Fixture>) {
 pub(super) async fn unknown_model(fixture: Arc<Fixture>) {
     let role = fixture.text();
     let request = question("Hello").with_model("no-such-model");
-    for error in failures(&role, request).await {
+    // A server that takes every model must be scripted, once for each call.
+    let script = || {
+        if fixture.target.is_openai() {
+            fixture.script(Scenario::UnknownModel);
+        }
+    };
+    script();
+    let plain = calls::plain(&role, request.clone()).await.unwrap_err();
+    script();
+    let streamed = calls::streamed(&role, request).await.unwrap_err();
+    for error in [plain, streamed] {
         is(&error, ErrorKind::ModelNotFound, &fixture);
         assert!(!error.is_retryable());
     }

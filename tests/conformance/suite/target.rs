@@ -6,8 +6,8 @@ use polysight_testkit::{Codes, Wire, acme};
 /// A provider at one deployment.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
-    /// `None`: Acme's.
-    wire: Option<Wire>,
+    /// What its config says besides address, key and deployment.
+    config: &'static str,
     /// The interface of the emulator that answers; `None`: Acme's own server.
     pub(crate) surface: Option<Surface>,
     /// Where it is served, if the config must say so.
@@ -52,7 +52,7 @@ impl Models {
 const fn vendor(wire: Wire, key: &'static str, wrong_key: &'static str, models: Models) -> Target {
     Target {
         name: wire.name(),
-        wire: Some(wire),
+        config: wire.config(),
         surface: Some(wire.surface()),
         deployment: None,
         key,
@@ -81,7 +81,11 @@ const fn gateway(
     }
 }
 
-pub(crate) static TARGETS: [Target; 8] = [
+/// A server of the chat-completions shape, by its base URL alone: the file says what its model can do.
+const OPENAI: &str = "backend = \"openai\"\n";
+const OPENAI_MODEL: &str = "any-vision-1";
+
+pub(crate) static TARGETS: [Target; 9] = [
     vendor(
         Wire::Zhipu,
         "good.key",
@@ -146,8 +150,24 @@ pub(crate) static TARGETS: [Target; 8] = [
         },
     ),
     Target {
+        config: OPENAI,
+        ..gateway(
+            Wire::QwenVl,
+            "openai",
+            None,
+            Codes {
+                rate_limited: "rate_limit_exceeded",
+                overloaded: "overloaded_error",
+                no_balance: "billing_not_active",
+                refused: "content_policy_violation",
+                failed: "server_error",
+            },
+            Models::all(OPENAI_MODEL),
+        )
+    },
+    Target {
         name: "acme",
-        wire: None,
+        config: "backend = \"acme\"\npatience = 3\n",
         surface: None,
         deployment: None,
         key: acme::KEY,
@@ -161,9 +181,13 @@ pub(crate) static TARGETS: [Target; 8] = [
 impl Target {
     /// What the config says of the provider, besides its address and key.
     fn settings(&self) -> String {
-        let backend = self.wire.map_or("backend = \"acme\"\npatience = 3\n", Wire::config);
         let deployment = self.deployment.map(|name| format!("deployment = \"{name}\"\n"));
-        backend.to_owned() + &deployment.unwrap_or_default()
+        self.config.to_owned() + &deployment.unwrap_or_default()
+    }
+
+    /// Whether it is a server of which nothing is known but what the config says.
+    pub(crate) fn is_openai(&self) -> bool {
+        self.config == OPENAI
     }
 
     /// A config with this provider as `it`, and a role for each kind of task.
@@ -173,8 +197,14 @@ impl Target {
              timeouts = {{ first_byte = 5, idle = 5, total = 8 }}\n{more}\n",
             self.settings()
         );
+        if self.is_openai() {
+            text.push_str(&format!(
+                "[[providers.it.models]]\nid = \"{OPENAI_MODEL}\"\ntools = true\nstop.count = 4\n\
+                 thinking.mode = \"none\"\n"
+            ));
+        }
         for (role, model) in self.models.roles() {
-            text.push_str(&format!("[roles.{role}]\nprovider = \"it\"\nmodel = \"{model}\"\n"));
+            text.push_str(&format!("[roles.{role}]\nprovider = \"it\"\nmodel = \"{model}\"\nretry = false\n"));
         }
         text
     }

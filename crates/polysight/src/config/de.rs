@@ -46,6 +46,7 @@ impl<'a> Reader<'a> {
     /// Takes the fields of a type. Each value that is wrong is a fault, and left out; `None` when a field is missing that
     /// must be there.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, faults: &mut Faults) -> Option<T> {
+        let mut refused: Vec<String> = Vec::new();
         loop {
             let root = Root { table: &self.table, texts: self.texts, fields: Cell::new(None) };
             let read = T::deserialize(&root);
@@ -57,7 +58,12 @@ impl<'a> Reader<'a> {
                 }
                 Err(error) => {
                     let wrong = error.path.clone();
-                    if !error.waits_for_variable {
+                    // A field that was wrong has been taken out, and is not missing as well.
+                    let is_known = matches!(&error.problem, Problem::Missing(field) if refused.iter().any(|key| key == field));
+                    if let Some(Step::Key(key)) = wrong.first() {
+                        refused.push(key.to_string());
+                    }
+                    if !error.waits_for_variable && !is_known {
                         faults.push(error.into_fault(self.path));
                     }
                     if !remove(&mut self.table, &wrong) {

@@ -52,7 +52,13 @@ impl Violation {
         limit: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { path: path.into(), problem: problem.into(), limit: limit.into(), fix: fix.into(), source: None }
+        Self {
+            path: path.into(),
+            problem: problem.into(),
+            limit: limit.into(),
+            fix: fix.into(),
+            source: None,
+        }
     }
 }
 

@@ -360,7 +360,7 @@ mod tests {
              [providers.c]\nbackend = \"ernie\"\napi_key = \"k\"\nregion = \"beijing\"\n\
              [providers.d]\nbackend = \"ernie\"\napi_key = \"k\"\nregion = \"international\"\n";
         let polysight = Polysight::from_toml(text).unwrap();
-        let endpoint = |name| polysight.provider(name).unwrap().id().endpoint.clone();
+        let endpoint = |name| polysight.provider(name).unwrap().id().endpoint.to_string();
         assert_eq!(endpoint("a"), endpoint("b"));
         assert_eq!(endpoint("a"), endpoint("c"));
         assert_ne!(endpoint("a"), endpoint("d"));

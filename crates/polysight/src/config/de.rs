@@ -171,7 +171,7 @@ enum Step {
 struct ReadError {
     path: Vec<Step>,
     line: Option<usize>,
-    problem: Problem,
+    problem: Box<Problem>,
     /// The names of the variables in the value, if there are some: then nothing of it is shown.
     from_variable: Option<String>,
     /// Whether the value will only be known when the variable is looked up.
@@ -197,7 +197,13 @@ enum Problem {
 
 impl ReadError {
     fn new(problem: Problem) -> Self {
-        Self { path: Vec::new(), line: None, problem, from_variable: None, waits_for_variable: false }
+        Self {
+            path: Vec::new(),
+            line: None,
+            problem: Box::new(problem),
+            from_variable: None,
+            waits_for_variable: false,
+        }
     }
 
     /// Says where the value is, from the inside out: the innermost place is known first.
@@ -228,7 +234,7 @@ impl ReadError {
             };
         }
         let is_secret = self.path.iter().any(|step| matches!(step, Step::Key(key) if holds_secret(key)));
-        let (problem, allowed) = match (self.problem, self.from_variable) {
+        let (problem, allowed) = match (*self.problem, self.from_variable) {
             (Problem::Unexpected { allowed, .. }, Some(text)) => {
                 (format!("the value of {} is refused", names(&text)), allowed)
             }

@@ -62,7 +62,9 @@ fn read(target: &Target, base_url: &str, key: &str, more: &str) -> Polysight {
 impl Fixture {
     pub(crate) async fn of(target: &'static Target) -> Self {
         let server = match target.surface {
-            Some(_) => Server::Emulator(Emulator::builder().key(target.key).any_model(target.is_openai()).start().await.unwrap()),
+            Some(_) => Server::Emulator(
+                Emulator::builder().key(target.key).any_model(target.is_openai()).start().await.unwrap(),
+            ),
             None => Server::Acme(AcmeServer::start().await),
         };
         let base_url = base_url(&server, target);

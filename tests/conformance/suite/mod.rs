@@ -83,19 +83,19 @@ static BEHAVIOURS: &[Behaviour] = behaviours! {
 
 /// What is not offered, by the cards, and with a question mark what is unknown. A change of a card changes this list.
 const NOT_OFFERED: &[&str] = &[
-    "the caller's request id goes out and comes back: qwen-vl, qwen-vl-native, gateway qwen-vl, gateway ernie",
+    "the caller's request id goes out and comes back: qwen-vl, qwen-vl-native, gateway qwen-vl, gateway ernie, openai",
     "the end user's id goes out: qwen-vl, qwen-vl-native, gateway qwen-vl, acme",
-    "an answer is a JSON object on demand: zhipu, ernie, gateway qwen-vl?, gateway ernie?, gateway zhipu",
-    "a picture for a text model is refused before sending: qwen-vl, qwen-vl-native, gateway qwen-vl, gateway ernie",
-    "a video goes as a link: gateway qwen-vl?, gateway ernie?",
-    "a video goes as a file: gateway qwen-vl?, gateway ernie?",
-    "a video goes as frames: zhipu, ernie, gateway qwen-vl, gateway ernie, gateway zhipu",
-    "reasoning stands apart from the text: gateway qwen-vl, gateway ernie",
-    "a reasoning budget is taken: zhipu, ernie, gateway qwen-vl, gateway ernie, gateway zhipu, acme",
+    "an answer is a JSON object on demand: zhipu, ernie, gateway qwen-vl?, gateway ernie?, gateway zhipu, openai?",
+    "a picture for a text model is refused before sending: qwen-vl, qwen-vl-native, gateway qwen-vl, gateway ernie, openai",
+    "a video goes as a link: gateway qwen-vl?, gateway ernie?, openai?",
+    "a video goes as a file: gateway qwen-vl?, gateway ernie?, openai?",
+    "a video goes as frames: zhipu, ernie, gateway qwen-vl, gateway ernie, gateway zhipu, openai",
+    "reasoning stands apart from the text: gateway qwen-vl, gateway ernie, openai",
+    "a reasoning budget is taken: zhipu, ernie, gateway qwen-vl, gateway ernie, gateway zhipu, openai, acme",
     "a function is called: gateway qwen-vl?, gateway ernie?",
     "functions are called in parallel: gateway qwen-vl?, gateway ernie?",
     "a function's result is sent back: gateway qwen-vl?, gateway ernie?",
-    "a stream with reasoning is the same answer: gateway qwen-vl, gateway ernie",
+    "a stream with reasoning is the same answer: gateway qwen-vl, gateway ernie, openai",
     "a stream with calls is the same answer: gateway qwen-vl?, gateway ernie?",
 ];
 

@@ -82,8 +82,9 @@ const fn gateway(
 }
 
 /// A server of the chat-completions shape, by its base URL alone: the file says what its model can do.
-const OPENAI: &str = "backend = \"openai\"\n";
-const OPENAI_MODEL: &str = "any-vision-1";
+const OPENAI: &str = r#"backend = "openai"
+models = [{ id = "any-vision-1", tools = true, stop = { count = 4 }, thinking = { mode = "none" } }]
+"#;
 
 pub(crate) static TARGETS: [Target; 9] = [
     vendor(
@@ -162,7 +163,7 @@ pub(crate) static TARGETS: [Target; 9] = [
                 refused: "content_policy_violation",
                 failed: "server_error",
             },
-            Models::all(OPENAI_MODEL),
+            Models::all("any-vision-1"),
         )
     },
     Target {
@@ -197,14 +198,10 @@ impl Target {
              timeouts = {{ first_byte = 5, idle = 5, total = 8 }}\n{more}\n",
             self.settings()
         );
-        if self.is_openai() {
-            text.push_str(&format!(
-                "[[providers.it.models]]\nid = \"{OPENAI_MODEL}\"\ntools = true\nstop.count = 4\n\
-                 thinking.mode = \"none\"\n"
-            ));
-        }
         for (role, model) in self.models.roles() {
-            text.push_str(&format!("[roles.{role}]\nprovider = \"it\"\nmodel = \"{model}\"\nretry = false\n"));
+            text.push_str(&format!(
+                "[roles.{role}]\nprovider = \"it\"\nmodel = \"{model}\"\nretry = false\n"
+            ));
         }
         text
     }

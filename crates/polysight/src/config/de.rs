@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
                 Err(error) => {
                     let wrong = error.path.clone();
                     // A field that was wrong has been taken out, and is not missing as well.
-                    let is_known = matches!(&error.problem, Problem::Missing(field) if refused.iter().any(|key| key == field));
+                    let is_known = matches!(&*error.problem, Problem::Missing(field) if refused.iter().any(|key| key == field));
                     if let Some(Step::Key(key)) = wrong.first() {
                         refused.push(key.to_string());
                     }

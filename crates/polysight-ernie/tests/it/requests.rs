@@ -9,7 +9,6 @@ use polysight_core::{
 };
 use polysight_ernie::{Ernie, ErnieExtras, ErnieSettings, WebSearch};
 use polysight_wire::{Dialect as _, Mode};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 fn ask(question: &str) -> ChatRequest {

@@ -49,10 +49,11 @@ impl DeadlinePolicy {
 /// of a slow reader included.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use polysight_core::VisionProvider;
-/// use polysight_layers::{Deadline, DeadlinePolicy};
+/// use polysight::VisionProvider;
+/// use polysight::layers::{Deadline, DeadlinePolicy};
 ///
 /// fn within_a_minute(provider: Arc<dyn VisionProvider>) -> Deadline {
 ///     Deadline::new(provider, DeadlinePolicy { total: Duration::from_secs(60) })

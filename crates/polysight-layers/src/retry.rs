@@ -44,8 +44,9 @@ pub enum Jitter {
 /// [reaction](polysight_core::Error::reaction). The policy says how often and how long.
 ///
 /// ```
-/// use polysight_core::Billed;
-/// use polysight_layers::RetryPolicy;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
+/// use polysight::Billed;
+/// use polysight::layers::RetryPolicy;
 ///
 /// let careful = RetryPolicy { max_billed: Billed::No, ..RetryPolicy::default() };
 /// assert!(careful.check().is_ok());
@@ -205,9 +206,10 @@ impl<'de> Visitor<'de> for SettingVisitor {
 /// never. Each attempt sends a clone of the plan, which shares its media; the provider reads a media file again.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_core::VisionProvider;
-/// use polysight_layers::{Retry, RetryBudget, RetryPolicy};
+/// use polysight::VisionProvider;
+/// use polysight::layers::{Retry, RetryBudget, RetryPolicy};
 ///
 /// fn patient(provider: Arc<dyn VisionProvider>, shared: &RetryBudget) -> Retry {
 ///     Retry::new(provider, RetryPolicy::patient()).with_budget(shared.clone())
@@ -363,7 +365,8 @@ const EARNED: u32 = 1;
 /// can afford 100 retries in vain, and from then on one for each five calls that succeed.
 ///
 /// ```
-/// use polysight_layers::RetryBudget;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
+/// use polysight::layers::RetryBudget;
 ///
 /// let shared = RetryBudget::default();
 /// assert_eq!(shared.available(), 500);

@@ -21,9 +21,10 @@ use crate::{Trace, TracePolicy};
 /// stack around it, and its targets may be stacks themselves.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_core::{Result, VisionProvider};
-/// use polysight_layers::{DeadlinePolicy, RateLimitPolicy, RetryPolicy, Stack};
+/// use polysight::{Result, VisionProvider};
+/// use polysight::layers::{DeadlinePolicy, RateLimitPolicy, RetryPolicy, Stack};
 ///
 /// fn steady(provider: Arc<dyn VisionProvider>) -> Result<Arc<dyn VisionProvider>> {
 ///     let stack = Stack {

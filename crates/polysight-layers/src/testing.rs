@@ -27,8 +27,9 @@ use crate::lock;
 /// limits unless a [catalogue](Self::with_catalog) has them.
 ///
 /// ```
-/// use polysight_core::{Error, ErrorKind, Image, VisionProviderExt as _};
-/// use polysight_layers::testing::MockProvider;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
+/// use polysight::{Error, ErrorKind, Image, VisionProviderExt as _};
+/// use polysight::layers::testing::MockProvider;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let busy = Error::new(ErrorKind::Overloaded, "too busy");

@@ -7,7 +7,8 @@ pub use polysight_core as core;
 /// to a field.
 ///
 /// ```
-/// use polysight_core::VisionProvider;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::VisionProvider;
 ///
 /// #[derive(Debug)]
 /// struct Named<P>(P);

@@ -40,10 +40,11 @@ const OVERHEAD: usize = size_of::<ChatResponse>() + 256;
 /// A streamed answer is kept when it has come to its end; equal streams at the same time each make their call.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
 ///
-/// use polysight_core::VisionProvider;
-/// use polysight_layers::{Cache, CachePolicy};
+/// use polysight::VisionProvider;
+/// use polysight::layers::{Cache, CachePolicy};
 ///
 /// fn cached(provider: Arc<dyn VisionProvider>) -> Cache {
 ///     Cache::new(provider, CachePolicy { max_bytes: 256 << 20, ..CachePolicy::default() })

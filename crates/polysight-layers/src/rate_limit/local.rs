@@ -22,8 +22,9 @@ pub(super) const POLL: Duration = Duration::from_millis(100);
 /// per key; keys that were not used for five windows are forgotten.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
+/// use polysight::layers::rate_limit::{LocalStore, RateLimitStore};
 ///
 /// // Several providers that share one account can share one store.
 /// let store: Arc<dyn RateLimitStore> = Arc::new(LocalStore::new());

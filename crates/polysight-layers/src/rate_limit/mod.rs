@@ -66,9 +66,10 @@ const STORE_COOLDOWN: Duration = Duration::from_secs(5);
 /// until its end, its error or its drop.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_core::VisionProvider;
-/// use polysight_layers::{RateLimit, RateLimitPolicy};
+/// use polysight::VisionProvider;
+/// use polysight::layers::{RateLimit, RateLimitPolicy};
 ///
 /// fn limited(provider: Arc<dyn VisionProvider>) -> RateLimit {
 ///     let policy = RateLimitPolicy { requests_per_minute: Some(300), concurrency: Some(8), ..Default::default() };

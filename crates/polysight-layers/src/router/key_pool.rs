@@ -74,9 +74,10 @@ impl FailurePolicy for KeyPoolPolicy {
 /// time is up first is tried all the same.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_core::{Result, VisionProvider};
-/// use polysight_layers::{KeyPool, KeyPoolPolicy};
+/// use polysight::{Result, VisionProvider};
+/// use polysight::layers::{KeyPool, KeyPoolPolicy};
 ///
 /// fn pooled(keys: Vec<Arc<dyn VisionProvider>>) -> Result<KeyPool> {
 ///     KeyPool::new(keys, KeyPoolPolicy::default())

@@ -85,9 +85,10 @@ pub struct TargetState {
 /// Tries several targets, one after the other, until one answers.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_core::{Result, VisionProvider};
-/// use polysight_layers::{Router, RouterPolicy, Strategy, Target};
+/// use polysight::{Result, VisionProvider};
+/// use polysight::layers::{Router, RouterPolicy, Strategy, Target};
 ///
 /// /// Nine of ten requests go to the first; each stands in for the other.
 /// fn both(first: Arc<dyn VisionProvider>, second: Arc<dyn VisionProvider>) -> Result<Router> {

@@ -71,10 +71,11 @@ impl Default for TracePolicy {
 /// Makes a span of each call, and counts it.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
 ///
-/// use polysight_core::VisionProvider;
-/// use polysight_layers::{Trace, TracePolicy};
+/// use polysight::VisionProvider;
+/// use polysight::layers::{Trace, TracePolicy};
 ///
 /// fn traced(vendor: Arc<dyn VisionProvider>) -> Trace {
 ///     let attempts = Trace::attempt(vendor, TracePolicy::default());

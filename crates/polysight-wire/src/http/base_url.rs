@@ -11,7 +11,8 @@ use url::Url;
 /// Joining appends to its path, whether or not it ends in a slash; `Url::join` alone would drop the last segment.
 ///
 /// ```
-/// use polysight_wire::BaseUrl;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::wire::BaseUrl;
 ///
 /// let base: BaseUrl = "https://proxy.example/v1".parse().unwrap();
 /// assert_eq!(base.join("chat/completions").unwrap().as_str(), "https://proxy.example/v1/chat/completions");

@@ -13,8 +13,9 @@
 //! chunk; what outlives its chunk is kept in buffers that are reused.
 //!
 //! ```
+//! # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
 //! use bytes::Bytes;
-//! use polysight_wire::sse::{SseItem, SseReader};
+//! use polysight::wire::sse::{SseItem, SseReader};
 //!
 //! let mut reader = SseReader::default();
 //! let mut seen = Vec::new();

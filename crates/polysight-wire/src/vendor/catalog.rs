@@ -9,7 +9,8 @@ use serde_json::Map;
 /// A catalogue that comes with a crate as TOML, read at its first use and once.
 ///
 /// ```
-/// use polysight_wire::vendor::BundledCatalog;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::wire::vendor::BundledCatalog;
 ///
 /// static CATALOG: BundledCatalog = BundledCatalog::new("vendor = \"acme\"\n[[models]]\nid = \"acme-eye\"");
 ///

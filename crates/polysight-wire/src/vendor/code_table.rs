@@ -61,7 +61,8 @@ impl Code {
 /// [`RateLimitScope`](polysight_core::RateLimitScope) in parentheses where the code is about one, and the meaning.
 ///
 /// ```
-/// use polysight_core::{ErrorKind, RateLimitScope};
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::{ErrorKind, RateLimitScope};
 ///
 /// polysight_wire::code_table! {
 ///     /// The codes of Acme's reference.

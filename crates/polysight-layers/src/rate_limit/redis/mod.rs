@@ -95,8 +95,9 @@ impl RedisSettings {
 /// built in: put a TLS tunnel before the server, or keep it in a private network.
 ///
 /// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_layers as layers; }
 /// use std::sync::Arc;
-/// use polysight_layers::rate_limit::{RateLimitStore, RedisSettings, RedisStore};
+/// use polysight::layers::rate_limit::{RateLimitStore, RedisSettings, RedisStore};
 ///
 /// let settings = RedisSettings { prefix: "pictures".to_owned(), ..RedisSettings::default() };
 /// let store: Arc<dyn RateLimitStore> = Arc::new(RedisStore::new("redis://127.0.0.1:6379/0", settings).unwrap());

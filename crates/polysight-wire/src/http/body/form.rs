@@ -9,8 +9,9 @@ use super::{Segment, WireBody};
 /// Writes a `multipart/form-data` body, for the few uploads that vendors want besides chat.
 ///
 /// ```
-/// use polysight_core::MediaSource;
-/// use polysight_wire::body::FormBody;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::MediaSource;
+/// use polysight::wire::body::FormBody;
 ///
 /// let mut form = FormBody::new();
 /// form.text("key", "a/b.png");

@@ -9,7 +9,8 @@ use super::{Segment, WireBody};
 /// Writes one JSON object into a [`WireBody`].
 ///
 /// ```
-/// use polysight_wire::JsonBody;
+/// # mod polysight { pub use polysight_core::*; pub use polysight_wire as wire; }
+/// use polysight::wire::JsonBody;
 ///
 /// let body = JsonBody::object(|root| {
 ///     root.field("model", "glm-4.6v");

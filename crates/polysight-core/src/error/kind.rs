@@ -28,7 +28,8 @@ pub enum ErrorKind {
     QuotaExhausted,
     /// The account sends too fast or too much at once.
     RateLimited,
-    /// The model or the platform is too busy, for every account.
+    /// The model or the platform is too busy, for every account; or this side is, for a while, such as one without a file
+    /// handle left ([`Error::is_local`](crate::Error::is_local)).
     Overloaded,
     /// The model does not exist, is retired, or is not served here.
     ModelNotFound,

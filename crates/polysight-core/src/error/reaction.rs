@@ -49,6 +49,7 @@ pub enum AtFault {
 /// | `rate_limited` (local) | yes | yes | nobody | - | no | no |
 /// | `overloaded` | yes | yes | model | - | no | no |
 /// | `overloaded` (model) | yes | yes | model | 30 s | yes | no |
+/// | `overloaded` (local) | yes | yes | nobody | - | no | no |
 /// | `model_not_found` | no | yes | nobody | - | no | no |
 /// | `context_too_long` | no | yes | nobody | - | no | no |
 /// | `content_refused` | no | no | nobody | - | no | no |
@@ -154,6 +155,7 @@ fn every_failure() -> Vec<(String, Error)> {
         }
         if kind == ErrorKind::Overloaded {
             rows.push(scoped(RateLimitScope::Model));
+            rows.push((format!("{name} (local)"), error.clone().with_local()));
         }
         if kind == ErrorKind::Interrupted {
             rows.push((format!("{name} (final)"), error.clone().with_retry(RetryAdvice::Never)));

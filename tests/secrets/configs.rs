@@ -75,7 +75,7 @@ fn tables() -> Vec<String> {
             format!("timeouts = \"{QWEN_KEY}\""),
             format!("timeouts = {{ idle = \"{QWEN_KEY}\" }}"),
             format!("models = \"{QWEN_KEY}\""),
-            format!("quota = \"{QWEN_KEY}\""),
+            format!("rate_limit = \"{QWEN_KEY}\""),
             format!("proxy = \"http://me:{PASSWORD}@\""),
             format!("proxy = \"me:{PASSWORD}@host:1\""),
             format!("proxy = \"nonsense://me:{PASSWORD}@host:1\""),
@@ -118,7 +118,8 @@ fn tables() -> Vec<String> {
         format!("uri = \"redis://:{PASSWORD}@host\""),
     ];
     tables.extend(stores.map(|lines| {
-        qwen(format!("api_key = \"{QWEN_KEY}\"\nquota = true")) + &format!("[quota_store]\n{lines}\n")
+        qwen(format!("api_key = \"{QWEN_KEY}\"\nrate_limit = true"))
+            + &format!("[rate_limit_store]\n{lines}\n")
     }));
     tables.push(format!("providers = \"{QWEN_KEY}\""));
     tables.push(format!("api_key = \"{QWEN_KEY}\""));

@@ -62,9 +62,9 @@ pub(crate) const VENDORS: [Vendor; 7] = [
     },
 ];
 
-/// The lines of a policy whose pauses take no time.
-const RETRY: &str = "retry = { attempts = 2, throttle_attempts = 2, first_pause = 0.001, max_pause = 0.002, \
-                     throttle_pause = 0.001, max_throttle_pause = 0.002, max_retry_after = 0.01 }";
+/// A policy that hardly waits, and gives up where a longer wait is needed.
+const RETRY: &str =
+    "retry = { max_attempts = 2, base_delay = 0.001, max_delay = 0.002, max_retry_after = 0.01 }";
 
 /// What limits a call.
 pub(crate) const SHORT: &str = "timeouts = { connect = 1, first_byte = 0.2, idle = 0.2, total = 1 }\n\
@@ -84,18 +84,21 @@ impl Vendor {
     pub(crate) fn polysight(&self, folder: &Path, host: &str, iam: &str, more: &str) -> Polysight {
         let at = VENDORS.iter().position(|vendor| vendor.name == self.name).unwrap();
         let next = &VENDORS[(at + 2) % VENDORS.len()];
-        let quota = format!("quota = {{ concurrency = 8, max_wait = 0.1 }}\n{more}");
+        let limited = format!("rate_limit = {{ concurrency = 8, max_wait = 0.1 }}\n{more}");
         let config = [
             self.provider("one", host, iam, more),
-            self.provider("two", host, iam, &quota),
-            next.provider("three", host, iam, &quota),
-            format!("[roles.bare]\nprovider = \"one\"\nmodel = \"{}\"\ntrace = true\n", self.model),
+            self.provider("two", host, iam, &limited),
+            next.provider("three", host, iam, &limited),
+            format!(
+                "[roles.bare]\nprovider = \"one\"\nmodel = \"{}\"\ntrace = true\nretry = false\n",
+                self.model
+            ),
             format!("[roles.first]\nprovider = \"two\"\nmodel = \"{}\"\ntrace = true\n{RETRY}\n", self.model),
             format!(
                 "[roles.second]\nprovider = \"three\"\nmodel = \"{}\"\ntrace = true\n{RETRY}\n",
                 next.model
             ),
-            "[roles.full]\nfallback = [\"first\", \"second\"]\nroute = { breaker = false }\ngreedy = true\n\
+            "[roles.full]\nfallback = [\"first\", \"second\"]\nrouter = { breaker = false }\ngreedy = true\n\
              cache = { time_to_live = 60 }\ndeadline = 4\ntrace = true\n"
                 .to_owned(),
         ];

@@ -51,12 +51,23 @@ fn bytes_of(kept: &Base64Text) -> Vec<u8> {
     bytes
 }
 
+/// The text of a data URI: it stands behind the first comma that follows the word `base64`.
+fn text_of(uri: &str) -> Option<&str> {
+    let is_marked = |head: &str| head.split(';').any(|part| part.trim().eq_ignore_ascii_case("base64"));
+    uri.match_indices(',')
+        .map(|(comma, _)| uri.split_at(comma))
+        .find(|(head, _)| is_marked(head))
+        .map(|(_, text)| &text[1..])
+}
+
 fn check_uri(uri: &str) {
     match Base64Text::from_data_uri(uri) {
         Ok(kept) => {
-            let (_, text) = uri.split_once(',').expect("a comma");
-            let bare = Base64Text::new(text).expect("base64 behind the comma");
-            assert_eq!(bytes_of(&kept), bytes_of(&bare));
+            // A percent sign makes another text of it.
+            if let Some(text) = text_of(uri).filter(|_| !uri.contains('%')) {
+                let bare = Base64Text::new(text).unwrap_or_else(|error| panic!("{error}: {uri:?}"));
+                assert_eq!(bytes_of(&kept), bytes_of(&bare));
+            }
             assert!(kept.is_data_uri());
         }
         Err(error) => check_line(&error),

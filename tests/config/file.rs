@@ -109,17 +109,13 @@ fn keys_with_line_breaks_inside_are_refused_and_those_at_the_end_trimmed() {
 fn malformed_values_name_their_key() {
     for (bad, part) in [
         (GOOD.replace("0.2", "\"warm\""), "roles.default"),
-        (GOOD.replace("[roles.default]", "[roles.default"), "line"),
+        (GOOD.replace("[roles.default]", "[roles.default"), "config:10: no valid TOML: "),
         (
             GOOD.replace("greedy = true", "greedy = true\ntemperature = 0.5"),
             "greedy sampling has no temperature",
         ),
         (GOOD.replace("thinking = \"on\"", "thinking = \"hard\""), "thinking"),
         (GOOD.replace("backend = \"zhipu\"", ""), "`backend` is missing"),
-    ] {
-        assert!(problem(&bad).contains(part), "{}", problem(&bad));
-    }
-    for (bad, part) in [
         (
             GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nbase_url = \"open.bigmodel.cn\""),
             "no scheme",
@@ -131,8 +127,11 @@ fn malformed_values_name_their_key() {
             ),
             "`content-type` is the transport's own",
         ),
-        (GOOD.replace("total = 60.5", "total = -1"), "timeouts.total"),
-        (GOOD.replace("total = 60.5", "total = 0"), "must be more than 0"),
+        (GOOD.replace("total = 60.5", "total = -1"), "timeouts.total: `-1`"),
+        (
+            GOOD.replace("total = 60.5", "total = 0"),
+            "timeouts.total: `0` is not allowed (allowed: a number of seconds above 0",
+        ),
         (GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\nregion = \"moon\""), "moon"),
         (
             GOOD.replace("backend = \"zhipu\"", "backend = \"zhipu\"\ndeployment = \"moon\""),
@@ -143,9 +142,8 @@ fn malformed_values_name_their_key() {
             "exclude each other",
         ),
     ] {
-        let error = read(&bad).role("default").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains(part), "{error}");
+        let text = problem(&bad);
+        assert!(text.contains(part) && text.contains(": 1 fault: "), "{text}");
     }
 }
 
@@ -175,8 +173,9 @@ fn own_models_override_the_catalogue() {
     assert_eq!(card.image.limits().unwrap().count, Some(1), "other fields stay");
     assert_eq!(provider.catalog().card("mine").max_output, Some(7));
     let bad = GOOD.replace("timeouts", "models = [{ id = \"x\", imge = true }]\ntimeouts");
-    let error = read(&bad).role("default").unwrap_err().to_string();
-    assert!(error.contains("`x`") && error.contains("imge"), "{error}");
+    let text = problem(&bad);
+    assert!(text.contains("providers.zhipu.models[0]: ") && text.contains("`x`"), "{text}");
+    assert!(text.contains("imge"), "{text}");
 }
 
 /// The config blocks of a guide.
@@ -191,11 +190,13 @@ fn blocks(guide: &str) -> Vec<String> {
 fn every_config_in_the_guides_is_read() {
     let guides = [
         "README.md",
+        "README.zh-CN.md",
         "crates/polysight/README.md",
         "crates/polysight-layers/README.md",
         "crates/polysight-zhipu/README.md",
         "crates/polysight-qwen-vl/README.md",
         "crates/polysight-ernie/README.md",
+        "crates/polysight-openai/README.md",
     ];
     let mut read = 0;
     for (guide, block) in

@@ -69,7 +69,7 @@ async fn a_role_retries_and_lists_its_attempts() {
         [roles.steady]
         provider = "zhipu"
         model = "glm-4v-plus"
-        retry = { attempts = 3, first_pause = 0.001 }
+        retry = { max_attempts = 3, base_delay = 0.001 }
         "#,
     );
     let role = polysight.role("steady").unwrap();
@@ -85,7 +85,7 @@ async fn a_role_retries_and_lists_its_attempts() {
     }
     let error = calls::open(&role, question()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Server, 2));
-    assert!(error.to_string().ends_with("[2 tries before it failed too]"), "{error}");
+    assert!(error.to_string().ends_with("[2 attempts before it failed too]"), "{error}");
     assert_eq!(vendors.zhipu.load().requests, 6);
 }
 
@@ -93,19 +93,35 @@ async fn a_role_retries_and_lists_its_attempts() {
 async fn the_roles_of_a_provider_share_one_retry_budget() {
     let vendors = Vendors::new().await;
     let polysight = vendors.polysight(
-        "[defaults]\nretry = { attempts = 2, first_pause = 0 }\n[roles.third]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\n",
+        "[defaults]\nretry = { max_attempts = 2, base_delay = 0 }\n[roles.third]\nprovider = \"zhipu\"\nmodel = \"glm-4v-plus\"\n",
     );
-    vendors.zhipu.script(Fault::Empty500);
-    vendors.zhipu.script(Fault::Empty500);
-    calls::plain(&polysight.role("first").unwrap(), question()).await.unwrap_err();
-    let left = |role: &str| format!("{:?}", polysight.role(role).unwrap()).contains("tokens: 495");
-    assert_eq!([left("first"), left("third"), left("second")], [true, true, false]);
+    let attempts = |vendor: &Emulator, failures: usize| {
+        let before = vendor.load().requests;
+        (0..failures).for_each(|_| vendor.script(Fault::Empty500));
+        move |vendor: &Emulator| vendor.load().requests - before
+    };
+    // The budget is 500 tokens, and a retry in vain costs 5.
+    let first = polysight.role("first").unwrap();
+    let sent = attempts(&vendors.zhipu, 200);
+    for _ in 0..100 {
+        calls::plain(&first, question()).await.unwrap_err();
+    }
+    assert_eq!(sent(&vendors.zhipu), 200);
+    for role in ["first", "third"] {
+        let sent = attempts(&vendors.zhipu, 1);
+        calls::plain(&polysight.role(role).unwrap(), question()).await.unwrap_err();
+        assert_eq!(sent(&vendors.zhipu), 1, "{role}: nothing is left to retry with");
+    }
+    let sent = attempts(&vendors.qwen, 1);
+    calls::plain(&polysight.role("second").unwrap(), question()).await.unwrap();
+    assert_eq!(sent(&vendors.qwen), 2, "another provider has a budget of its own");
 }
 
 #[tokio::test]
 async fn a_fallback_names_the_provider_that_answered_and_those_that_failed() {
     let vendors = Vendors::new().await;
-    let polysight = vendors.polysight("[roles.either]\nfallback = [\"first\", \"second\"]");
+    let polysight =
+        vendors.polysight("[defaults]\nretry = false\n[roles.either]\nfallback = [\"first\", \"second\"]");
     let role = polysight.role("either").unwrap();
     vendors.zhipu.script(throttled());
     let answer = calls::plain(&role, question()).await.unwrap();
@@ -140,7 +156,7 @@ async fn calls_are_spread_over_keys_and_a_refused_key_rests() {
     let base_url = emulator.base_url(Surface::Zhipu);
     let config = format!(
         "[providers.zhipu]\nbackend = \"zhipu\"\nbase_url = \"{base_url}\"\nmodel = \"glm-4v-plus\"\n\
-         api_keys = [\"bad.secret\", \"good.secret\"]\n[roles.default]\n"
+         api_keys = [\"bad.secret\", \"good.secret\"]\n[roles.default]\nretry = false\n"
     );
     let role = Polysight::from_toml(&config).unwrap().role("default").unwrap();
     for _ in 0..3 {
@@ -150,14 +166,14 @@ async fn calls_are_spread_over_keys_and_a_refused_key_rests() {
 }
 
 #[tokio::test]
-async fn a_quota_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
+async fn a_rate_limit_bounds_what_is_in_flight_for_all_roles_of_a_provider() {
     let vendors = Vendors::new().await;
     let config = r#"
         [providers.narrow]
         backend = "zhipu"
         base_url = "BASE"
         api_key = "id.secret"
-        quota = { concurrency = 2 }
+        rate_limit = { concurrency = 2 }
         [roles.a]
         provider = "narrow"
         model = "glm-4v-plus"
@@ -189,7 +205,7 @@ async fn a_deadline_bounds_the_whole_call_and_lists_the_attempts() {
         [roles.quick]
         provider = "zhipu"
         model = "glm-4v-plus"
-        retry = { first_pause = 0.001 }
+        retry = { base_delay = 0.001 }
         deadline = 0.2
         "#,
     );
@@ -225,33 +241,52 @@ async fn errors_in_the_settings_of_layers_name_their_place() {
             "[roles.a]\nfallback = [\"frist\"]",
             "roles.a.fallback: unknown role `frist`, did you mean `first`?",
         ),
-        ("[roles.a]\nfallback = []", "roles.a.fallback: a list of roles is wanted"),
-        ("[roles.a]\nfallback = [\"first\"]\nmodel = \"x\"", "roles.a: `fallback` names other roles"),
-        ("[roles.a]\nfallback = [\"first\"]\nretry = true", "roles.a: `retry` belongs to the roles"),
-        ("[roles.a]\nprovider = \"zhipu\"\nroute = { order = \"given\" }", "roles.a: `route` chooses among"),
+        ("[roles.a]\nfallback = []", "roles.a.fallback: the list is empty: name at least one role"),
         (
-            "[roles.a]\nprovider = \"zhipu\"\nretry = { atempts = 3 }",
-            "roles.a.retry.atempts: unknown key `atempts`, did you mean `attempts`?",
+            "[roles.a]\nfallback = [\"first\"]\nmodel = \"x\"",
+            "roles.a.model: a role with `fallback` has no `model`: it belongs to the roles that are named there",
         ),
-        ("[roles.a]\nprovider = \"zhipu\"\nretry = { attempts = 0 }", "roles.a.retry: `attempts` is 0"),
-        ("[roles.a]\nprovider = \"zhipu\"\nretry = { first_pause = -1 }", "roles.a.retry: "),
+        (
+            "[roles.a]\nfallback = [\"first\"]\nretry = true",
+            "roles.a.retry: a role with `fallback` has no `retry`: it belongs to the roles",
+        ),
+        (
+            "[roles.a]\nprovider = \"zhipu\"\nrouter = { strategy = \"priority\" }",
+            "roles.a.router: a router chooses among",
+        ),
+        (
+            "[roles.a]\nprovider = \"zhipu\"\nretry = { max_atempts = 3 }",
+            "roles.a.retry.max_atempts: unknown key `max_atempts`, did you mean `max_attempts`?",
+        ),
+        (
+            "[roles.a]\nprovider = \"zhipu\"\nretry = { max_attempts = 0 }",
+            "roles.a.retry: `max_attempts` is 0",
+        ),
+        ("[roles.a]\nprovider = \"zhipu\"\nretry = { base_delay = -1 }", "roles.a.retry.base_delay: `-1`"),
         (
             "[roles.a]\nprovider = \"zhipu\"\nretry = 3",
-            "roles.a.retry: true, false or a table of settings is wanted",
+            "roles.a.retry: `3` is a whole number (allowed: true, false, \"patient\", \"interactive\" or a table",
         ),
         (
             "[roles.a]\nprovider = \"zhipu\"\ndeadline = 0",
-            "roles.a.deadline: a number of seconds above 0 is wanted",
+            "roles.a.deadline: `0` is not allowed (allowed: a number of seconds above 0",
         ),
-        ("[roles.a]\nfallback = [\"first\"]\nroute = { order = \"cheap\" }", "roles.a.route: "),
         (
-            "[roles.a]\nfallback = [\"first\"]\nroute = { move_on = { kinds = { timeoutt = true } } }",
-            "no failure is called `timeoutt`",
+            "[roles.a]\nfallback = [\"first\"]\nrouter = { strategy = \"cheap\" }",
+            "roles.a.router.strategy: `cheap` is unknown, did you mean `cheapest`? (allowed: `priority`, ",
         ),
-        ("[providers.c]\nbackend = \"zhipu\"\nquota = { concurrency = 0 }", "providers.c.quota: "),
+        (
+            "[roles.a]\nfallback = [\"first\"]\nrouter = { failover = { timeoutt = true } }",
+            "roles.a.router.failover: no kind of failure is called `timeoutt`",
+        ),
+        (
+            "[providers.c]\nbackend = \"zhipu\"\nrate_limit = { concurrency = 0 }",
+            "providers.c.rate_limit: `concurrency` is",
+        ),
     ] {
         let message = wrong(more);
         assert!(message.contains(words), "{more}\n{message}");
+        assert!(message.starts_with("configuration: config: 1 fault: config:"), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
 }
@@ -269,20 +304,20 @@ async fn every_setting_of_a_layer_can_stand_in_a_config() {
         backend = "zhipu"
         base_url = "http://127.0.0.1:1"
         api_keys = ["a.b", "c.d"]
-        quota = { requests_per_minute = 60, tokens_per_minute = 1000, concurrency = 2, burst = 0.5, assumed_output = 100, max_waiting = 10, max_wait = 5, on_store_failure = "closed" }
-        pace = { first_byte = 60, idle = 10.5, min_rate = 2.0, window = 10, grace = 10 }
+        rate_limit = { requests_per_minute = 60, tokens_per_minute = 1000, concurrency = 2, assumed_output = 100, max_waiting = 10, max_wait = 5, on_store_failure = "closed" }
+        key_pool = { strategy = "round_robin", cooldown = 5 }
+        timeouts = { connect = 5, first_byte = 60, idle = 10.5, min_rate = 2, total = 90, drain_timeout = 3 }
 
         [roles.full]
         provider = "full"
         model = "glm-4v-plus"
-        retry = { attempts = 4, throttle_attempts = 6, first_pause = 0.5, factor = 1.5, max_pause = 9, jitter = "equal", max_retry_after = 30, throttle_pause = 20, max_throttle_pause = 60, repeat = "no", deadline = 100 }
-        hedge = { percentile = 0.9, min_samples = 10, min_delay = 1, max_delay = 5, max_rate = 0.1 }
+        retry = { max_attempts = 4, base_delay = 0.5, max_delay = 9, multiplier = 1.5, jitter = "equal", max_retry_after = 30, max_billed = "no" }
         cache = { max_bytes = 1000, max_entry_bytes = 100, time_to_live = 60, random = true, urls = true, per_end_user = true }
         deadline = 120
 
         [roles.many]
         fallback = ["full", { role = "second", weight = 2 }]
-        route = { order = "weighted", half_life = 10, failure_pace = 5, move_on = { repeat = "likely", after_refusal = true, kinds = { timeout = true } }, breaker = { failure_rate = 0.4, min_calls = 5, window = 20, consecutive = 3, open_for = 5, max_open = 60, fatal_for = 30 } }
+        router = { strategy = "weighted", max_billed = "likely", failover = { content_refused = true, timeout = true }, breaker = { consecutive_failures = 3, open_duration = 5, max_open_duration = 60 } }
 
         [roles.plain]
         provider = "zhipu"
@@ -291,7 +326,15 @@ async fn every_setting_of_a_layer_can_stand_in_a_config() {
 
         [roles.unbroken]
         fallback = ["first", "second"]
-        route = { breaker = false }
+        router = { breaker = false }
+
+        [rate_limit_store]
+        url = "redis://127.0.0.1:1"
+        prefix = "mine"
+        window = 30
+        lease_time = 10
+        connect_timeout = 0.5
+        command_timeout = 0.5
         "#,
     )
     .role("many")

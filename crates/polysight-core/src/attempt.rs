@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 /// An attempt that failed before the outcome that it is listed on.
 ///
 /// Layers that retry, here or at another provider, list each failed attempt; see
-/// [`ChatResponse::attempts`](crate::ChatResponse::attempts) and [`Error::attempts`].
+/// [`ResponseMeta::attempts`](crate::ResponseMeta::attempts) and [`Error::attempts`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {

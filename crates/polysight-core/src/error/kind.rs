@@ -12,7 +12,7 @@ use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request breaks a rule of the vendor; see [`Error::violations`] when it was found before sending.
+    /// The request breaks a rule of the vendor; see [`Error::violations`](crate::Error::violations) when it was found before sending.
     InvalidRequest,
     /// A local file or buffer cannot be read, or is not a picture or video.
     InvalidMedia,
@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Permission,
     /// No balance, no package, an overdue account.
     Billing,
-    /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`].
+    /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`](crate::Error::quota_reset).
     QuotaExhausted,
     /// The account sends too fast or too much at once.
     RateLimited,

@@ -293,7 +293,7 @@ impl PlanBuilder {
     /// Gives the plan, or every violation at once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) with the violations in the order in which they were found.
+    /// [`ErrorKind::InvalidRequest`] with the violations in the order in which they were found.
     pub fn finish(self, estimate: Estimate) -> Result<Plan> {
         let tolerance = self.findings.tolerance();
         let Findings { violations, adjustments, notes, .. } = self.findings;

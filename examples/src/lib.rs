@@ -5,6 +5,12 @@ use std::path::PathBuf;
 use polysight::{Polysight, Result};
 use polysight_emulator::{Emulator, Surface};
 
+/// The programs of the READMEs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../README.zh-CN.md")]
+pub struct Readmes;
+
 /// A config with one role a vendor, each answered by an emulator in this process.
 ///
 /// Against the real vendors the same file needs real keys, such as `${ZHIPUAI_API_KEY}`, and no `base_url`.

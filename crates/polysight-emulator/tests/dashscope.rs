@@ -72,7 +72,7 @@ async fn thinking_needs_a_stream_and_comes_first() {
     assert_eq!((plain.status(), plain.code().as_str()), (400, "invalid_parameter_error"));
     assert_eq!(plain.message(), "parameter.enable_thinking must be set to false for non-streaming calls");
 
-    // Families differ in what they do when nobody says anything.
+    // Families differ in what they do by default.
     let newer = ask(&emulator, COMPATIBLE, &ask_about("qwen3.5-plus", "hi")).await;
     assert!(newer.json()["choices"][0]["message"]["reasoning_content"].is_string());
     let always = ask(&emulator, COMPATIBLE, &ask_about("qvq-max", "hi")).await;
@@ -145,7 +145,7 @@ async fn a_native_stream_may_repeat_all_that_was_said() {
         .collect();
     assert!(texts.windows(2).all(|pair| pair[1].starts_with(pair[0])), "{texts:?}");
     assert_eq!(texts.last(), Some(&"You asked: hello there"));
-    // Older models do so unless they are told not to.
+    // Older models do so unless it is switched off.
     let older = native("qwen-vl-max", json!([{"text": "hello there"}]), json!({}));
     let events = ask_with(&emulator, NATIVE, &[SSE], &older).await.native_events();
     assert_eq!(

@@ -57,9 +57,9 @@ async fn refuses_in_its_own_words() {
         assert_eq!((answer.status(), answer.code().as_str()), (status, code), "{body}");
         assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
     }
-    let nobody =
+    let anonymous =
         send(&emulator, "POST", "/v1/chat/completions", &[], question("x").to_string().as_bytes()).await;
-    assert_eq!(nobody.status(), 401);
+    assert_eq!(anonymous.status(), 401);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn counts_requests_within_a_window_and_turns_away_what_is_too_much() {
     assert_eq!(statuses, [200, 200, 429]);
     let load = emulator.load();
     assert_eq!((load.requests, load.crowded, load.most_in_window, load.most_in_flight), (3, 1, 3, 1));
-    assert_eq!(load.in_flight, 0, "whoever has read an answer has left");
+    assert_eq!(load.in_flight, 0, "an answer that was read is no longer in flight");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub fn zhipu_config(emulator: &Emulator, model: &str) -> String {
 /// When the emulator does not start, or the config is wrong, which are defects of the test.
 pub async fn zhipu_role(model: &str) -> (Emulator, Role) {
     let emulator = Emulator::start().await.expect("the emulator starts");
-    let sight = Polysight::from_toml(&zhipu_config(&emulator, model)).expect("the config is good");
-    let role = sight.role("default").expect("the role exists");
+    let polysight = Polysight::from_toml(&zhipu_config(&emulator, model)).expect("the config is good");
+    let role = polysight.role("default").expect("the role exists");
     (emulator, role)
 }

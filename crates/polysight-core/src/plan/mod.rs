@@ -155,7 +155,7 @@ impl Plan {
         self
     }
 
-    /// Where failed attempts of the call are listed as they happen; `None` where nobody reads them.
+    /// Where failed attempts of the call are listed as they happen; `None` where they are not read.
     #[must_use]
     pub fn attempt_log(&self) -> Option<&AttemptLog> {
         self.attempt_log.as_ref()

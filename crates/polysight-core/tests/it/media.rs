@@ -77,9 +77,9 @@ fn a_picture_that_is_cut_off_anywhere_is_refused_or_understood() {
                     }
                     Err(error) => {
                         let text = error.to_string();
-                        let told = ["cut off", "it is not a picture", "it is empty"];
+                        let words = ["cut off", "it is not a picture", "it is empty"];
                         assert!(
-                            told.iter().any(|told| text.contains(told)),
+                            words.iter().any(|word| text.contains(word)),
                             "{name} of {length} bytes: {text}"
                         );
                     }
@@ -279,7 +279,7 @@ fn video(parts: &[Vec<u8>]) -> Result<Video> {
 }
 
 #[track_caller]
-fn told(parts: &[Vec<u8>]) -> (VideoFormat, Option<f64>, Option<(u32, u32)>) {
+fn probed(parts: &[Vec<u8>]) -> (VideoFormat, Option<f64>, Option<(u32, u32)>) {
     let info = video(parts).unwrap().info().unwrap();
     (info.format, info.duration.map(|duration| duration.as_secs_f64()), info.width.zip(info.height))
 }
@@ -289,8 +289,8 @@ fn an_mp4_tells_its_playing_time_wherever_its_movie_box_is() {
     let movie = moov(&[mvhd(600, 1_500), trak(0, 0), trak(1_920, 1_080)]);
     let data = boxed(b"mdat", &[0; 5_000]);
     let expected = (VideoFormat::Mp4, Some(2.5), Some((1_920, 1_080)));
-    assert_eq!(told(&[ftyp(b"isom"), movie.clone(), data.clone()]), expected);
-    assert_eq!(told(&[ftyp(b"isom"), boxed(b"free", &[]), data.clone(), movie.clone()]), expected);
+    assert_eq!(probed(&[ftyp(b"isom"), movie.clone(), data.clone()]), expected);
+    assert_eq!(probed(&[ftyp(b"isom"), boxed(b"free", &[]), data.clone(), movie.clone()]), expected);
     let folder = Folder::new();
     let bytes = [ftyp(b"mp42"), data, movie].concat();
     let whole = [
@@ -315,10 +315,10 @@ fn wide_times_and_wide_box_lengths_are_read() {
     };
     let content = [mvhd_wide(90_000, 90_000 * 7_200), trak(64, 48)].concat();
     let expected = (VideoFormat::Mp4, Some(7_200.0), Some((64, 48)));
-    assert_eq!(told(&[ftyp(b"isom"), wide(b"mdat", &[3; 99]), wide(b"moov", &content)]), expected);
+    assert_eq!(probed(&[ftyp(b"isom"), wide(b"mdat", &[3; 99]), wide(b"moov", &content)]), expected);
     let mut to_the_end = boxed(b"moov", &content);
     to_the_end[..4].fill(0);
-    assert_eq!(told(&[ftyp(b"isom"), to_the_end]), expected);
+    assert_eq!(probed(&[ftyp(b"isom"), to_the_end]), expected);
 }
 
 #[test]
@@ -326,16 +326,16 @@ fn a_playing_time_that_is_not_told_is_unknown() {
     for (why, header) in [
         ("all ones", mvhd(1_000, u32::MAX)),
         ("all ones, wide", mvhd_wide(1_000, u64::MAX)),
-        ("told by fragments", mvhd(1_000, 0)),
-        ("told by fragments, wide", mvhd_wide(1_000, 0)),
+        ("given by fragments", mvhd(1_000, 0)),
+        ("given by fragments, wide", mvhd_wide(1_000, 0)),
         ("no ticks", mvhd(0, 5)),
         ("cut off", boxed(b"mvhd", &[0; 10])),
         ("empty", boxed(b"mvhd", &[])),
     ] {
         let movie = moov(&[header, trak(4, 2)]);
-        assert_eq!(told(&[ftyp(b"iso5"), movie]), (VideoFormat::Mp4, None, Some((4, 2))), "{why}");
+        assert_eq!(probed(&[ftyp(b"iso5"), movie]), (VideoFormat::Mp4, None, Some((4, 2))), "{why}");
     }
-    let longest = told(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1), trak(4, 2)])]);
+    let longest = probed(&[ftyp(b"isom"), moov(&[mvhd_wide(1, u64::MAX - 1), trak(4, 2)])]);
     assert!(longest.1.unwrap() > 1e19);
 }
 
@@ -343,9 +343,9 @@ fn a_playing_time_that_is_not_told_is_unknown() {
 fn a_quicktime_file_is_told_by_brand_or_by_its_first_box() {
     let movie = moov(&[mvhd(1_000, 2_000), trak(4, 2)]);
     for first in [ftyp(b"qt  "), boxed(b"wide", &[]), boxed(b"mdat", &[1; 20]), boxed(b"free", &[0; 4])] {
-        assert_eq!(told(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), Some((4, 2))));
+        assert_eq!(probed(&[first, movie.clone()]), (VideoFormat::Mov, Some(2.0), Some((4, 2))));
     }
-    assert_eq!(told(&[movie]).0, VideoFormat::Mov);
+    assert_eq!(probed(&[movie]).0, VideoFormat::Mov);
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn other_containers_are_told_by_their_first_bytes() {
         (b"FLV\x01\x05\0\0\0\x09".to_vec(), VideoFormat::Flv),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9".to_vec(), VideoFormat::Wmv),
     ] {
-        assert_eq!(told(std::slice::from_ref(&bytes)), (format, None, None));
+        assert_eq!(probed(std::slice::from_ref(&bytes)), (format, None, None));
         refused(Image::from_bytes(bytes), &["looks like a video"]);
     }
 }
@@ -391,7 +391,7 @@ fn garbage_in_boxes_is_refused_or_passed_over_but_never_believed() {
         assert!(!error.to_string().contains("cannot be read"), "{why}: {error}");
     }
     let nested = moov(&[trak(4, 2), huge(3, b"trak"), mvhd(1, 9)]);
-    assert_eq!(told(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, Some((4, 2))));
+    assert_eq!(probed(&[ftyp(b"isom"), nested]), (VideoFormat::Mp4, None, Some((4, 2))));
 }
 
 #[test]
@@ -408,8 +408,8 @@ fn a_video_that_is_cut_off_anywhere_is_refused_or_understood() {
                     Ok(video) => assert_eq!(video.info(), Some(whole), "{length} bytes"),
                     Err(error) => {
                         let text = error.to_string();
-                        let told = ["cut off", "it is not a video", "it is empty"];
-                        assert!(told.iter().any(|told| text.contains(told)), "{length} bytes: {text}");
+                        let words = ["cut off", "it is not a video", "it is empty"];
+                        assert!(words.iter().any(|word| text.contains(word)), "{length} bytes: {text}");
                     }
                 }
             }

@@ -24,23 +24,24 @@ pub(crate) fn check(data: &[u8]) {
 fn check_text(text: &str, ready: bool) {
     match Polysight::from_toml(text) {
         Err(error) => check_error(&error),
-        Ok(sight) => {
-            let sight = sight.with_variables(|name| (!name.is_empty()).then(|| format!("{CANARY}.{name}")));
-            assert!(!format!("{sight:?}").contains(DIGITS));
+        Ok(polysight) => {
+            let polysight =
+                polysight.with_variables(|name| (!name.is_empty()).then(|| format!("{CANARY}.{name}")));
+            assert!(!format!("{polysight:?}").contains(DIGITS));
             // Each provider sets up its TLS: few are enough.
             if ready {
-                check_roles(&sight);
+                check_roles(&polysight);
             }
         }
     }
 }
 
-fn check_roles(sight: &Polysight) {
-    for name in sight.provider_names().take(2) {
-        sight.provider(name).err().iter().for_each(check_error);
+fn check_roles(polysight: &Polysight) {
+    for name in polysight.provider_names().take(2) {
+        polysight.provider(name).err().iter().for_each(check_error);
     }
-    for name in sight.role_names().take(2) {
-        match sight.role(name) {
+    for name in polysight.role_names().take(2) {
+        match polysight.role(name) {
             Err(error) => check_error(&error),
             Ok(role) => {
                 let request = role.complete(ChatRequest::new([Message::user("?")]));

@@ -334,8 +334,8 @@ fn native_bodies_equal_those_of_the_vendors_sdk() {
     assert_eq!(cases.len(), serde_json::from_str::<Vec<Value>>(NATIVE).unwrap().len());
     for (case, request, mode) in cases {
         let own = normalised(body(&provider, request, mode));
-        // On purpose: the older interface of the SDK leaves the form of the answer to the server, and pieces to
-        // all callers; its newer client always says both, as is done here.
+        // On purpose: the older interface of the SDK leaves the form of the answer to the server, and pieces to the
+        // caller; its newer client always says both, as is done here.
         let mut expected = sdk(NATIVE, case);
         expected["parameters"]["result_format"] = json!("message");
         if mode == Mode::Stream {

@@ -8,6 +8,8 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
+mod accounts;
 mod connections;
+mod faults;
 mod file;
 mod layers;

@@ -76,6 +76,10 @@ fn tables() -> Vec<String> {
             format!("timeouts = {{ idle = \"{QWEN_KEY}\" }}"),
             format!("models = \"{QWEN_KEY}\""),
             format!("rate_limit = \"{QWEN_KEY}\""),
+            format!("rate_limit = {{ concurrency = \"{QWEN_KEY}\" }}"),
+            format!("key_pool = \"{QWEN_KEY}\""),
+            // Faults beside a key that is right.
+            format!("api_key = \"{QWEN_KEY}\"\nmodel = 5\nbase_url = \"not a url\"\nheaders = {{ x-one = [\"{HEADER}\"] }}"),
             format!("proxy = \"http://me:{PASSWORD}@\""),
             format!("proxy = \"me:{PASSWORD}@host:1\""),
             format!("proxy = \"nonsense://me:{PASSWORD}@host:1\""),
@@ -109,18 +113,27 @@ fn tables() -> Vec<String> {
     tables.extend(ernie.map(|lines| in_provider("ernie", lines)));
     let zhipu = [QWEN_KEY, "canary7f3a9b2c6d01", "canary7f3a9b2c6d01.", ERNIE_KEY];
     tables.extend(zhipu.map(|key| in_provider("zhipu", format!("api_key = \"{key}\"\nauth = \"jwt\""))));
+    let openai = [
+        // No base URL.
+        format!("api_key = \"{QWEN_KEY}\""),
+        format!("api_key = \"{QWEN_KEY}\"\nbase_url = \"http://me:{PASSWORD}@host/v1\""),
+        format!("api_key = \"{QWEN_KEY}\"\nbase_url = \"http://host/v1\"\nthinking = \"{QWEN_KEY}\""),
+    ];
+    tables.extend(openai.map(|lines| in_provider("openai", lines)));
     let stores = [
         format!("url = \"redis://:{PASSWORD}@host:none\""),
         format!("url = \"redis://me:{PASSWORD}@127.0.0.1:1/zero\""),
         format!("url = \"nonsense://me:{PASSWORD}@host\""),
         format!("url = [\"redis://:{PASSWORD}@host\"]"),
         format!("url = \"redis://:{PASSWORD}@127.0.0.1:1\"\ncooldown = \"{PASSWORD}\""),
+        format!("url = \"redis://:{PASSWORD}@127.0.0.1:1\"\nwindow = \"{PASSWORD}\""),
         format!("uri = \"redis://:{PASSWORD}@host\""),
     ];
     tables.extend(stores.map(|lines| {
         qwen(format!("api_key = \"{QWEN_KEY}\"\nrate_limit = true"))
             + &format!("[rate_limit_store]\n{lines}\n")
     }));
+    tables.push(qwen(format!("api_key = \"{QWEN_KEY}\"")) + &format!("retry = \"{QWEN_KEY}\"\n"));
     tables.push(format!("providers = \"{QWEN_KEY}\""));
     tables.push(format!("api_key = \"{QWEN_KEY}\""));
     tables.push(format!("[providers]\np = \"{QWEN_KEY}\""));

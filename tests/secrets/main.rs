@@ -65,6 +65,9 @@ const EXAMPLES: &[&str] = &[
     "flag=4",
 ];
 
+/// How many configs are refused, at least.
+const BAD_CONFIGS: usize = 66;
+
 /// All faults of the emulator, those that make a quota wait last.
 fn faults(vendor: &Vendor) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -137,6 +140,7 @@ fn no_key_and_no_picture_ever_shows() {
     {
         assert!(search.times.contains_key(&sort), "{sort:?}: nothing was collected");
     }
+    assert!(refused >= BAD_CONFIGS, "{refused} of {BAD_CONFIGS} bad configs were refused");
     assert!(search.found.is_empty(), "{} found:\n{}", search.found.len(), search.found.join("\n"));
 }
 

@@ -64,7 +64,7 @@ fn check_error(error: &Error) {
 /// A config of lines that fit, mostly.
 fn table(input: &mut Input<'_>) -> String {
     let mut text = String::new();
-    let backend = input.pick(&["zhipu", "qwen-vl", "ernie", "zipu"]);
+    let backend = input.pick(&["zhipu", "qwen-vl", "ernie", "openai", "zipu"]);
     let _ = writeln!(text, "[providers.p]\nbackend = \"{backend}\"");
     for _ in 0..1 + input.below(4) {
         let line = provider_line(input);
@@ -80,7 +80,7 @@ fn table(input: &mut Input<'_>) -> String {
 
 fn provider_line(input: &mut Input<'_>) -> String {
     let key = input.pick(&["api_key", "api_key", "api_key", "access_key", "secret_key"]);
-    match input.below(10) {
+    match input.below(12) {
         0..=3 => format!("{key} = {}", secret(input)),
         4 => format!("headers = {{ Authorization = {} }}", secret(input)),
         5 => format!("headers = {}", secret(input)),
@@ -103,9 +103,14 @@ fn provider_line(input: &mut Input<'_>) -> String {
             ]),
             value(input)
         ),
-        8 => format!(
+        8 => layer(
+            input,
+            &[("rate_limit", &["concurrency", "max_wait", "burst"]), ("key_pool", &["strategy", "cooldown"])],
+        ),
+        9 => format!("api_keys = [{}, {}]", secret(input), secret(input)),
+        10 => format!(
             "timeouts = {{ {} = {} }}",
-            input.pick(&["connect", "idle", "total", "conect"]),
+            input.pick(&["connect", "idle", "total", "drain_timeout", "conect"]),
             value(input)
         ),
         _ => format!(
@@ -154,10 +159,28 @@ fn role_line(input: &mut Input<'_>) -> String {
         "keep_raw",
         "temprature",
     ];
-    match input.below(5) {
+    const LAYERS: [(&str, &[&str]); 3] = [
+        ("retry", &["max_attempts", "base_delay", "jitter", "max_billed", "attempts"]),
+        ("router", &["strategy", "failover", "breaker"]),
+        ("deadline", &["total"]),
+    ];
+    match input.below(7) {
         0 => "provider = \"p\"".to_owned(),
         1 => format!("zhipu = {{ {} = {} }}", input.pick(&["tool_stream", "x"]), value(input)),
+        2 => layer(input, &LAYERS),
+        3 => format!("fallback = [{}]", value(input)),
         _ => format!("{} = {}", input.pick(&KEYS), value(input)),
+    }
+}
+
+/// A layer, switched on or off, named, or with one of its settings.
+fn layer(input: &mut Input<'_>, layers: &[(&str, &[&str])]) -> String {
+    let (layer, settings) = input.pick(layers);
+    match input.below(4) {
+        0 => format!("{layer} = {}", input.flag()),
+        1 => format!("{layer} = {}", secret(input)),
+        2 => format!("{layer} = {}", value(input)),
+        _ => format!("{layer} = {{ {} = {} }}", input.pick(settings), value(input)),
     }
 }
 

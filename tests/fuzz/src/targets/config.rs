@@ -54,11 +54,22 @@ fn check_roles(polysight: &Polysight) {
 
 fn check_error(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-    assert!(error.message().starts_with("config: "), "names no file: {error}");
+    assert!(names_the_file(error.message()), "names no file: {error}");
+    let all = error.to_string();
+    for fault in error.violations() {
+        let fault = fault.to_string();
+        assert!(names_the_file(&fault) && all.contains(&fault), "{fault:?} is not in: {all}");
+    }
     check_one_line(error);
     check_secret(error);
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(DIGITS), "shows a key: {shown}");
+}
+
+/// Whether a text begins with the name of the file, and with the line if that is known.
+fn names_the_file(text: &str) -> bool {
+    let rest = text.strip_prefix("config:").unwrap_or_default();
+    rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(':').starts_with(' ')
 }
 
 /// A config of lines that fit, mostly.

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// A layer shows itself in one line, around what is inside: `Retry(RateLimit(..))`.
 macro_rules! show_as_wrapper {

@@ -170,7 +170,7 @@ impl Emulator {
         self.shared.0.requests()
     }
 
-    /// The load since it was started: how many requests, at once and within the window, and how many of
+    /// The load since it was started: how many requests, concurrently and within the window, and how many of
     /// them were too many.
     pub fn load(&self) -> Load {
         self.shared.0.concurrency.load()

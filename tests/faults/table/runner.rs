@@ -1,4 +1,4 @@
-//! Runs the rows, several at once.
+//! Runs the rows, several concurrently.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::case::{Cell, Observed, References, call, judge, request};
 use super::row::{Ask, Cause, Limits, Row};
 use super::target::Target;
 
-/// Rows of one provider that run at once, each on a thread and a runtime of its own, so that a row that floods or computes
+/// Rows of one provider that run concurrently, each on a thread and a runtime of its own, so that a row that floods or computes
 /// takes no time from the limits of another. They mostly wait.
 const RUNNERS: usize = 6;
 /// No row may take longer, whatever its limits.

@@ -26,7 +26,7 @@ pub enum ErrorKind {
     Billing,
     /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`](crate::Error::quota_reset).
     QuotaExhausted,
-    /// The account sends too fast or too much at once.
+    /// The account sends too many requests or tokens a minute, or too many concurrent requests.
     RateLimited,
     /// The model or the platform is too busy, for every account; or this side is, for a while, such as one without a file
     /// handle left ([`Error::is_local`](crate::Error::is_local)).

@@ -103,9 +103,8 @@ impl Reaction {
         };
         let long = scope.is_some_and(RateLimitScope::lasts_minutes).then_some(LONG_LIMIT);
         let wait = vendor_wait.or(usual.wait).or(long);
-        let try_elsewhere = usual.try_elsewhere || !error.violations().is_empty();
         let slow_down = !error.is_local() && (usual.slow_down || scope.is_some());
-        Self { retry_here, try_elsewhere, at_fault, wait, slow_down }
+        Self { retry_here, try_elsewhere: usual.try_elsewhere, at_fault, wait, slow_down }
     }
 
     /// The table above, made from what the code decides: Markdown, one row for each kind of failure.
@@ -266,16 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_breaks_a_models_limits_may_suit_another() {
-        let violation = crate::Violation {
-            path: String::new(),
-            problem: String::new(),
-            limit: String::new(),
-            fix: String::new(),
-            source: None,
-        };
-        let reaction = Error::from_violations(vec![violation]).reaction();
-        assert!(reaction.try_elsewhere && !reaction.retry_here);
-        assert_eq!(reaction.at_fault, AtFault::Nobody);
+    fn violations_may_suit_another_model_but_faults_of_a_configuration_must_be_seen() {
+        let violation =
+            || vec![crate::Violation::new("model", "no model is named", "a model id", "name one")];
+        let request = Error::from_violations(violation()).reaction();
+        assert!(request.try_elsewhere && !request.retry_here);
+        let config = Error::new(ErrorKind::Config, "").with_violations(violation()).reaction();
+        assert!(!config.try_elsewhere && !config.retry_here);
+        assert_eq!((request.at_fault, config.at_fault), (AtFault::Nobody, AtFault::Nobody));
     }
 }

@@ -1,4 +1,4 @@
-//! How many bytes of request bodies are held at once.
+//! How many bytes of request bodies are held in all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

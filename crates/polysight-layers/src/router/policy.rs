@@ -61,7 +61,7 @@ impl FailurePolicy for RouterPolicy {
     fn should_failover(&self, error: &Error) -> bool {
         // What was found before sending cost nothing, and is of this target's model alone.
         if !error.violations().is_empty() {
-            return true;
+            return error.reaction().try_elsewhere;
         }
         match self.failover.get(&error.kind()) {
             Some(decided) => *decided,
@@ -166,6 +166,8 @@ mod tests {
         let policy = with_kinds([(ErrorKind::InvalidRequest, false)]);
         assert!(policy.should_failover(&empty));
         assert!(!policy.should_failover(&Error::new(ErrorKind::InvalidRequest, "")));
+        let config = Error::new(ErrorKind::Config, "").with_violations(empty.violations().to_vec());
+        assert!(!policy.should_failover(&config), "a wrong configuration must be seen");
     }
 
     #[test]

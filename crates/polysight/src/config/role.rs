@@ -63,7 +63,7 @@ struct RoleConfig {
     end_user_id: Option<String>,
     thinking: ThinkingSetting,
     response_format: Format,
-    /// Whether several functions may be called at once.
+    /// Whether several functions may be called in parallel.
     parallel_tool_calls: Option<bool>,
     /// Whether responses keep the vendor's raw JSON.
     keep_raw: bool,

@@ -1,6 +1,6 @@
 //! What can be set for this vendor alone.
 
-use polysight_core::{Error, ErrorKind, Result, redact};
+use polysight_core::{Error, ErrorKind, Result, redact_name};
 use polysight_wire::BaseUrl;
 use serde::Deserialize;
 
@@ -186,7 +186,7 @@ pub(crate) fn check_workspace(id: &str) -> Result<()> {
     }
     let message = format!(
         "workspace `{}` is no workspace id: 1 to 64 letters, digits, _ and -, the first no sign",
-        redact(id)
+        redact_name(id)
     );
     Err(Error::new(ErrorKind::Config, message))
 }

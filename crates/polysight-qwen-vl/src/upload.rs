@@ -71,6 +71,9 @@ pub(crate) async fn upload(
     })?;
     tickets.query_pairs_mut().append_pair("action", "getPolicy").append_pair("model", model);
     let ticket = ticket(dialect, transport, call, tickets).await?;
+    for secret in [&ticket.policy, &ticket.signature, &ticket.oss_access_key_id] {
+        call.keep_secret(secret);
+    }
     let limit = ticket.max_file_size_mb.map(|limit| limit.saturating_mul(1 << 20));
     if let Some(limit) = limit.filter(|limit| length > *limit) {
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
@@ -113,7 +116,7 @@ fn store_url(host: &str, vendor: Option<&Url>) -> Result<Url> {
     let url = Url::parse(host).ok().filter(Url::has_host);
     let plain = vendor.is_some_and(|vendor| vendor.scheme() == "http");
     url.filter(|url| url.scheme() == "https" || (plain && url.scheme() == "http")).ok_or_else(|| {
-        let host = polysight_core::redact(host);
+        let host = polysight_core::redact_name(host);
         Error::new(
             ErrorKind::Protocol,
             format!("the ticket names `{host}` as its store, which is no https URL"),

@@ -79,6 +79,17 @@ impl<D: Dialect> DialectProvider<D> {
         self.dialect.encode(plan, mode)
     }
 
+    /// A plan, or its refusal, without what the configuration keeps secret: a key may stand in place of a model's name.
+    fn planned(&self, planned: Result<Plan>) -> Result<Plan> {
+        if self.transport.secrets().is_empty() {
+            return planned;
+        }
+        let filter = self.call().filter();
+        let mut plan = planned.map_err(|error| error.without_secrets(&filter))?;
+        plan.notes.iter_mut().for_each(|note| *note = filter.hide(note));
+        Ok(plan)
+    }
+
     /// Begins to send a plan. Its id is made now, since a plan may be sent twice.
     fn begin(&self, plan: &mut Plan) -> Result<Call> {
         plan.require_provider(self.dialect.id())?;
@@ -110,7 +121,7 @@ impl<D: Dialect> DialectProvider<D> {
         if (300..400).contains(&head.status) {
             return Err(redirected(&head));
         }
-        Err(replied(plan, &head, self.dialect.decode_error(&head, &body)))
+        Err(replied(plan, self.dialect.catalog(), &head, self.dialect.decode_error(&head, &body)))
     }
 
     /// Sends a plan and reads the whole reply.
@@ -129,7 +140,8 @@ impl<D: Dialect> DialectProvider<D> {
             Err(error) => {
                 // The vendor answered, and what it says is no refusal: the call is likely billed.
                 let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
-                Err(replied(plan, head, if answered { error.with_billed(Billed::Likely) } else { error }))
+                let error = if answered { error.with_billed(Billed::Likely) } else { error };
+                Err(replied(plan, self.dialect.catalog(), head, error))
             }
         }
     }
@@ -137,19 +149,20 @@ impl<D: Dialect> DialectProvider<D> {
     /// Sends a plan and opens the answer.
     async fn open(&self, plan: Plan, mut call: Call) -> Result<ChatStream> {
         match self.opened(&plan, &mut call).await {
-            Ok(Opened::Events(reader)) => Ok(ChatStream::new(Finishing { reader, call })
-                .with_collect_limit(self.transport.limits().max_reply_bytes)),
+            Ok(Opened::Events(reader)) => {
+                call.note_links(&plan.request);
+                Ok(ChatStream::new(Finishing { reader, call })
+                    .with_collect_limit(self.transport.limits().max_reply_bytes)
+                    .with_origin(&*self.dialect.id().name, plan.request.request_id.as_deref()))
+            }
             Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(response)),
-            Err(error) => Err(call.finish(error)),
+            Err(error) => Err(call.finish_request(error, &plan.request)),
         }
     }
 
     /// Sends a plan and puts the pieces of its answer together.
     async fn collect(&self, plan: Plan, call: Call) -> Result<ChatResponse> {
-        let collecting = self.call().with_request_id(plan.request.request_id.as_deref());
-        let answer = self.open(plan, call).await?.collect_response().await;
-        // What the stream itself failed of is finished already; an answer that is too long is found here.
-        answer.map_err(|error| if error.provider().is_some() { error } else { collecting.finish(error) })
+        self.open(plan, call).await?.collect_response().await
     }
 
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
@@ -202,8 +215,9 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         let card = self.dialect.catalog().card(request.model.as_deref().unwrap_or_default());
         let mut builder = PlanBuilder::new(self.dialect.id(), request, card);
         self.dialect.check(&mut builder);
+        builder.name_models(self.dialect.catalog());
         let estimate = self.dialect.estimate(&builder.request, &builder.card);
-        builder.finish(estimate)
+        self.planned(builder.finish(estimate))
     }
 
     async fn send(&self, mut plan: Plan) -> Result<ChatResponse> {
@@ -213,7 +227,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
             // Boxed, since few calls go this way, and all would carry its size.
             return Box::pin(self.collect(plan, call)).await;
         }
-        self.answer(&plan, &mut call).await.map_err(|error| call.finish(error))
+        self.answer(&plan, &mut call).await.map_err(|error| call.finish_request(error, &plan.request))
     }
 
     async fn stream(&self, mut plan: Plan) -> Result<ChatStream> {
@@ -226,6 +240,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
 impl<D: Dialect> fmt::Debug for DialectProvider<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ProviderId { name, vendor, endpoint, .. } = self.dialect.id();
+        let endpoint = self.call().filter().hide(endpoint);
         write!(f, "{vendor} provider `{name}` at {endpoint} with {:?}", self.credentials)
     }
 }
@@ -271,7 +286,7 @@ fn random_ids() -> RequestIds {
 }
 
 fn redirected(head: &ReplyHead) -> Error {
-    let target = head.header("location").map(polysight_core::redact).unwrap_or_default();
+    let target = head.header("location").map(polysight_core::redact_name).unwrap_or_default();
     let message =
         format!("the server redirects to `{target}`, which is not followed with a key: set base_url");
     Error::new(ErrorKind::Protocol, message).with_status(head.status)

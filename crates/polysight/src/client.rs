@@ -250,7 +250,7 @@ impl Polysight {
         let options = config
             .options(name)
             .map_err(fault)?
-            .with_transport(make_transport(ready, &config).map_err(fault)?);
+            .with_transport(make_transport(ready, &config, variables).map_err(fault)?);
         let limited = |key: Option<ApiKey>| {
             let account = key.as_ref().map(fingerprint).unwrap_or_default();
             let mut options = options.clone();
@@ -298,7 +298,10 @@ impl Polysight {
     fn keys(&self, config: &ProviderConfig) -> Result<Vec<Option<ApiKey>>> {
         let one = match (&config.api_key, &config.api_key_file) {
             (Some(key), _) => Some(ApiKey::new(key)?),
-            (None, Some(file)) => Some(self.config.source.key_in(file)?),
+            (None, Some(file)) => {
+                let home = (self.lookup)("HOME").or_else(|| (self.lookup)("USERPROFILE"));
+                Some(self.config.source.key_in(file, home.as_deref())?)
+            }
             (None, None) => None,
         };
         match &config.api_keys {
@@ -309,9 +312,13 @@ impl Polysight {
 }
 
 /// A transport with a provider's own headers and limits, over connections that are made once.
-fn make_transport(ready: &mut Ready, config: &ProviderConfig) -> Result<Transport> {
+fn make_transport(
+    ready: &mut Ready,
+    config: &ProviderConfig,
+    variables: &Variables<'_>,
+) -> Result<Transport> {
     let connecting = (config.limits().connect, config.proxy.clone());
-    let transport = config.transport();
+    let transport = config.transport(variables.secrets());
     if let Some(other) = ready.transports.get(&connecting) {
         return transport.sharing(other).build();
     }

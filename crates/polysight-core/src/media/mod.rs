@@ -21,6 +21,7 @@ pub use file::{FileIdentity, MediaFile};
 pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
+pub use name::redact_name;
 pub use orientation::Orientation;
 pub use source::MediaSource;
 pub(crate) use source::SourceMap;

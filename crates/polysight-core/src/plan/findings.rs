@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
-use crate::ModelCard;
+use crate::catalog::Status;
 use crate::error::OneLine;
+use crate::{Catalog, ModelCard};
 
 /// What may be changed in a request on its way out. Media is never dropped, under any tolerance.
 #[derive(
@@ -20,7 +21,8 @@ pub enum Tolerance {
     /// Nothing: whatever the vendor would not take as it stands is a violation.
     Strict,
     /// What does not change the meaning: form of base64, order of parts where one is demanded, spelling of greedy
-    /// sampling, rounding to the decimals that the vendor takes, streaming where a model demands it.
+    /// sampling, rounding to the decimals that the vendor takes, streaming where a model demands it, and leaving out empty texts
+    /// and hints how closely to look at a picture where the model takes none.
     #[default]
     Lossless,
     /// Also: numbers brought into range, settings dropped that the vendor does not have.
@@ -107,11 +109,14 @@ pub struct Findings {
     tolerance: Tolerance,
     model: String,
     card: Arc<ModelCard>,
+    /// Violations of which other models are free: their places, and what such a model has.
+    wanted: Vec<(usize, fn(&ModelCard) -> bool)>,
 }
 
 impl Findings {
     pub(super) fn new(tolerance: Tolerance, model: String, card: Arc<ModelCard>) -> Self {
-        Self { violations: Vec::new(), adjustments: Vec::new(), notes: Vec::new(), tolerance, model, card }
+        let (violations, adjustments, notes, wanted) = Default::default();
+        Self { violations, adjustments, notes, tolerance, model, card, wanted }
     }
 
     /// What the caller tolerates.
@@ -120,7 +125,7 @@ impl Findings {
         self.tolerance
     }
 
-    /// The model's id, for messages.
+    /// The model's id, as it may be shown in messages.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
@@ -147,6 +152,31 @@ impl Findings {
             fix: fix.into(),
             source: self.card.citation(),
         });
+    }
+
+    /// Records that the model is the wrong one. Which others have what is wanted is said by [`name_models`](Self::name_models).
+    pub(super) fn reject_model(
+        &mut self,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        limit: impl Into<String>,
+        has: fn(&ModelCard) -> bool,
+    ) {
+        self.wanted.push((self.violations.len(), has));
+        self.reject(path, problem, limit, "choose a model that does");
+    }
+
+    /// Names models that have what this one has not.
+    pub(super) fn name_models(&mut self, catalog: &Catalog) {
+        /// So many are named.
+        const SOME: usize = 3;
+        for (place, has) in &self.wanted {
+            let live = catalog.cards().iter().filter(|card| card.status == Status::Live && has(card));
+            let names: Vec<&str> = live.map(|card| card.id.as_str()).take(SOME).collect();
+            if let Some(violation) = self.violations.get_mut(*place).filter(|_| !names.is_empty()) {
+                violation.fix = format!("{}, such as {}", violation.fix, names.join(", "));
+            }
+        }
     }
 
     /// Records something the caller should know.

@@ -1,6 +1,6 @@
 //! Pictures and videos against the model's limits.
 
-use super::Findings;
+use super::{Findings, Tolerance};
 use crate::catalog::NumberRange;
 use crate::catalog::{ImageCard, VideoCard};
 use crate::media::{Hint, Image, MediaSource, Video, VideoSource};
@@ -60,7 +60,7 @@ fn check_image(
 ) {
     if capability.is_no() {
         let problem = format!("{} takes no pictures", findings.model());
-        findings.reject(path(), problem, "text only", "choose a vision model");
+        findings.reject_model(path(), problem, "text only", |card| card.image.is_yes());
         return;
     }
     let Some(card) = capability.limits() else { return };
@@ -123,29 +123,43 @@ fn budget_rule(range: Option<Interval>) -> Capability<NumberRange> {
     range.map_or(Capability::No, |range| Capability::Yes(NumberRange(Some(range))))
 }
 
-/// Hints say how closely to look; what cannot be said to a vendor may be left unsaid, or said in other numbers, only
-/// where losses are tolerated.
+/// Hints for which a model has nothing are left out: those that say how closely to look under every tolerance but strict, and
+/// those that say which moments are seen only where losses are tolerated. Numbers out of range are changed only there, too.
 fn check_hints(
     path: &dyn Fn() -> String,
     hints: &[(Hint, Option<f64>, Capability<NumberRange>)],
     set: &mut dyn FnMut(Hint, Option<f64>),
     findings: &mut Findings,
 ) {
-    let mut unsupported = Vec::new();
+    let mut unsupported: [Vec<Hint>; 2] = Default::default();
+    let [closeness, moments] = &mut unsupported;
     for (hint, value, rule) in hints {
         let Some(value) = *value else { continue };
         match rule {
-            Capability::No => unsupported.push(*hint),
+            Capability::No if matches!(hint, Hint::Fps | Hint::MaxFrames) => moments.push(*hint),
+            Capability::No => closeness.push(*hint),
             Capability::Unknown => check_hint(path, *hint, value, None, set, findings),
             Capability::Yes(range) => check_hint(path, *hint, value, range.0, set, findings),
         }
     }
-    if unsupported.is_empty() {
+    for (hints, needed) in unsupported.into_iter().zip([Tolerance::Lossless, Tolerance::Lossy]) {
+        leave_out(path, hints, needed, set, findings);
+    }
+}
+
+fn leave_out(
+    path: &dyn Fn() -> String,
+    hints: Vec<Hint>,
+    needed: Tolerance,
+    set: &mut dyn FnMut(Hint, Option<f64>),
+    findings: &mut Findings,
+) {
+    if hints.is_empty() {
         return;
     }
-    let names = unsupported.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if findings.lossy(path(), format!("{names} left out")) {
-        unsupported.into_iter().for_each(|hint| set(hint, None));
+    let names = hints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if findings.allow(needed, path(), format!("{names} left out")) {
+        hints.into_iter().for_each(|hint| set(hint, None));
     } else {
         let problem = format!("{} has no {names} for media", findings.model());
         findings.reject(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
@@ -178,7 +192,7 @@ fn check_hint(
 fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, findings: &mut Findings) {
     if card.video.is_no() {
         let problem = format!("{} takes no videos", findings.model());
-        findings.reject(path(), problem, "pictures and text", "choose a model that does");
+        findings.reject_model(path(), problem, "pictures and text", |card| card.video.is_yes());
         return;
     }
     let Some(limits) = card.video.limits() else { return };

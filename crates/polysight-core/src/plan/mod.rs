@@ -15,7 +15,7 @@ pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 
 use crate::catalog::{Money, Price, Status};
-use crate::{Attempt, AttemptLog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
+use crate::{Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
 ///
@@ -217,6 +217,15 @@ impl Estimate {
     }
 }
 
+/// What is said of a model behind its id.
+const NOT_KNOWN: &str = " is not in the catalogue: its limits are not known";
+
+/// A model's id as it may be shown: a picture or a link may have been given in its place.
+fn shown_model(model: String) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+    if model.len() <= 64 && model.bytes().all(is_plain) { model } else { crate::redact_name(&model) }
+}
+
 /// A request on its way to becoming a [`Plan`].
 #[derive(Debug)]
 pub struct PlanBuilder {
@@ -239,13 +248,15 @@ impl PlanBuilder {
         let mut request = request.clone();
         let tolerance = request.tolerance.unwrap_or_default();
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
-        let findings = Findings::new(tolerance, model, Arc::clone(&card));
+        let findings = Findings::new(tolerance, shown_model(model), Arc::clone(&card));
         let provider = provider.clone();
         let mut builder = Self { request, card, findings, provider, original, requires_streaming: false };
         builder.note_model();
-        content::check(&builder.request, &mut builder.findings);
+        content::check(&builder.request, &builder.card, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
+        // Last, so that paths of other findings are those of the caller's request.
+        content::leave_out_empty_texts(&mut builder.request, &mut builder.findings);
         builder.note_streaming();
         builder
     }
@@ -268,7 +279,7 @@ impl PlanBuilder {
             let fix = "name one in the request or in the role";
             findings.reject("model", "no model is named", "a model id", fix);
         } else if !self.card.known {
-            findings.warn([findings.model(), " is not in the catalogue: its limits are not known"].concat());
+            findings.warn([findings.model(), NOT_KNOWN].concat());
         }
         match (self.card.status, &self.card.replacement) {
             (Status::Live, _) => {}
@@ -276,6 +287,20 @@ impl PlanBuilder {
                 findings.warn(format!("{} is {status}: move to {newer}", findings.model()));
             }
             (status, None) => findings.warn(format!("{} is {status}", findings.model())),
+        }
+    }
+
+    /// Names models of this catalogue where a model that has something is to be chosen, and the known ones nearest to a model
+    /// that is not in it.
+    pub fn name_models(&mut self, catalog: &Catalog) {
+        self.findings.name_models(catalog);
+        let near = catalog.nearest(self.request.model.as_deref().unwrap_or_default());
+        if self.card.known || near.is_empty() {
+            return;
+        }
+        let unknown = self.findings.notes.iter_mut().find(|note| note.ends_with(NOT_KNOWN));
+        if let Some(note) = unknown {
+            *note = format!("{note}; the nearest known ones are {}", near.join(", "));
         }
     }
 

@@ -292,13 +292,13 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
     }
     if card.tools.is_no() {
         let problem = format!("{} calls no functions", findings.model());
-        findings.reject("tools", problem, "no tools", "choose a model that does");
+        findings.reject_model("tools", problem, "no tools", |card| card.tools.is_yes());
         return;
     }
     for (index, tool) in request.tools.iter().enumerate() {
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(legal) {
-            let problem = format!("a function is called `{}`", crate::redact(&tool.name));
+            let problem = format!("a function is called `{}`", crate::redact_name(&tool.name));
             let limit = "1 to 64 letters, digits, _ and -";
             findings.reject(format!("tools[{index}].name"), problem, limit, "rename it");
         }

@@ -1,11 +1,10 @@
 //! The key of a request: a digest of all that shapes its answer.
 
-use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use moka::sync::Cache as Bounded;
-use polysight_core::media::MediaFile;
+use polysight_core::media::{FileIdentity, MediaFile};
 use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
 
@@ -23,10 +22,10 @@ const BLOCK: usize = 64 << 10;
 /// File systems may give two changes within this time the same change time.
 const CHANGE_TIME_GRAIN: Duration = Duration::from_secs(2);
 
-/// Makes keys, and remembers the digests of files that do not change.
+/// Makes keys, and remembers the digests of files that do not change, by their identity.
 #[derive(Debug)]
 pub(super) struct Keys {
-    files: Bounded<FileState, Key>,
+    files: Bounded<FileIdentity, Key>,
     pub(super) grain: Duration,
 }
 
@@ -72,15 +71,15 @@ impl Keys {
         let (files, grain) = (self.files.clone(), self.grain);
         let digest = move || {
             let mut opened = file.reopen().map_err(io::Error::other)?;
-            let before = FileState::of(&opened.metadata()?, grain);
-            if let Some(digest) = before.as_ref().and_then(|state| files.get(state)) {
+            // A file so fresh that it may still change unseen is read each time.
+            let is_certain = file.identity().is_certain_after(grain);
+            if let Some(digest) = files.get(file.identity()).filter(|_| is_certain) {
                 return Ok(digest);
             }
             let digest = read(&mut opened)?;
-            let after = FileState::of(&opened.metadata()?, grain);
             // A file that changed while it was read is not remembered.
-            if let Some(state) = before.filter(|state| after.as_ref() == Some(state)) {
-                files.insert(state, digest);
+            if is_certain && file.identity_of(&opened)? == *file.identity() {
+                files.insert(file.identity().clone(), digest);
             }
             Ok(digest)
         };
@@ -91,41 +90,6 @@ impl Keys {
     pub(super) fn remembered_files(&self) -> u64 {
         self.files.run_pending_tasks();
         self.files.entry_count()
-    }
-}
-
-/// What a file's digest is remembered by: only what no user can set. Length and modification time can be set to those of
-/// another file; the change time is the system's own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileState {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-    len: u64,
-}
-
-impl FileState {
-    /// `None` for a file so fresh that it may still change unseen.
-    #[cfg(unix)]
-    fn of(metadata: &Metadata, grain: Duration) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        use std::time::SystemTime;
-
-        let changed = (metadata.ctime(), metadata.ctime_nsec());
-        let since = Duration::new(changed.0.try_into().ok()?, changed.1.try_into().ok()?);
-        let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH.checked_add(since)?).ok()?;
-        (age >= grain).then(|| Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            changed,
-            len: metadata.len(),
-        })
-    }
-
-    /// Elsewhere each file is read each time.
-    #[cfg(not(unix))]
-    fn of(_: &Metadata, _: Duration) -> Option<Self> {
-        None
     }
 }
 

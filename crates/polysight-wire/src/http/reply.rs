@@ -205,7 +205,10 @@ impl WireReply {
             "identity" | "" => Ok(()),
             other => Err(Error::new(
                 ErrorKind::Protocol,
-                format!("the reply is {}-encoded, which was not asked for", polysight_core::redact(other)),
+                format!(
+                    "the reply is {}-encoded, which was not asked for",
+                    polysight_core::redact_name(other)
+                ),
             )
             // Read for good replies alone: the vendor has answered.
             .with_billed(Billed::Likely)

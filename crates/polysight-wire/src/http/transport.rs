@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase, redact};
+use polysight_core::{ApiKey, Billed, Error, ErrorKind, Result, TimeoutPhase, redact_name};
 use tokio::time::{Instant, timeout_at};
 
 use super::chunks::timed_out;
@@ -20,6 +20,7 @@ pub struct Transport {
     client: reqwest::Client,
     limits: Arc<Limits>,
     headers: Arc<HeaderMap>,
+    secrets: Arc<[ApiKey]>,
     pool: BufferPool,
 }
 
@@ -38,6 +39,7 @@ impl fmt::Debug for Transport {
 pub struct TransportBuilder {
     limits: Limits,
     headers: Vec<(String, String)>,
+    secrets: Vec<ApiKey>,
     proxy: Option<String>,
     certificates: Option<Vec<u8>>,
     shared: Option<Transport>,
@@ -61,6 +63,14 @@ impl TransportBuilder {
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Keeps a text out of everything that providers with this transport show, such as the value of an environment variable.
+    /// Headers and keys are kept out without it; what has fewer than 8 characters is no secret.
+    #[must_use]
+    pub fn secret(mut self, text: ApiKey) -> Self {
+        self.secrets.push(text);
         self
     }
 
@@ -121,14 +131,14 @@ impl TransportBuilder {
                 (client, BufferPool::default())
             }
         };
-        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool })
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, secrets: self.secrets.into(), pool })
     }
 }
 
 /// A header as it goes out, marked so that nothing prints it.
 fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
     let (Ok(key), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-        let message = format!("`{}` is not a header to send", redact(name));
+        let message = format!("`{}` is not a header to send", redact_name(name));
         return Err(Error::new(ErrorKind::Config, message));
     };
     // These say how the body goes out, which is the transport's to say.
@@ -212,6 +222,11 @@ impl Transport {
     /// The headers that go along with every request.
     pub(crate) fn headers(&self) -> &Arc<HeaderMap> {
         &self.headers
+    }
+
+    /// What must not be shown, besides headers and keys.
+    pub(crate) fn secrets(&self) -> &Arc<[ApiKey]> {
+        &self.secrets
     }
 
     /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.

@@ -1,6 +1,6 @@
 //! What is wrong with a config file: all of it, in one error.
 
-use polysight_core::{Error, ErrorKind, Result, Violation};
+use polysight_core::{Error, ErrorKind, Result, Violation, redact_name};
 
 use super::expand::Variables;
 use super::file::Source;
@@ -34,7 +34,9 @@ impl Fault {
 
     /// Shows no value of a variable.
     pub(crate) fn without_values(mut self, variables: &Variables<'_>) -> Self {
-        self.problem = variables.hide(&self.problem);
+        for text in [&mut self.path, &mut self.problem, &mut self.allowed] {
+            *text = variables.hide(text);
+        }
         self
     }
 
@@ -49,7 +51,7 @@ impl Fault {
             place = format!("{place}:{line}");
         }
         if !self.path.is_empty() {
-            place = format!("{place}: {}", self.path);
+            place = format!("{place}: {}", redact_name(&self.path));
         }
         Violation::new(place, self.problem, self.allowed, "")
     }
@@ -122,6 +124,7 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
     let known: Vec<&str> = known.into_iter().collect();
     let other = OTHER_NAMES.iter().find(|(other, now)| *other == name && known.contains(now));
     let nearest = other.map(|(_, now)| *now).or_else(|| nearest(name, &known));
+    let name = redact_name(name);
     match nearest {
         Some(candidate) => format!("unknown {what} `{name}`, did you mean `{candidate}`?"),
         None if known.is_empty() => format!("unknown {what} `{name}`: there is none"),

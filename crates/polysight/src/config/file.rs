@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use polysight_core::{ApiKey, Error, ErrorKind, Result};
+use polysight_core::{ApiKey, Error, ErrorKind, Result, redact_name};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -55,7 +55,7 @@ impl Source {
     /// A file.
     pub(crate) fn file(path: &Path) -> Self {
         Self {
-            name: path.display().to_string(),
+            name: redact_name(&path.display().to_string()),
             folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),
         }
     }
@@ -70,14 +70,27 @@ impl Source {
         Error::new(ErrorKind::Config, format!("{}: it cannot be read: {error}", self.name)).with_source(error)
     }
 
-    /// The key in a file, whose path is relative to the config file.
-    pub(crate) fn key_in(&self, file: &Path) -> Result<ApiKey> {
-        let path = self.folder.join(file);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let message = format!("api_key_file {} cannot be read: {error}", path.display());
-            Error::new(ErrorKind::Config, message)
-        })?;
-        ApiKey::new(text)
+    /// The key in a file, whose path is relative to the config file, or to the user's folder where it begins with `~/`.
+    pub(crate) fn key_in(&self, file: &Path, home: Option<&str>) -> Result<ApiKey> {
+        let wrong = |problem: String| {
+            let shown = redact_name(&file.display().to_string());
+            Error::new(ErrorKind::Config, format!("api_key_file {shown} {problem}"))
+        };
+        let path = match (file.strip_prefix("~"), home) {
+            (Ok(inside), Some(home)) => Path::new(home).join(inside),
+            (Ok(_), None) => {
+                return Err(wrong("cannot be found: HOME is not set, write the whole path".to_owned()));
+            }
+            (Err(_), _) => self.folder.join(file),
+        };
+        if file.to_string_lossy().starts_with('~') && file.strip_prefix("~").is_err() && !path.exists() {
+            return Err(wrong(
+                "cannot be found: write the whole path, `~` stands only for your own folder".to_owned(),
+            ));
+        }
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        ApiKey::from_file_text(&text).map_err(|error| wrong(format!("is not used: {}", error.message())))
     }
 }
 

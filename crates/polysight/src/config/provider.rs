@@ -15,7 +15,7 @@ use super::backend::{Backend, Backends};
 use super::de::{Reader, Texts, join, read};
 use super::expand::{Variables, has_variable};
 use super::faults::{Fault, Faults};
-use super::file::{Node, Table};
+use super::file::{Node, Table, Value};
 use super::layers::{ProviderLayers, take_provider_layers};
 
 /// Keys of a provider that hold for every vendor.
@@ -123,8 +123,9 @@ impl ProviderConfig {
     }
 
     /// A transport's settings without its connections.
-    pub(crate) fn transport(&self) -> TransportBuilder {
+    pub(crate) fn transport(&self, secrets: Vec<ApiKey>) -> TransportBuilder {
         let builder = Transport::builder().limits(self.limits());
+        let builder = secrets.into_iter().fold(builder, TransportBuilder::secret);
         self.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value))
     }
 
@@ -145,6 +146,8 @@ pub(crate) struct ProviderEntry {
     pub(crate) backend: Backend,
     /// The models that the vendor serves itself, where that is known.
     pub(crate) catalog: Option<Catalog>,
+    /// The model for roles that name none, with its line, unless it is a variable.
+    pub(crate) model: Option<(String, usize)>,
     table: Table,
     /// The vendor's own keys.
     own: Table,
@@ -181,15 +184,26 @@ impl ProviderEntry {
             }
         }
         let own = own_keys(&original);
-        let is_elsewhere = config.deployment.is_some() || config.base_url.is_some();
-        let catalog = if is_elsewhere { None } else { backend.catalog() };
+        let catalog = if config.deployment.is_some() { None } else { backend.catalog() };
         let catalog = catalog.and_then(|catalog| catalog.clone().with_models(config.models).ok());
-        Some(Self { layers, backend: backend.clone(), catalog, table: original, own })
+        let line_of_model = original.get("model").filter(|node| !node.has_variable()).map(|node| node.line);
+        let model = config.model.zip(line_of_model);
+        Some(Self { layers, backend: backend.clone(), catalog, model, table: original, own })
     }
 
     /// The settings of all vendors, with variables looked up.
     pub(crate) fn config(&self, path: &str, variables: &Variables<'_>) -> Result<ProviderConfig, Fault> {
-        read(&self.table, path, Texts::LookedUp(variables))
+        variables.look_up(&self.table);
+        let config: ProviderConfig = read(&self.table, path, Texts::LookedUp(variables))?;
+        let raw = self.table.get("base_url").map(|node| &node.value);
+        if let (Some(Value::Text(raw)), Some(Ok(url))) =
+            (raw, config.base_url.as_deref().map(str::parse::<BaseUrl>))
+            && let Some(name) = variables.key_in_host(raw, url.as_url().host_str().unwrap_or_default())
+        {
+            let problem = format!("the value of ${{{name}}} looks like a key, which belongs into api_key");
+            return Err(Fault::new(join(path, "base_url"), problem).allowed("the address of a server"));
+        }
+        Ok(config)
     }
 
     /// The vendor's own keys.

@@ -85,7 +85,16 @@ impl Reply for ChatStream {
 
 /// Sends a plan, and waits for a stream's first event.
 pub(crate) async fn begin<R: Reply>(provider: &dyn VisionProvider, plan: Plan) -> Result<R> {
-    R::request(provider, plan).await?.begun().await
+    let begun = match R::request(provider, plan).await {
+        Ok(reply) => reply.begun().await,
+        Err(error) => Err(error),
+    };
+    begun.map_err(|error| named(error, provider))
+}
+
+/// Names the provider on an error that names none, so that each attempt says whose it was.
+pub(crate) fn named(error: Error, provider: &dyn VisionProvider) -> Error {
+    if error.provider().is_some() { error } else { error.with_provider(&*provider.id().name) }
 }
 
 /// Sends a plan and puts the observer on the outcome, be it a reply or an error.

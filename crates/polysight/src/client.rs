@@ -399,6 +399,29 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "zhipu")]
+    #[test]
+    fn notes_are_of_every_way_to_name_a_model() {
+        let notes = |provider: &str, role: &str| {
+            let text = format!(
+                "[providers.a]\nbackend = \"zhipu\"\napi_key = \"k.1\"\n{provider}\n[roles.one]\n{role}\n[roles.two]\n{role}"
+            );
+            Polysight::from_toml(&text).unwrap().notes().to_vec()
+        };
+        let default = notes("model = \"glm-4.6w\"", "");
+        assert!(default.len() == 1 && default[0].contains("config:4: providers.a.model: "), "{default:?}");
+        assert_eq!(notes("", "model = \"glm-4.6w\"").len(), 2);
+        assert_eq!(notes("base_url = \"https://h.example/v1\"", "model = \"glm-4.6w\"").len(), 2);
+        assert_eq!(notes("model = \"glm-4.6w\"", "model = \"GLM-4.6V\""), Vec::<String>::new());
+        assert_eq!(notes("model = \"${MODEL}\"", ""), Vec::<String>::new());
+        assert_eq!(
+            notes("deployment = \"vllm\"\nbase_url = \"http://h.example\"", "model = \"glm-4.6w\""),
+            Vec::<String>::new()
+        );
+        let far = notes("", "model = \"zzzz\"");
+        assert!(far[0].ends_with("does not know `zzzz`: it is sent without limits"), "{far:?}");
+    }
+
     #[cfg(feature = "openai")]
     #[test]
     fn a_server_of_the_chat_completions_shape_needs_a_base_url() {

@@ -73,6 +73,7 @@ pub(super) fn is_base64_medium(text: &str) -> bool {
         b'_' => b'/',
         other => other,
     };
+    let text = text.split_once(";base64,").map_or(text, |(_, text)| text);
     let start = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(first);
     let mut start: Vec<u8> = start.take(FIRST).take_while(|byte| *byte != b'=').collect();
     start.truncate(start.len() / 4 * 4);

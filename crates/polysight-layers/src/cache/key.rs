@@ -129,8 +129,8 @@ fn key(
     let mut digest = DigestWriter(Sha256::new());
     let context = (&*provider.name, &*provider.vendor, user);
     serde_json::to_writer(&mut digest, &context).ok()?;
-    // What was left out of the request for this provider may still reach another one behind it.
-    if plan.adjustments.iter().any(|adjustment| !adjustment.lossless) {
+    // What was changed or left out for this provider may still reach another one behind it as it was.
+    if !plan.adjustments.is_empty() {
         write(&mut digest, plan.original().clone(), &digests)?;
     }
     write(&mut digest, request, &digests)?;

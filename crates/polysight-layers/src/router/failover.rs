@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::breaker::{BREAKER_OPEN, Breaker, BreakerPolicy, BreakerState, Permit, Rejected, Signal};
 use super::strategy::{self, Strategy};
 use super::{Target, TargetState};
-use crate::call::{CallObserver, Reply, attempts_of, begin};
+use crate::call::{CallObserver, Reply, attempts_of, begin, named};
 use crate::lock;
 
 /// What a failure means here.
@@ -154,7 +154,7 @@ impl Failover<'_> {
         let plan = match plan {
             Ok(plan) => plan.with_attempt_log(self.log.clone()),
             Err(refusal) => {
-                self.notes.refused(place, refusal);
+                self.notes.refused(place, named(refusal, member.provider()));
                 return Ok(None);
             }
         };

@@ -34,7 +34,7 @@ pub use key_pool::{KeyPool, KeyPoolPolicy};
 pub use policy::RouterPolicy;
 pub use strategy::Strategy;
 
-use crate::call::Reply;
+use crate::call::{Reply, named};
 use crate::config::require;
 use failover::{Notes, Targets};
 
@@ -228,8 +228,11 @@ impl Choice<'_> {
     }
 
     fn plan_unchecked(&mut self, place: usize) -> Option<Plan> {
-        let planned = self.router.targets.members().get(place)?.provider().plan(self.request);
-        planned.map_err(|refusal| self.notes.refused(place, refusal)).ok()
+        let provider = self.router.targets.members().get(place)?.provider();
+        provider
+            .plan(self.request)
+            .map_err(|refusal| self.notes.refused(place, named(refusal, provider)))
+            .ok()
     }
 
     fn route(

@@ -99,13 +99,14 @@ pub(crate) fn one_fault(source: &Source, fault: Fault) -> Error {
 }
 
 /// Former and foreign names of keys that are unlike the name in use.
-const OTHER_NAMES: [(&str, &str); 17] = [
+const OTHER_NAMES: [(&str, &str); 19] = [
     ("after_finish", "drain_timeout"),
     ("attempts", "max_attempts"),
     ("endpoint", "base_url"),
     ("factor", "multiplier"),
     ("first_pause", "base_delay"),
     ("max_completion_tokens", "max_tokens"),
+    ("max_output_tokens", "max_tokens"),
     ("max_pause", "max_delay"),
     ("move_on", "failover"),
     ("open_for", "open_duration"),
@@ -116,6 +117,7 @@ const OTHER_NAMES: [(&str, &str); 17] = [
     ("repeat", "max_billed"),
     ("rest_for", "cooldown"),
     ("route", "router"),
+    ("stop_sequences", "stop"),
     ("vendor", "backend"),
 ];
 

@@ -26,7 +26,7 @@ pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;
 pub use error::{
     AtFault, Billed, Error, ErrorKind, Partial, RateLimitScope, Reaction, Result, RetryAdvice, SecretFilter,
-    TimeoutPhase, is_ordinary, redact,
+    TimeoutPhase, is_ordinary, is_secret_name, redact,
 };
 pub use interval::Interval;
 pub use media::{

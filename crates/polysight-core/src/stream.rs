@@ -147,7 +147,7 @@ impl ChatStream {
                         return Err(self.named(collected.interrupted(too_long(limit))));
                     }
                 }
-                Err(error) => return Err(collected.interrupted(error)),
+                Err(error) => return Err(self.named(collected.interrupted(error))),
             }
         }
         Err(self.named(collected.interrupted(no_end())))

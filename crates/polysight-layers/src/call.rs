@@ -157,3 +157,20 @@ pub(crate) fn attempts_of(error: Error, duration: Duration) -> Vec<Attempt> {
     let own = duration.checked_sub(inside).unwrap_or(duration);
     error.into_attempts(own)
 }
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::ErrorKind;
+
+    use super::*;
+    use crate::testing::mock;
+
+    #[test]
+    fn an_error_without_a_name_gets_that_of_its_provider_and_others_keep_theirs() {
+        let error = || Error::new(ErrorKind::Server, "");
+        assert_eq!(named(error(), &mock("a")).provider(), Some("a"));
+        assert_eq!(named(error().with_provider("b"), &mock("a")).provider(), Some("b"));
+        let attempts = attempts_of(named(error(), &mock("a")), Duration::ZERO);
+        assert_eq!(attempts[0].provider.as_deref(), Some("a"));
+    }
+}

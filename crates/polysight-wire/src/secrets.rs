@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use polysight_core::media::VideoSource;
-use polysight_core::{ApiKey, ChatRequest, Error, MediaSource, Part, SecretFilter, Url, is_ordinary};
+use polysight_core::{
+    ApiKey, ChatRequest, Error, MediaSource, Part, SecretFilter, Url, is_ordinary, is_secret_name,
+};
 
 use crate::{Credentials, Transport};
 
@@ -127,9 +129,7 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
 fn secret_words<'v>(name: &HeaderName, value: &'v HeaderValue) -> impl Iterator<Item = &'v str> + use<'v> {
     let plain = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
     let value = value.to_str().ok().filter(|_| !plain.contains(name));
-    let is_named = ["auth", "cookie", "credential", "key", "pass", "secret", "sign", "token"]
-        .iter()
-        .any(|part| name.as_str().contains(part));
+    let is_named = is_secret_name(name.as_str());
     value.into_iter().flat_map(words).filter(move |word| is_named || !is_ordinary(word))
 }
 

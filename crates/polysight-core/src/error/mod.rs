@@ -15,7 +15,7 @@ pub use kind::{Billed, ErrorKind, Partial, RateLimitScope, RetryAdvice, TimeoutP
 pub use reaction::{AtFault, Reaction};
 pub(crate) use redact::OneLine;
 pub use redact::redact;
-pub use redact_secrets::{SecretFilter, is_ordinary};
+pub use redact_secrets::{SecretFilter, is_ordinary, is_secret_name};
 
 use crate::{Attempt, RateLimits, SafetyLabel, Violation};
 

@@ -83,8 +83,12 @@ impl SecretFilter {
     pub fn add_link(&mut self, link: &url::Url) {
         self.add(link.username());
         self.add(link.password().unwrap_or_default());
-        let values = link.query().into_iter().flat_map(|query| query.split('&'));
-        values.for_each(|pair| self.add(pair.split_once('=').map_or(pair, |(_, value)| value)));
+        for pair in link.query().into_iter().flat_map(|query| query.split('&')) {
+            let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+            if is_secret_name(name) || !is_ordinary(value) {
+                self.add(value);
+            }
+        }
         self.add(link.query().unwrap_or_default());
         self.add(link.fragment().unwrap_or_default());
         let segments = link.path_segments().into_iter().flatten();
@@ -149,6 +153,13 @@ pub fn is_ordinary(text: &str) -> bool {
         let is_word = letters.chars().count() <= 20 && letters.chars().all(char::is_alphabetic) && one_case;
         is_word && digits <= if letters.is_empty() { 4 } else { 2 }
     })
+}
+
+/// Whether what is called so is a secret: a header, a setting, a part of a query.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "cookie", "cred", "key", "pass", "secret", "sig", "token"].iter().any(|part| name.contains(part))
 }
 
 /// The base64 of a medium's beginning, as it is compared.

@@ -108,6 +108,9 @@ fn what_is_secret_of_a_link_is_taken_out_in_every_spelling() {
         assert!(hidden.starts_with("cannot fetch ") && hidden.ends_with(" (404 NotFound)"), "{hidden}");
     }
     assert_eq!(filter.hide("h.example/a.jpg is gone"), "h.example/a.jpg is gone");
+    let mut filter = SecretFilter::new();
+    filter.add_link(&"https://h.example/a?format=image/jpeg&Signature=topsecret".parse().unwrap());
+    assert_eq!(filter.hide("no image/jpeg, no topsecret"), "no image/jpeg, no ..");
 }
 
 #[test]

@@ -189,8 +189,9 @@ fn what_a_person_typed_is_shown_short_and_without_secrets() {
             format!("[providers.p]\nbackend = \"zhipu\"\n[roles.r]\nthinking = \"{typed}\""),
             format!("[providers.p]\nbackend = \"zhipu\"\n[roles.r]\nfallback = [\"{typed}\"]"),
         ] {
-            let error =
-                Polysight::from_toml_with(&text, Registry::new()).err().unwrap_or_else(|| panic!("{}", &text[..80]));
+            let error = Polysight::from_toml_with(&text, Registry::new())
+                .err()
+                .unwrap_or_else(|| panic!("{}", &text[..80]));
             let shown = error.to_string();
             assert!(shown.len() < 700 && !shown.contains("canary01") && !shown.contains("SUhEUg"), "{shown}");
         }

@@ -72,7 +72,7 @@ fn wrapped<'w, 't>(
     following: &mut Peekable<impl Iterator<Item = Cow<'t, str>>>,
 ) -> Option<(&'w str, usize, String)> {
     let mut length = word.bytes().rev().take_while(|byte| is_base64(*byte)).count();
-    if !(MEDIA_LINE..MEDIA_RUN).contains(&length) {
+    if length >= MEDIA_RUN || !begins_media(word, length) {
         return None;
     }
     let front = word.get(..word.len() - length)?;
@@ -91,6 +91,12 @@ fn wrapped<'w, 't>(
         }
     }
     Some((front, length, rest))
+}
+
+/// Whether so many characters at the end of a word may be the first line of wrapped media, which other words make shorter.
+fn begins_media(word: &str, length: usize) -> bool {
+    let end = word.get(word.len() - length..).unwrap_or_default();
+    length >= MEDIA_LINE || word.contains(";base64,") || end.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 fn base64_start(word: &str) -> usize {
@@ -197,6 +203,10 @@ mod tests {
                 );
             }
         }
+        let short = redact(&format!("bad \"data:image/png;base64,iVBOR\n{}", base64.get(..76).unwrap()));
+        assert_eq!(short, "bad \"data:image/png;base64,[81 characters]");
+        let bare = redact(&format!("bad \"iVBORw0KGg\n{}\"", base64.get(..76).unwrap()));
+        assert_eq!(bare, "bad \"[86 characters]\"");
         for slash in ["\\/", "\\\\/"] {
             let text = redact(&format!("no image: {}", base64.replace('/', slash)));
             assert_eq!(text, format!("no image: [{length} characters]"));

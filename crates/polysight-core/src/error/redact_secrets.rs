@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
+use std::io::Read as _;
+use std::sync::{Arc, OnceLock};
 
 use super::spelling::Spelled;
 use super::{Error, ErrorKind, redact};
@@ -17,7 +18,7 @@ const PIECE: usize = 12;
 const MEDIA_PIECE: usize = 24;
 /// So much of each medium is known, from its beginning, in bytes; a multiple of three, for base64. Servers cut what they
 /// repeat, and longer runs of base64 are taken out of each text without knowing the medium.
-const MEDIA_HEAD: usize = 12 << 10;
+const MEDIA_HEAD: u64 = 12 << 10;
 
 /// What must not be shown: keys, secrets of links, media. It takes them out of texts and errors in every spelling in which
 /// servers repeat them: with escaped slashes, in percent-encoding, in base64, wrapped over lines, cut off, and in parts of 12
@@ -39,7 +40,7 @@ pub struct SecretFilter {
     verbatim: Vec<String>,
     /// Letters and digits alone.
     spelled: Vec<Vec<u8>>,
-    media: Vec<MediaSource>,
+    media: Vec<MediumHead>,
 }
 
 impl SecretFilter {
@@ -100,7 +101,7 @@ impl SecretFilter {
     pub fn add_media(&mut self, source: &MediaSource) {
         match source.url() {
             Some(link) => self.add_link(link),
-            None => self.media.push(source.clone()),
+            None => self.media.push(MediumHead { source: source.clone(), signs: OnceLock::new() }),
         }
     }
 
@@ -124,8 +125,8 @@ impl SecretFilter {
             marks.mark_cut(secret);
         }
         if has_media_piece(&hidden) {
-            for head in self.media.iter().filter_map(head_of) {
-                marks.mark(&head, MEDIA_PIECE);
+            for medium in &self.media {
+                marks.mark(medium.signs(), MEDIA_PIECE);
             }
         }
         let found = marks.into_ranges();
@@ -162,18 +163,23 @@ pub fn is_secret_name(name: &str) -> bool {
     ["auth", "cookie", "cred", "key", "pass", "secret", "sig", "token"].iter().any(|part| name.contains(part))
 }
 
-/// The base64 of a medium's beginning, as it is compared.
-fn head_of(source: &MediaSource) -> Option<Vec<u8>> {
-    let mut head = vec![0; MEDIA_HEAD];
-    let mut reader = source.reader()?.ok()?;
-    let mut filled = 0;
-    while let Some(space) = head.get_mut(filled..).filter(|space| !space.is_empty()) {
-        match reader.read(space) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => filled += count,
-        }
+/// A medium, and the base64 of its beginning as it is compared, once that is needed.
+#[derive(Clone)]
+struct MediumHead {
+    source: MediaSource,
+    signs: OnceLock<Vec<u8>>,
+}
+
+impl MediumHead {
+    fn signs(&self) -> &[u8] {
+        // What cannot be read was not sent either.
+        self.signs.get_or_init(|| head_of(&self.source).unwrap_or_default())
     }
-    head.truncate(filled);
+}
+
+fn head_of(source: &MediaSource) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    source.reader()?.ok()?.take(MEDIA_HEAD).read_to_end(&mut head).ok()?;
     Some(Spelled::read(&base64_simd::STANDARD.encode_to_string(&head)).signs)
 }
 
@@ -217,16 +223,28 @@ impl<'t> Marks<'t> {
             }
             places
         });
-        let found: Vec<usize> =
-            secret.windows(length).filter_map(|window| places.get(window)).flatten().copied().collect();
+        // Most pieces of a secret are not there: their first two signs tell.
+        let mut starts = vec![false; 1 << 16];
+        let start_of = |window: &[u8]| match window {
+            [first, second, ..] => usize::from(*first) << 8 | usize::from(*second),
+            _ => 0,
+        };
+        for window in places.keys() {
+            if let Some(start) = starts.get_mut(start_of(window)) {
+                *start = true;
+            }
+        }
+        let may_be = |window: &&[u8]| starts.get(start_of(window)).copied().unwrap_or_default();
+        let windows = secret.windows(length).filter(may_be);
+        let found: Vec<usize> = windows.filter_map(|window| places.get(window)).flatten().copied().collect();
         found.into_iter().for_each(|at| self.mark_at(at, length));
     }
 
     /// A text that was cut to its longest length may end within a secret.
     fn mark_cut(&mut self, secret: &[u8]) {
-        let lengths = (SHORTEST..PIECE.min(secret.len())).rev();
+        let mut lengths = (SHORTEST..PIECE.min(secret.len())).rev();
         let cut = |length: &usize| secret.get(..*length).is_some_and(|start| self.signs.ends_with(start));
-        if let Some(length) = lengths.into_iter().find(cut) {
+        if let Some(length) = lengths.find(cut) {
             self.mark_at(self.signs.len() - length, length);
         }
     }

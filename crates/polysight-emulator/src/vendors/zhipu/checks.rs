@@ -98,8 +98,8 @@ fn messages_well_formed(request: &Request<'_>) -> Result<(), Refusal> {
 /// A text part without text is refused, also beside a picture.
 fn no_empty_text_parts(request: &Request<'_>) -> Result<(), Refusal> {
     let is_empty = |part: &Part<'_>| matches!(part, Part::Text(text) if text.is_empty());
-    let parts = |message: &&Message<'_>| message.role == Role::User && message.parts.iter().any(is_empty);
-    refuse_if(request.messages().iter().find(parts).is_some(), || Refusal::plain("1210"))
+    let has_empty = |message: &Message<'_>| message.role == Role::User && message.parts.iter().any(is_empty);
+    refuse_if(request.messages().iter().any(has_empty), || Refusal::plain("1210"))
 }
 
 /// Only users send more than text.

@@ -189,6 +189,8 @@ pub(super) enum Text {
     MiddleTwice,
     /// The whole with padding somewhere.
     Long,
+    /// The whole, with marks for bytes that were no text.
+    Marked,
     /// The whole behind this.
     After(&'static str),
     Exactly(&'static str),
@@ -205,6 +207,7 @@ impl fmt::Display for Text {
             Self::Beginning => f.write_str("beginning"),
             Self::MiddleTwice => f.write_str("1 delta twice"),
             Self::Long => f.write_str("padded"),
+            Self::Marked => f.write_str("marked"),
             Self::After(_) => f.write_str("more, whole"),
             Self::Exactly(text) => write!(f, "{text:?}"),
         }
@@ -237,6 +240,7 @@ impl Reference {
                 observed == [self.deltas[..=middle].concat(), self.deltas[middle..].concat()].concat()
             }
             Text::Long => observed.len() > whole.len() && observed.trim_start_matches('x') == whole,
+            Text::Marked => observed.contains('\u{fffd}') && observed.replace('\u{fffd}', "") == whole,
             Text::After(before) => observed == format!("{before}{whole}"),
             Text::Exactly(text) => observed == *text,
         }

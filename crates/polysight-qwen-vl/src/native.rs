@@ -258,14 +258,17 @@ impl<'a> Envelope<'a> {
     fn unwrapped(self) -> Self {
         let Some(data) = self.data.filter(|_| self.output.0.is_none()) else { return self };
         match json::parse::<Self>(data.get().as_bytes()) {
-            Ok(inner) if inner.output.0.is_some() || inner.is_failure() => inner,
+            Ok(inner) if inner.output.0.is_some() || inner.usage.0.is_some() || inner.is_failure() => inner,
             _ => self,
         }
     }
 
     /// True for an object that has nothing of an answer, such as a sign of life.
     fn is_foreign(&self) -> bool {
-        self.output.0.is_none() && self.usage.0.is_none() && self.request_id.as_str().is_none()
+        self.output.0.is_none()
+            && self.usage.0.is_none()
+            && self.request_id.as_str().is_none()
+            && self.data.is_none()
     }
 
     fn choice(self) -> Option<Choice<'a>> {
@@ -408,16 +411,12 @@ impl NativeStreamDecoder {
 
     fn read_data(&mut self, data: &[u8], is_error: bool, events: &mut Events) -> Result<Progress> {
         match json::parse::<Envelope<'_>>(data) {
-            Ok(envelope)
-                if envelope.is_foreign()
-                    && envelope.data.is_none()
-                    && !envelope.is_failure()
-                    && !is_error =>
-            {
-                return Ok(Progress::None);
-            }
             Ok(envelope) if !self.state.halves.is_waiting() => {
+                let is_foreign = envelope.is_foreign();
                 self.read_envelope(data, envelope, is_error, events)?;
+                if is_foreign {
+                    return Ok(Progress::None);
+                }
                 self.state.keep(data);
             }
             Err(_) if is_error => return Err(self.failure(data)),
@@ -466,7 +465,7 @@ impl NativeStreamDecoder {
     ) -> Result<()> {
         let is_error = is_error && envelope.output.0.is_none();
         let envelope = envelope.unwrapped();
-        if is_error || envelope.is_failure() {
+        if is_error || envelope.is_failure() || (envelope.output.0.is_none() && chat::tells_failure(text)) {
             return Err(self.failure(text));
         }
         self.read_frame(envelope, events);

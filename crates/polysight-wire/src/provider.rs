@@ -19,6 +19,7 @@ use crate::call::replied;
 use crate::http::event_reader::EventReader;
 use crate::http::form::{Form, events_in, form_of};
 use crate::http::reply::too_large;
+use crate::json;
 use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
@@ -151,6 +152,7 @@ impl<D: Dialect> DialectProvider<D> {
         call: &Call,
     ) -> Result<ChatResponse> {
         let limits = self.transport.limits();
+        let events = events.slice_ref(json::begin(&events));
         let reader = self.reader(plan, head, Chunks::new(events.into(), limits, None));
         let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
         let mut answer = stream.collect_response().await.map_err(|error| replied(plan, head, error))?;
@@ -192,15 +194,16 @@ impl<D: Dialect> DialectProvider<D> {
 
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
         let reply = self.exchange(plan, Mode::Stream, call).await?;
-        let is_typed = reply.head.is_event_stream();
         let (head, mut chunks) = reply.into_chunks()?;
         let (first, form) = first_bytes(&mut chunks).await?;
-        if form == Form::Document || (form == Form::Unclear && !is_typed) {
+        // Nothing under no type is a stream that never began.
+        let is_stream = head.is_event_stream() || (first.is_empty() && head.media_type().is_empty());
+        if form == Form::Document || (form == Form::Unclear && !is_stream) {
             let body = rest_of(first, chunks, self.transport.limits().max_reply_bytes).await?;
             return Ok(Opened::Whole(self.read_whole(plan, &head, body, call).await?));
         }
         let mut reader = self.reader(plan, &head, chunks);
-        reader.push(first);
+        reader.push(first.slice_ref(json::begin(&first)));
         Ok(Opened::Events(reader))
     }
 

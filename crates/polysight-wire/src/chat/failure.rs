@@ -154,6 +154,14 @@ pub fn no_answer<P: ChatProfile + ?Sized>(profile: &P, head: &ReplyHead, body: &
     failure.describe(Error::new(ErrorKind::Protocol, "the reply holds no answer"))
 }
 
+/// Whether an object that holds nothing of an answer names the code of a failure.
+#[must_use]
+pub fn tells_failure(json: &[u8]) -> bool {
+    let documents = json::documents(json, LoneHalves::Replace);
+    let mut values = documents.texts.iter().filter_map(|text| serde_json::from_str(text).ok());
+    values.any(|value| Words::of(&value).code.is_some_and(|code| !is_success(&code)))
+}
+
 /// The first document that says something as errors do.
 fn failed_document(documents: &Documents) -> Option<&[u8]> {
     let says = |text: &&String| {

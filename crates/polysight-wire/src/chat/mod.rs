@@ -19,7 +19,7 @@ mod tool_call_index;
 
 pub use classify::classify;
 pub(crate) use failure::words_of;
-pub use failure::{Failure, FailureSource, decode_failure, no_answer};
+pub use failure::{Failure, FailureSource, decode_failure, no_answer, tells_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;

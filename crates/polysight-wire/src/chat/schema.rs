@@ -33,8 +33,6 @@ pub(super) struct Envelope<'a> {
     pub(super) code: Text<'a>,
     #[serde(borrow)]
     pub(super) error_code: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
     base_resp: Maybe<BaseResponse>,
     /// The reply itself, of gateways that wrap it.
     #[serde(borrow)]
@@ -53,7 +51,7 @@ impl<'a> Envelope<'a> {
     pub(super) fn unwrapped(self) -> Self {
         let Some(data) = self.data.filter(|_| self.choices.0.is_none()) else { return self };
         match json::parse::<Self>(data.get().as_bytes()) {
-            Ok(inner) if inner.choices.0.is_some() || inner.is_failure() => inner,
+            Ok(inner) if inner.choices.0.is_some() || inner.usage.0.is_some() || inner.is_failure() => inner,
             _ => self,
         }
     }
@@ -72,17 +70,15 @@ impl<'a> Envelope<'a> {
         error || (code && self.choices.0.is_none())
     }
 
-    /// True for an object that has nothing of an answer, such as a sign of life.
+    /// True for an object that has nothing of an answer: a refusal in words of its own, or a sign of life.
     pub(super) fn is_foreign(&self) -> bool {
-        let is_named = self.id.as_str().is_some_and(|id| !id.is_empty());
-        !is_named && self.choices.0.is_none() && self.usage.0.is_none() && self.content_filter.is_none()
+        self.choices.0.is_none() && self.usage.0.is_none() && self.content_filter.is_none()
     }
 
     /// True when it tells a status of its own, and that is one of a failure.
     fn has_bad_status(&self) -> bool {
-        let status = self.status.as_str().and_then(|status| status.trim().parse::<u64>().ok());
-        let base = self.base_resp.0.and_then(|base| base.status_code.0);
-        status.is_some_and(|status| status >= 400) || base.is_some_and(|status| !matches!(status, 0 | 200))
+        let status = self.base_resp.0.and_then(|base| base.status_code.0);
+        status.is_some_and(|status| !matches!(status, 0 | 200))
     }
 
     /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.

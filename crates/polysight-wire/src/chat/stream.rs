@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::chunk_template::{ChunkTemplate, Slot};
 use super::schema::{CallWire, Choice, Delta, Envelope};
 use super::think_tags::{Piece, ThinkTags};
-use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure};
+use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure, tells_failure};
 use crate::json::{self, LoneHalves};
 use crate::sse::{SseEvent, SseItem};
 use crate::vendor::ChatProfile;
@@ -70,7 +70,12 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             return Err(self.failure(data));
         }
         if chunk.is_foreign() {
-            return Ok(Progress::None);
+            if tells_failure(data) {
+                return Err(self.failure(data));
+            }
+            if !chunk.id.as_str().is_some_and(|id| !id.is_empty()) {
+                return Ok(Progress::None);
+            }
         }
         self.state.keep(data);
         if let Some((slot, text)) = chunk.only_text() {

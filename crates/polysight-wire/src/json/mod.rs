@@ -105,7 +105,7 @@ impl fmt::Debug for Documents {
 /// `data:` of events. A page has none.
 #[must_use]
 pub fn documents(text: &[u8], halves: LoneHalves) -> Documents {
-    let text = String::from_utf8_lossy(text);
+    let text = String::from_utf8_lossy(without_cut_character(text));
     let mut reader = Reader::new(&text, halves);
     let mut found = Documents::default();
     while found.cut.is_none() && reader.seek() {
@@ -113,6 +113,15 @@ pub fn documents(text: &[u8], halves: LoneHalves) -> Documents {
         found.add(value, reader.cut_at());
     }
     found
+}
+
+/// A text without the first bytes of a character at its end, whose others did not come.
+fn without_cut_character(text: &[u8]) -> &[u8] {
+    let is_cut = |tail: &[u8]| {
+        std::str::from_utf8(tail).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    };
+    let mut splits = (1..=3).filter_map(|length| text.split_at_checked(text.len().checked_sub(length)?));
+    splits.find(|(_, tail)| is_cut(tail)).map_or(text, |(whole, _)| whole)
 }
 
 /// Whether a text begins as a document does, a byte order mark and white space apart.

@@ -124,6 +124,8 @@ fn what_stands_before_a_break_is_read() {
     ] {
         assert_eq!(documents(text.as_bytes(), LoneHalves::Replace).beginning(), Some(read_so_far), "{text}");
     }
+    let character = documents("{\"text\":\"x世".as_bytes().split_last().unwrap().1, LoneHalves::Replace);
+    assert_eq!(character.beginning(), Some(r#"{"text":"x"}"#));
     for text in ["{\"a\":1}\n{\"b", "[{\"a\":1},", "[{\"a\":1},{", "[{\"a\":1},7"] {
         let found = documents(text.as_bytes(), LoneHalves::Replace);
         assert_eq!((found.texts.as_slice(), found.count()), (&[r#"{"a":1}"#.to_owned()][..], 2), "{text}");

@@ -131,7 +131,9 @@ pub(super) fn damaged(target: &Target) -> Vec<Row> {
     let damaged = |text: &Text| broken_off(Protocol, Advice::Later).after(text.clone());
     let unread = || broken_off(Protocol, Advice::Never);
     vec![
-        fault(Fault::InvalidJson).plain(broken_off(Protocol, Advice::Later)).streamed(damaged(&before)),
+        fault(Fault::InvalidJson)
+            .plain(broken_off(Protocol, Advice::Later).after(Text::UpToCut))
+            .streamed(damaged(&before)),
         fault(Fault::GluedFrame).streamed(damaged(&before)),
         fault(Fault::InvalidUtf8).both(answer(Text::Marked)),
         fault(Fault::EmptyChoices).plain(unread()).streamed(broken_off(Interrupted, Advice::Later)),

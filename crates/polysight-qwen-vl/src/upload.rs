@@ -8,6 +8,7 @@
 use http::HeaderMap;
 use polysight_core::{Error, ErrorKind, Image, MediaSource, Result, RetryAdvice, Video};
 use polysight_wire::body::FormBody;
+use polysight_wire::json;
 use polysight_wire::{BaseUrl, Call, Dialect as _, DialectProvider, Transport, WireReply, WireRequest};
 use serde::Deserialize;
 use url::Url;
@@ -99,7 +100,7 @@ async fn ticket(dialect: &QwenVlDialect, transport: &Transport, call: &mut Call,
     }
     let head = reply.head.clone();
     let body = reply.into_bytes().await?;
-    match serde_json::from_slice::<TicketReply>(&body) {
+    match json::read_owned::<TicketReply>(&body) {
         Ok(reply) => Ok(reply.data),
         Err(error) if body.windows(6).any(|window| window == b"\"code\"") => {
             Err(dialect.decode_error(&head, &body).with_source(error))

@@ -17,7 +17,9 @@ use polysight_core::{
 
 use crate::call::replied;
 use crate::http::event_reader::EventReader;
+use crate::http::form::{Form, events_in, form_of};
 use crate::http::reply::too_large;
+use crate::json;
 use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
@@ -128,7 +130,45 @@ impl<D: Dialect> DialectProvider<D> {
     async fn answer(&self, plan: &Plan, call: &mut Call) -> Result<ChatResponse> {
         let reply = self.exchange(plan, Mode::Plain, call).await?;
         let (head, body) = reply.into_whole().await?;
-        self.decode(plan, &head, &body, call)
+        self.read_whole(plan, &head, body, call).await
+    }
+
+    /// Reads a body that has come to its end. What it is it says itself.
+    async fn read_whole(
+        &self,
+        plan: &Plan,
+        head: &ReplyHead,
+        body: Bytes,
+        call: &Call,
+    ) -> Result<ChatResponse> {
+        // Boxed, since few calls go this way, and all would carry its size.
+        if form_of(&body) == Some(Form::Events) {
+            return Box::pin(self.read_events(plan, head, body, call)).await;
+        }
+        let answer = self.decode(plan, head, &body, call);
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Protocol)
+            && let Some(events) = events_in(&body)
+        {
+            return Box::pin(self.read_events(plan, head, events.into(), call)).await;
+        }
+        answer
+    }
+
+    /// Reads events that have all come.
+    async fn read_events(
+        &self,
+        plan: &Plan,
+        head: &ReplyHead,
+        events: Bytes,
+        call: &Call,
+    ) -> Result<ChatResponse> {
+        let limits = self.transport.limits();
+        let events = events.slice_ref(json::begin(&events));
+        let reader = self.reader(plan, head, Chunks::new(events.into(), limits, None));
+        let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
+        let mut answer = stream.collect_response().await.map_err(|error| replied(plan, head, error))?;
+        call.hide_ids(&mut answer.meta);
+        Ok(answer)
     }
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes, call: &Call) -> Result<ChatResponse> {
@@ -167,23 +207,16 @@ impl<D: Dialect> DialectProvider<D> {
 
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
         let reply = self.exchange(plan, Mode::Stream, call).await?;
-        if is_document(&reply.head) {
-            let (head, body) = reply.into_whole().await?;
-            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
-        }
-        let is_typed = reply.head.is_event_stream();
         let (head, mut chunks) = reply.into_chunks()?;
-        if is_typed {
-            return Ok(Opened::Events(self.reader(plan, &head, chunks)));
-        }
-        // Without a usable type what arrives first decides.
-        let first = first_bytes(&mut chunks).await?;
-        if first.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'<')) {
+        let (first, form) = first_bytes(&mut chunks).await?;
+        // Nothing under no type is a stream that never began.
+        let is_stream = head.is_event_stream() || (first.is_empty() && head.media_type().is_empty());
+        if form == Form::Document || (form == Form::Unclear && !is_stream) {
             let body = rest_of(first, chunks, self.transport.limits().max_reply_bytes).await?;
-            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
+            return Ok(Opened::Whole(self.read_whole(plan, &head, body, call).await?));
         }
         let mut reader = self.reader(plan, &head, chunks);
-        reader.push(first);
+        reader.push(first.slice_ref(json::begin(&first)));
         Ok(Opened::Events(reader))
     }
 
@@ -292,21 +325,18 @@ fn redirected(head: &ReplyHead) -> Error {
     Error::new(ErrorKind::Protocol, message).with_status(head.status)
 }
 
-fn is_document(head: &ReplyHead) -> bool {
-    let media_type = head.media_type().to_ascii_lowercase();
-    media_type.ends_with("json") || media_type == "text/html"
-}
-
-async fn first_bytes(chunks: &mut Chunks) -> Result<Bytes> {
+/// Waits until a body says what it is, or ends.
+async fn first_bytes(chunks: &mut Chunks) -> Result<(Bytes, Form)> {
     let mut first = Bytes::new();
     chunks.use_first_byte_timeout();
-    while first.trim_ascii_start().is_empty() {
-        match chunks.next_chunk().await? {
-            Some(chunk) => first = chunk,
-            None => break,
+    loop {
+        if let Some(form) = form_of(&first) {
+            return Ok((first, form));
         }
+        let Some(chunk) = chunks.next_chunk().await? else { return Ok((first, Form::Unclear)) };
+        let is_blank = first.trim_ascii_start().is_empty();
+        first = if is_blank { chunk } else { [first, chunk].concat().into() };
     }
-    Ok(first)
 }
 
 async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes> {
@@ -329,7 +359,7 @@ mod tests {
     use crate::{JsonBody, NoKey, WireBody};
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
+    async fn the_first_bytes_are_waited_for_as_long_as_the_first_event() {
         let wait = async |pieces: &[&'static str]| {
             let begun = tokio::time::Instant::now();
             let drip = crate::http::chunks::drips::drip(100, pieces);
@@ -337,7 +367,7 @@ mod tests {
             let (_, mut chunks) = reply.into_chunks().unwrap();
             (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
         };
-        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok(Bytes::from("data: a\n\n")), 200));
+        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok((Bytes::from("data: a\n\n"), Form::Events)), 200));
         let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
         assert_eq!(wait(&["\n"]).await, (Err(late), 300));
     }

@@ -49,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     target("redact", targets::redact::check, 300),
     target("plan", targets::plan::check, 800),
     target("client", targets::client::check, 150),
+    target("almost_json", targets::almost_json::check, 300),
 ];
 
 /// The target of this name.

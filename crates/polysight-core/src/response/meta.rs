@@ -117,6 +117,8 @@ pub enum FinishKind {
     Failed,
     /// A word that this version does not know: see [`FinishReason::raw`].
     Other,
+    /// The reply was whole and did not say.
+    Unknown,
 }
 
 /// How an answer ended: the common kind and the vendor's own word.
@@ -136,10 +138,16 @@ impl FinishReason {
         Self { kind, raw: raw.into() }
     }
 
+    /// The finish of a whole reply that does not say how its answer ended.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::new(FinishKind::Unknown, "")
+    }
+
     /// The error that this ending stands for; `None` for a good one.
     pub(super) fn failure(&self, limited: bool) -> Option<Error> {
         let (kind, message) = match self.kind {
-            FinishKind::Stop | FinishKind::ToolCalls => return None,
+            FinishKind::Stop | FinishKind::ToolCalls | FinishKind::Unknown => return None,
             FinishKind::Length if limited => return None,
             FinishKind::Length => (
                 ErrorKind::Interrupted,

@@ -74,7 +74,7 @@ fn kind_of_status(status: u16) -> Option<ErrorKind> {
 fn kind_of_message(message: &str) -> Option<ErrorKind> {
     let message = message.to_ascii_lowercase();
     let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if any(&["invalid api key", "incorrect api key", "unauthorized"]) {
+    if any(&["invalid api key", "invalid apikey", "incorrect api key", "unauthorized"]) {
         Some(ErrorKind::Authentication)
     } else if any(&[
         "context length",

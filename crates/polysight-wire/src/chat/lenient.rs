@@ -99,14 +99,31 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// The text of a field that holds JSON as a string, as the vendors' arguments of tool calls do, or as it is; empty for null
+/// A field that holds JSON as a string, as the vendors' arguments of tool calls do, or as it is: its JSON as text, empty for null
 /// and for nothing.
-#[must_use]
-pub fn json_text(raw: Option<&RawValue>) -> String {
-    let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else {
-        return String::new();
-    };
-    serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
+#[derive(Debug, Default, Clone)]
+pub struct JsonText<'a>(Cow<'a, str>);
+
+impl JsonText<'_> {
+    /// The JSON, as it came.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        match raw.as_bytes().first() {
+            Some(b'"') => {
+                let text: Text<'de> = serde_json::from_str(raw).map_err(serde::de::Error::custom)?;
+                Ok(Self(text.0.unwrap_or_default()))
+            }
+            _ if raw == "null" => Ok(Self::default()),
+            _ => Ok(Self(Cow::Borrowed(raw))),
+        }
+    }
 }
 
 /// A whole number: a number, or a number as text; `None` for anything else.

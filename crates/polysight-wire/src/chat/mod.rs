@@ -5,6 +5,7 @@
 
 mod chunk_template;
 mod classify;
+mod error_words;
 mod failure;
 pub mod lenient;
 pub mod request;
@@ -17,7 +18,8 @@ mod thinking;
 mod tool_call_index;
 
 pub use classify::classify;
-pub use failure::{Failure, FailureSource, decode_failure};
+pub(crate) use failure::words_of;
+pub use failure::{Failure, FailureSource, decode_failure, no_answer, tells_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;

@@ -6,16 +6,8 @@ use serde_json::value::RawValue;
 
 use super::SafetyFields;
 use super::chunk_template::Slot;
-use super::lenient::{First, List, Maybe, Text, Whole, json_text};
-
-/// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
-/// where it is not, the parser tells whether that matters.
-pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
-    match std::str::from_utf8(json) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(json),
-    }
-}
+use super::lenient::{First, JsonText, List, Maybe, Text, Whole};
+use crate::json;
 
 /// A whole reply or one chunk of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -41,9 +33,29 @@ pub(super) struct Envelope<'a> {
     pub(super) code: Text<'a>,
     #[serde(borrow)]
     pub(super) error_code: Text<'a>,
+    base_resp: Maybe<BaseResponse>,
+    /// The reply itself, of gateways that wrap it.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
-impl Envelope<'_> {
+/// The state of a reply as some vendors write it, in place of an error or beside one.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct BaseResponse {
+    status_code: Whole,
+}
+
+impl<'a> Envelope<'a> {
+    /// Itself, or the answer or error that a gateway has wrapped in it.
+    pub(super) fn unwrapped(self) -> Self {
+        let Some(data) = self.data.filter(|_| self.choices.0.is_none()) else { return self };
+        match json::parse::<Self>(data.get().as_bytes()) {
+            Ok(inner) if inner.choices.0.is_some() || inner.usage.0.is_some() || inner.is_failure() => inner,
+            _ => self,
+        }
+    }
+
     /// True when this is an error though nothing else about the reply says so.
     pub(super) fn is_failure(&self) -> bool {
         // An answer beside an error that says nothing is an answer.
@@ -52,10 +64,21 @@ impl Envelope<'_> {
             .error
             .is_some_and(|error| error.get() != "null" && !(empty(error) && self.choices.0.is_some()));
         let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
-        let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
+        let code = code.into_iter().any(|code| !is_success(code));
         // Some servers' errors have no code, and say only that they are one.
-        let code = code || self.object.as_str() == Some("error");
+        let code = code || self.object.as_str() == Some("error") || self.has_bad_status();
         error || (code && self.choices.0.is_none())
+    }
+
+    /// True for an object that has nothing of an answer: a refusal in words of its own, or a sign of life.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.choices.0.is_none() && self.usage.0.is_none() && self.content_filter.is_none()
+    }
+
+    /// True when it tells a status of its own, and that is one of a failure.
+    fn has_bad_status(&self) -> bool {
+        let status = self.base_resp.0.and_then(|base| base.status_code.0);
+        status.is_some_and(|status| !matches!(status, 0 | 200))
     }
 
     /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
@@ -72,6 +95,11 @@ impl Envelope<'_> {
         let text = text.as_str().filter(|_| delta.tool_calls.0.is_empty())?;
         Some((slot, text))
     }
+}
+
+/// Codes of servers that write one where nothing failed.
+pub(super) fn is_success(code: &str) -> bool {
+    ["", "0", "200", "ok", "success"].iter().any(|good| code.eq_ignore_ascii_case(good))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,6 +119,11 @@ impl<'a> Choice<'a> {
     /// What the choice says: whole replies call it message and chunks delta, and some servers write both, one null.
     pub(super) fn take_delta(&mut self) -> Option<Delta<'a>> {
         self.delta.0.take().or_else(|| self.message.0.take())
+    }
+
+    /// True for the answer of a whole reply, and not a piece of one.
+    pub(super) fn is_whole(&self) -> bool {
+        self.delta.0.is_none() && self.message.0.is_some()
     }
 
     /// The finish reason, where servers also write null, "" and "null" for none.
@@ -139,15 +172,9 @@ pub(super) struct CallWire<'a> {
 pub(super) struct FunctionWire<'a> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
+    /// Vendors send them as a string, one schema says object.
     #[serde(borrow)]
-    pub(super) arguments: Option<&'a RawValue>,
-}
-
-impl FunctionWire<'_> {
-    /// The arguments as JSON text: vendors send them as a string, one schema says object.
-    pub(super) fn arguments(&self) -> String {
-        json_text(self.arguments)
-    }
+    pub(super) arguments: JsonText<'a>,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -155,6 +182,8 @@ impl FunctionWire<'_> {
 pub(super) struct UsageWire {
     prompt_tokens: Whole,
     completion_tokens: Whole,
+    input_tokens: Whole,
+    output_tokens: Whole,
     total_tokens: Whole,
     prompt_tokens_details: Maybe<DetailsWire>,
     completion_tokens_details: Maybe<DetailsWire>,
@@ -173,10 +202,12 @@ struct DetailsWire {
 impl Copy for Maybe<DetailsWire> {}
 
 impl UsageWire {
-    pub(super) fn usage(self) -> Usage {
+    /// The usage; unknown where every count is missing or zero, as servers write that do not count.
+    pub(super) fn usage(self) -> Option<Usage> {
         let count = |whole: Whole| whole.count();
-        let (input, output) =
-            (count(self.prompt_tokens).unwrap_or(0), count(self.completion_tokens).unwrap_or(0));
+        let either = |one, other| count(one).or(count(other)).unwrap_or(0);
+        let input = either(self.prompt_tokens, self.input_tokens);
+        let output = either(self.completion_tokens, self.output_tokens);
         let mut usage = Usage::new(input, output, count(self.total_tokens).unwrap_or(input + output));
         let prompt = self.prompt_tokens_details.0.unwrap_or_default();
         let answer = self.completion_tokens_details.0.unwrap_or_default();
@@ -187,7 +218,8 @@ impl UsageWire {
         details.video = count(prompt.video_tokens);
         details.reasoning = count(answer.reasoning_tokens);
         usage.details = details;
-        usage
+        let is_counted = (input, output, usage.total_tokens) != (0, 0, 0);
+        is_counted.then_some(usage)
     }
 }
 

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polysight_core::{
-    Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent, Usage,
-};
+use polysight_core::{Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent};
 use serde_json::value::RawValue;
 
 use super::chunk_template::{ChunkTemplate, Slot};
-use super::schema::{CallWire, Choice, Delta, Envelope, parse};
+use super::schema::{CallWire, Choice, Delta, Envelope};
 use super::think_tags::{Piece, ThinkTags};
-use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure};
+use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure, tells_failure};
+use crate::json::{self, LoneHalves};
 use crate::sse::{SseEvent, SseItem};
 use crate::vendor::ChatProfile;
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
@@ -50,18 +49,33 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         if event.name == Some(b"error") {
             return Err(self.failure(data));
         }
-        if data.is_empty() {
-            return Ok(Progress::None);
-        }
-        if let Some((slot, text)) = self.template.read(data) {
+        if let Some((slot, text)) = self.template.read(data)
+            && !self.state.halves.is_waiting()
+        {
             self.state.keep(data);
             self.add_text(slot, text, events);
             return Ok(Progress::Event);
         }
+        self.read_data(data, events)
+    }
+
+    fn read_data(&mut self, data: &[u8], events: &mut Events) -> Result<Progress> {
         self.template.forget();
-        let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
+        let chunk = match json::parse::<Envelope<'_>>(data) {
+            Ok(chunk) if !self.state.halves.is_waiting() => chunk.unwrapped(),
+            Ok(_) => return self.read_repaired(data, None, events),
+            Err(error) => return self.read_repaired(data, Some(error), events),
+        };
         if chunk.is_failure() {
             return Err(self.failure(data));
+        }
+        if chunk.is_foreign() {
+            if tells_failure(data) {
+                return Err(self.failure(data));
+            }
+            if !chunk.id.as_str().is_some_and(|id| !id.is_empty()) {
+                return Ok(Progress::None);
+            }
         }
         self.state.keep(data);
         if let Some((slot, text)) = chunk.only_text() {
@@ -72,6 +86,41 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             return Err(error);
         }
         Ok(Progress::Event)
+    }
+
+    /// Reads data that are not quite JSON, or that may begin with half a character. What does not even begin as JSON is no
+    /// part of an answer.
+    fn read_repaired(
+        &mut self,
+        data: &[u8],
+        error: Option<serde_json::Error>,
+        events: &mut Events,
+    ) -> Result<Progress> {
+        if !json::is_document(data) {
+            return Ok(Progress::None);
+        }
+        let documents = json::documents(data, LoneHalves::Keep);
+        if documents.cut.is_some() {
+            return Err(self.garbled(error));
+        }
+        let read = events.len();
+        let outcome = documents.texts.iter().try_for_each(|text| self.read_document(text, events));
+        self.state.halves.join(events, read);
+        outcome?;
+        if documents.texts.is_empty() {
+            return Ok(Progress::None);
+        }
+        self.state.keep(data);
+        Ok(Progress::Event)
+    }
+
+    fn read_document(&mut self, text: &str, events: &mut Events) -> Result<()> {
+        let chunk = json::parse::<Envelope<'_>>(text.as_bytes());
+        let chunk = chunk.map_err(|error| self.garbled(Some(error)))?.unwrapped();
+        if chunk.is_failure() {
+            return Err(self.failure(text.as_bytes()));
+        }
+        self.read_chunk(chunk, events)
     }
 
     fn add_text(&mut self, slot: Slot, text: String, events: &mut Events) {
@@ -99,8 +148,7 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         }
         // Some servers send a running count with every chunk: the last one holds.
         if let Some(usage) = chunk.usage.0 {
-            self.state.meta.usage =
-                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.state.meta.usage);
+            self.state.meta.usage = usage.usage().or(self.state.meta.usage);
         }
         let Some(mut choice) = chunk.choices.0 else {
             return self.add_safety(&Choice::default(), chunk.content_filter);
@@ -151,10 +199,13 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     }
 
     /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
-    fn garbled(&self, error: serde_json::Error) -> Error {
-        Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
-            .with_retry(RetryAdvice::After(None))
-            .with_source(error)
+    fn garbled(&self, cause: Option<serde_json::Error>) -> Error {
+        let error = Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
+            .with_retry(RetryAdvice::After(None));
+        match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
     }
 }
 
@@ -170,7 +221,7 @@ fn call_piece(call: CallWire<'_>) -> CallPiece {
     CallPiece {
         index: call.index.count().and_then(|index| usize::try_from(index).ok()),
         id: call.id.non_empty(),
-        arguments: function.arguments(),
+        arguments: function.arguments.into_string(),
         name: function.name.non_empty(),
     }
 }
@@ -180,11 +231,14 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
         match item {
             SseItem::Comment(_) => Ok(Progress::None),
             SseItem::Event(event) => self.read_event(event, events),
-            // A bare JSON line between the events is an error of a server that forgot the framing.
-            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
-                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
-                _ => Ok(Progress::None),
-            },
+            // A bare JSON line between the events comes of a server that forgot the framing. One that is not whole may be a
+            // line of a longer document.
+            SseItem::NonField(line)
+                if json::is_document(line) && json::documents(line, LoneHalves::Replace).cut.is_none() =>
+            {
+                self.read_data(line, events)
+            }
+            SseItem::NonField(_) => Ok(Progress::None),
         }
     }
 
@@ -198,6 +252,7 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
             splitter.finish(&mut pieces);
             events.extend(pieces.into_iter().map(event_of));
         }
+        self.state.halves.finish(events);
         self.state.end()
     }
 }

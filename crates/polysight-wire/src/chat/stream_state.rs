@@ -5,6 +5,7 @@ use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply,
 
 use super::{ToolCallIndex, no_calls, reply_meta};
 use crate::ReplyHead;
+use crate::json::Halves;
 
 /// What is known of a streamed answer so far. A decoder fills it, and takes the end of the answer from it.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct StreamState {
     pub finish: Option<FinishReason>,
     /// The order of its tool calls.
     pub calls: ToolCallIndex,
+    /// Characters that were cut between two chunks.
+    pub halves: Halves,
     is_limited: bool,
     has_begun: bool,
     raw: Option<Vec<Bytes>>,
@@ -31,6 +34,7 @@ impl StreamState {
             meta: reply_meta(plan, head, FinishReason::new(FinishKind::Other, "")),
             finish: None,
             calls: ToolCallIndex::default(),
+            halves: Halves::default(),
             is_limited: plan.request.max_tokens.is_some(),
             has_begun: false,
             raw: plan.request.keep_raw.then(Vec::new),

@@ -15,7 +15,7 @@ use crate::{Events, Limits, Progress, StreamDecoder};
 pub(crate) struct EventReader {
     chunks: Chunks,
     sse: SseReader,
-    /// Lines that are no field, of a body that is no event stream: an error over several lines.
+    /// What came before the answer and is none of it: an error over several lines, or words.
     document: Vec<u8>,
     decoder: Box<dyn StreamDecoder>,
     events: Events,
@@ -85,15 +85,9 @@ impl EventReader {
                 }
                 return Ok(());
             };
-            if let SseItem::NonField(line) = item
-                && !self.begun
-                && self.document.len() + line.len() < self.limits.max_error_bytes
-            {
-                self.document.extend_from_slice(line);
-                self.document.push(b'\n');
-            }
             match self.decoder.read(item, &mut self.events) {
-                Ok(Progress::None) => {}
+                Ok(Progress::None) if self.begun => {}
+                Ok(Progress::None) => keep_words(&mut self.document, item, self.limits.max_error_bytes),
                 Ok(Progress::Event) => {
                     self.begun = true;
                     self.limit = self.next_limit();
@@ -114,11 +108,10 @@ impl EventReader {
 
     /// A decoder was shown the lines of an error one by one: now it gets them as one document.
     fn read_document(&mut self) -> Result<()> {
-        let document = std::mem::take(&mut self.document);
-        if self.begun || document.is_empty() {
+        if self.begun || self.document.is_empty() {
             return Ok(());
         }
-        self.decoder.read(SseItem::NonField(&document), &mut self.events).map(drop)
+        self.decoder.read(SseItem::NonField(&self.document), &mut self.events).map(drop)
     }
 
     fn is_cut(&self, error: &Error) -> bool {
@@ -133,7 +126,14 @@ impl EventReader {
 
     fn finish(&mut self) -> Result<()> {
         self.state = State::Finished;
-        let end = self.decoder.finish(&mut self.events)?;
+        let words = std::mem::take(&mut self.document);
+        let words = Some(words).filter(|words| !self.begun && !words.is_empty());
+        let end = self.decoder.finish(&mut self.events).map_err(|error| {
+            match words.and_then(|words| crate::chat::words_of(&words)) {
+                Some(words) => error.with_vendor_message(words),
+                None => error,
+            }
+        })?;
         self.events.push_back(StreamEvent::End(Box::new(end)));
         Ok(())
     }
@@ -184,6 +184,19 @@ impl EventReader {
         // What an error frame refuses before anything else has come costs nothing.
         let answered = self.begun || error.kind() == ErrorKind::Protocol;
         self.error = Some(if answered { error.with_billed(Billed::Likely) } else { error });
+    }
+}
+
+/// Keeps what is no comment and no part of an answer, within a limit.
+fn keep_words(words: &mut Vec<u8>, item: SseItem<'_>, limit: usize) {
+    let line = match item {
+        SseItem::NonField(line) => line,
+        SseItem::Event(event) => event.data,
+        SseItem::Comment(_) => return,
+    };
+    if !line.is_empty() && words.len() + line.len() < limit {
+        words.extend_from_slice(line);
+        words.push(b'\n');
     }
 }
 

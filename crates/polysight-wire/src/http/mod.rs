@@ -4,6 +4,7 @@ mod base_url;
 pub mod body;
 pub(crate) mod chunks;
 pub(crate) mod event_reader;
+pub(crate) mod form;
 mod limits;
 pub(crate) mod reply;
 mod transport;

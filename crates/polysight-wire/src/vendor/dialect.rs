@@ -73,7 +73,8 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     /// Reads a plain reply of status 2xx, which may still hold an error.
     ///
     /// # Errors
-    /// What the reply says, or [`ErrorKind::Protocol`](polysight_core::ErrorKind::Protocol).
+    /// What the reply says, or [`ErrorKind::Protocol`](polysight_core::ErrorKind::Protocol), also where the body holds several
+    /// documents: the provider reads those as the events of a stream.
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse>;
 
     /// Reads a reply of any other status. `body` may be cut off, empty, HTML or anything else.

@@ -146,7 +146,7 @@ fn under_200(target: &Target) -> Vec<Row> {
         row(
             "200, half of the JSON",
             Reply::document(200, &JSON, half),
-            broken_off(Protocol, Advice::Later).naming(200, "", "req-7"),
+            broken_off(Protocol, Advice::Later).naming(200, "", "req-7").after(said_in(half)),
         ),
         row("200, no choices", ok(&no_choices), broken_off(Protocol, Advice::Never).naming(200, "", own_id)),
         row("200, content null", answered(Value::Null), answer(Text::Nothing)),
@@ -164,6 +164,11 @@ fn under_200(target: &Target) -> Vec<Row> {
         )
         .within(|limits| limits.idle = FAIR),
     ]
+}
+
+/// What a part of a reply holds of its text.
+fn said_in(half: &str) -> Text {
+    if half.contains(ANSWER) { Text::Exactly(ANSWER) } else { Text::Nothing }
 }
 
 /// An error whose body is there, though its end is not.

@@ -1,5 +1,6 @@
 //! The targets, a file for each kind.
 
+pub(crate) mod almost_json;
 pub(crate) mod base64;
 pub(crate) mod client;
 pub(crate) mod config;

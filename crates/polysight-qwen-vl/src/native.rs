@@ -10,14 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, MessageRole, Part,
-    Partial, Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, ToolCall, Usage,
-    Video, VideoFormat,
+    ChatResponse, Error, ErrorKind, FinishReason, Image, MediaSource, Message, MessageRole, Part, Partial,
+    Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
-use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
+use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
 use polysight_wire::chat::{
-    self, CallPiece, FailureSource, StreamState, decode_failure, reply_meta, request, unread,
+    self, Arguments, CallPiece, FailureSource, StreamState, decode_failure, reply_meta, request, unread,
+    whole_calls,
 };
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::vendor::Deployment;
@@ -150,11 +150,14 @@ struct Envelope<'a> {
 struct Output<'a> {
     #[serde(borrow)]
     choices: First<Choice<'a>>,
+    #[serde(borrow)]
+    finish_reason: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
+    index: Whole,
     #[serde(borrow)]
     message: Maybe<Answer<'a>>,
     #[serde(borrow)]
@@ -245,15 +248,24 @@ impl<'a> Envelope<'a> {
         code || self.error.is_some_and(|error| error.get() != "null")
     }
 
-    fn choice(self) -> Option<Choice<'a>> {
-        self.output.0?.choices.0
+    /// The answer, and how it ended: replies in the older format say that beside the choices, and the worse one holds.
+    fn into_choice(self) -> Option<(Choice<'a>, Option<FinishReason>)> {
+        let output = self.output.0?;
+        let choice = output.choices.0?;
+        let words = [&choice.finish_reason, &output.finish_reason];
+        let finish = words.into_iter().filter_map(finish_of).reduce(FinishReason::worse);
+        Some((choice, finish))
     }
 }
 
-impl Choice<'_> {
-    fn finish(&self) -> Option<FinishReason> {
-        let raw = self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
-        Some(FinishReason::new(chat::finish_kind(raw), raw))
+fn finish_of(word: &Text<'_>) -> Option<FinishReason> {
+    let raw = word.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
+    Some(FinishReason::new(chat::finish_kind(raw), raw))
+}
+
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
     }
 }
 
@@ -274,11 +286,10 @@ pub(crate) fn decode(
         Some(id) => error.with_request_id(id),
         None => error,
     };
-    let Some(choice) = envelope.choice() else {
+    let Some((choice, finish)) = envelope.into_choice() else {
         let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
         return Err(named(error));
     };
-    let finish = choice.finish();
     let answer = choice.message.0.unwrap_or_default();
     let (text, reasoning) = (
         answer.content.non_empty().unwrap_or_default(),
@@ -288,22 +299,20 @@ pub(crate) fn decode(
         let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
         return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));
     };
-    let tool_calls: Vec<ToolCall> = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        let error = chat::no_calls().with_status(head.status);
-        return Err(named(error.with_partial(Partial::new(text, reasoning))));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
-    (response.usage, response.request_id) = (usage, request_id);
+    (response.text, response.reasoning) = (text, reasoning);
+    (response.usage, response.request_id) = (usage, request_id.clone());
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
-}
-
-fn tool_call(call: Call<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let arguments = json_text(function.arguments);
-    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, answer.tool_calls.0.into_iter().map(call_piece).collect()) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(named(error.with_status(head.status).with_partial(partial)));
+        }
+    }
+    Ok(response)
 }
 
 /// Reads the event stream of the native protocol.
@@ -316,7 +325,7 @@ pub(crate) struct NativeStreamDecoder {
 
 impl fmt::Debug for NativeStreamDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
+        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish()).finish_non_exhaustive()
     }
 }
 
@@ -334,6 +343,7 @@ impl NativeStreamDecoder {
         if data.starts_with(b"[DONE]") {
             return Ok(Progress::Done);
         }
+        let mut progress = Progress::Empty;
         for frame in serde_json::Deserializer::from_slice(data).into_iter::<&RawValue>() {
             let text = frame.map_err(garbled)?.get();
             let envelope: Envelope<'_> = serde_json::from_str(text).map_err(garbled)?;
@@ -342,30 +352,38 @@ impl NativeStreamDecoder {
                 return Err(self.failure(text.as_bytes()));
             }
             self.state.keep(text.as_bytes());
-            self.read_frame(envelope, events);
+            self.read_frame(envelope, events)?;
+            if !events.is_empty() {
+                progress = Progress::Event;
+            }
         }
         self.status = None;
-        Ok(Progress::Event)
+        Ok(progress)
     }
 
-    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
+    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) -> Result<()> {
         if let Some(id) = envelope.request_id.clone().non_empty() {
             self.state.meta.request_id = Some(id);
         }
         if let Some(usage) = envelope.usage.0 {
             self.state.meta.usage = Some(usage.usage());
         }
-        let Some(choice) = envelope.choice() else { return };
-        if let Some(finish) = choice.finish() {
-            self.state.finish = Some(finish);
+        let Some((choice, finish)) = envelope.into_choice() else { return Ok(()) };
+        if choice.index().is_some_and(|index| index > 0) {
+            return Ok(());
         }
-        let Some(answer) = choice.message.0 else { return };
+        if let Some(finish) = finish {
+            self.state.end_with(finish);
+        }
+        let Some(answer) = choice.message.0 else { return Ok(()) };
         events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
         events.extend(answer.content.non_empty().map(StreamEvent::Text));
         let count = answer.tool_calls.0.len();
         for (place, call) in answer.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
+            let delta = self.state.calls.delta(place, count, call_piece(call))?;
+            events.extend(delta.map(StreamEvent::ToolCall));
         }
+        Ok(())
     }
 
     /// An error frame comes under HTTP 200; its own status stands in the comment before it.
@@ -393,7 +411,7 @@ fn call_piece(call: Call<'_>) -> CallPiece {
     piece.index = call.index.count().and_then(|index| usize::try_from(index).ok());
     piece.id = call.id.non_empty();
     piece.name = function.name.non_empty();
-    piece.arguments = json_text(function.arguments);
+    piece.arguments = Arguments::of(function.arguments);
     piece
 }
 
@@ -418,7 +436,7 @@ impl StreamDecoder for NativeStreamDecoder {
     }
 
     fn is_complete(&self) -> bool {
-        self.state.finish.is_some()
+        self.state.finish().is_some()
     }
 
     fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {

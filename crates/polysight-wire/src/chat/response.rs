@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice,
-    ToolCall,
+    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice, StreamEvent,
 };
 
 use super::failure::not_json;
 use super::schema::{CallWire, Choice, Envelope, parse};
-use super::{FailureSource, decode_failure, no_calls, reply_meta, think_tags};
-use crate::ReplyHead;
+use super::text_parts::TextParts;
+use super::{CallPiece, FailureSource, decode_failure, reply_meta, whole_calls};
 use crate::vendor::ChatProfile;
+use crate::{Events, ReplyHead};
 
 /// Reads a plain reply of status 2xx.
 ///
@@ -38,7 +38,8 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
     let fields = choice.safety_fields(envelope.content_filter);
     let (safety, withdrawn) = (profile.safety(&fields), profile.withdraws(&fields));
     let finish = choice.finish().map(|raw| FinishReason::new(profile.finish_kind(raw), raw));
-    let (text, reasoning, tool_calls) = answer(choice, plan.card.thinking.in_text);
+    let is_cut = finish.as_ref().is_none_or(|finish| finish.kind.is_cut());
+    let (text, reasoning, calls) = answer(choice, TextParts::new(profile, plan), is_cut);
     if withdrawn {
         return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));
     }
@@ -48,11 +49,9 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
             .with_safety(safety)
             .with_partial(Partial::new(text, reasoning)));
     };
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        return Err(no_calls().with_status(head.status).with_partial(Partial::new(text, reasoning)));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
+    (response.text, response.reasoning) = (text, reasoning);
     let meta = &mut response.meta;
     if let Some(model) = envelope.model.non_empty() {
         meta.model = model;
@@ -65,7 +64,15 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
     meta.usage = envelope.usage.0.map(|usage| usage.usage());
     meta.safety = safety;
     meta.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, calls) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(error.with_status(head.status).with_partial(partial));
+        }
+    }
+    Ok(response)
 }
 
 /// The error of a reply that is no JSON of its protocol. One that only lacks its end was cut on its way, and may arrive
@@ -80,22 +87,23 @@ pub fn unread(head: &ReplyHead, body: &[u8], error: serde_json::Error) -> Error 
         .with_source(error)
 }
 
-fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
+fn answer(mut choice: Choice<'_>, mut parts: TextParts, is_cut: bool) -> (String, String, Vec<CallPiece>) {
     let mut delta = choice.take_delta().unwrap_or_default();
-    let mut reasoning = delta.take_reasoning().unwrap_or_default();
-    let text = delta.content.non_empty().unwrap_or_default();
-    let text = if thinks_in_text {
-        let (thought, visible) = think_tags::split(&text);
-        reasoning.push_str(&thought);
-        visible
-    } else {
-        text
-    };
-    (text, reasoning, delta.tool_calls.0.into_iter().filter_map(tool_call).collect())
-}
-
-fn tool_call(call: CallWire<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let arguments = function.arguments();
-    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+    let mut events = Events::new();
+    if let Some(reasoning) = delta.take_reasoning() {
+        parts.push_reasoning(reasoning, &mut events);
+    }
+    if let Some(text) = delta.content.non_empty() {
+        parts.push_text(text, &mut events);
+    }
+    parts.finish(is_cut, &mut events);
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    for event in events {
+        match event {
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::Reasoning(piece) => reasoning.push_str(&piece),
+            _ => {}
+        }
+    }
+    (text, reasoning, delta.tool_calls.0.into_iter().map(CallWire::into_piece).collect())
 }

@@ -91,7 +91,10 @@ pub type Events = VecDeque<StreamEvent>;
 pub enum Progress {
     /// Nothing but a sign of life, such as a keep-alive comment: the idle limit goes on counting.
     None,
-    /// A piece of the answer.
+    /// An event that holds nothing of the answer, such as a role, an id or token counts: it keeps the stream open for a
+    /// while.
+    Empty,
+    /// A piece of the answer: text, reasoning or a tool call, handed out or held back.
     Event,
     /// The vendor's mark of the end: nothing after it is read.
     Done,

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, MessageRole, Part,
-    Partial, Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, ToolCall, Usage,
-    Video, VideoFormat,
+    ChatResponse, Error, ErrorKind, FinishReason, Image, MediaSource, Message, MessageRole, Part, Partial,
+    Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
-use polysight_wire::chat::lenient::{First, JsonText, List, Maybe, Text, Whole};
+use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
 use polysight_wire::chat::{
-    self, CallPiece, FailureSource, StreamState, decode_failure, no_answer, reply_meta, request, unread,
+    self, Arguments, CallPiece, FailureSource, StreamState, decode_failure, no_answer, reply_meta, request,
+    unread, whole_calls,
 };
-use polysight_wire::json::{self, LoneHalves};
+use polysight_wire::json::{self, Halves, LoneHalves};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::vendor::Deployment;
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
@@ -154,11 +154,14 @@ struct Envelope<'a> {
 struct Output<'a> {
     #[serde(borrow)]
     choices: First<Choice<'a>>,
+    #[serde(borrow)]
+    finish_reason: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
+    index: Whole,
     #[serde(borrow)]
     message: Maybe<Answer<'a>>,
     #[serde(borrow)]
@@ -271,15 +274,24 @@ impl<'a> Envelope<'a> {
             && self.data.is_none()
     }
 
-    fn choice(self) -> Option<Choice<'a>> {
-        self.output.0?.choices.0
+    /// The answer, and how it ended: replies in the older format say that beside the choices, and the worse one holds.
+    fn into_choice(self) -> Option<(Choice<'a>, Option<FinishReason>)> {
+        let output = self.output.0?;
+        let choice = output.choices.0?;
+        let words = [&choice.finish_reason, &output.finish_reason];
+        let finish = words.into_iter().filter_map(finish_of).reduce(FinishReason::worse);
+        Some((choice, finish))
     }
 }
 
-impl Choice<'_> {
-    fn finish(&self) -> Option<FinishReason> {
-        let raw = self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
-        Some(FinishReason::new(chat::finish_kind(raw), raw))
+fn finish_of(word: &Text<'_>) -> Option<FinishReason> {
+    let raw = word.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
+    Some(FinishReason::new(chat::finish_kind(raw), raw))
+}
+
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
     }
 
     /// True for a frame that says that others follow.
@@ -296,7 +308,7 @@ pub(crate) fn decode(
     body: &Bytes,
 ) -> Result<ChatResponse> {
     match json::parse::<Envelope<'_>>(body) {
-        Ok(envelope) => read_envelope(profile, plan, head, body, envelope),
+        Ok(envelope) => read_envelope(profile, plan, head, body, envelope, false),
         Err(error) => decode_repaired(profile, plan, head, body, error),
     }
 }
@@ -309,18 +321,16 @@ fn decode_repaired(
     body: &Bytes,
     error: serde_json::Error,
 ) -> Result<ChatResponse> {
-    let documents = json::documents(body, LoneHalves::Replace);
+    let documents = json::documents(body, LoneHalves::Keep);
     let text = documents.single().or(documents.beginning());
     match text.and_then(|text| json::parse::<Envelope<'_>>(text.as_bytes()).ok()) {
-        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope),
+        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope, true),
         Some(envelope) if envelope.is_failure() => {
             Err(decode_failure(profile, FailureSource::Body, head, body))
         }
         Some(envelope) => {
-            let choice = envelope.unwrapped().choice().unwrap_or_default();
-            let answer = choice.message.0.unwrap_or_default();
-            let text = answer.content.non_empty().unwrap_or_default();
-            let reasoning = answer.reasoning_content.non_empty().unwrap_or_default();
+            let (choice, _) = envelope.unwrapped().into_choice().unwrap_or_default();
+            let (text, reasoning, _) = read_answer(choice, true);
             Err(unread(head, body, error).with_partial(Partial::new(text, reasoning)))
         }
         None => Err(unread(head, body, error)),
@@ -333,6 +343,7 @@ fn read_envelope(
     head: &ReplyHead,
     body: &Bytes,
     envelope: Envelope<'_>,
+    is_repaired: bool,
 ) -> Result<ChatResponse> {
     if envelope.is_failure() {
         return Err(decode_failure(profile, FailureSource::Body, head, body));
@@ -347,36 +358,44 @@ fn read_envelope(
         Some(id) => error.with_request_id(id),
         None => error,
     };
-    let Some(choice) = envelope.choice() else { return Err(named(no_answer(profile, head, body))) };
+    let Some((choice, finish)) = envelope.into_choice() else {
+        return Err(named(no_answer(profile, head, body)));
+    };
     let goes_on = choice.goes_on();
-    let finish = choice.finish();
-    let answer = choice.message.0.unwrap_or_default();
-    let (text, reasoning) = (
-        answer.content.non_empty().unwrap_or_default(),
-        answer.reasoning_content.non_empty().unwrap_or_default(),
-    );
-    let tool_calls: Vec<ToolCall> = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
+    let (text, reasoning, calls) = read_answer(choice, is_repaired);
     // A whole answer that does not say how it ended is one all the same.
-    let is_answer = !goes_on && !(text.is_empty() && tool_calls.is_empty());
+    let is_answer = !goes_on && !(text.is_empty() && calls.is_empty());
     let Some(finish) = finish.or_else(|| is_answer.then(FinishReason::unknown)) else {
         let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
         return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));
     };
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        let error = chat::no_calls().with_status(head.status);
-        return Err(named(error.with_partial(Partial::new(text, reasoning))));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
-    (response.usage, response.request_id) = (usage, request_id);
+    (response.text, response.reasoning) = (text, reasoning);
+    (response.usage, response.request_id) = (usage, request_id.clone());
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, calls) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(named(error.with_status(head.status).with_partial(partial)));
+        }
+    }
+    Ok(response)
 }
 
-fn tool_call(call: Call<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let id = call.id.non_empty().unwrap_or_default();
-    Some(ToolCall::new(id, function.name.non_empty()?, function.arguments.into_string()))
+/// Text, reasoning and tool calls of a whole answer.
+fn read_answer(choice: Choice<'_>, is_repaired: bool) -> (String, String, Vec<CallPiece>) {
+    let answer = choice.message.0.unwrap_or_default();
+    let mut halves = Halves { is_repairing: is_repaired, ..Halves::default() };
+    let mut text = halves.text(answer.content.non_empty().unwrap_or_default());
+    let mut reasoning = halves.reasoning(answer.reasoning_content.non_empty().unwrap_or_default());
+    let calls: Vec<_> = answer.tool_calls.0.into_iter().map(|call| halves.piece(call_piece(call))).collect();
+    let [text_end, reasoning_end] = halves.finish();
+    text.extend(text_end);
+    reasoning.extend(reasoning_end);
+    (text, reasoning, calls)
 }
 
 /// Reads the event stream of the native protocol.
@@ -389,7 +408,7 @@ pub(crate) struct NativeStreamDecoder {
 
 impl fmt::Debug for NativeStreamDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
+        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish()).finish_non_exhaustive()
     }
 }
 
@@ -410,20 +429,21 @@ impl NativeStreamDecoder {
     }
 
     fn read_data(&mut self, data: &[u8], is_error: bool, events: &mut Events) -> Result<Progress> {
-        match json::parse::<Envelope<'_>>(data) {
+        let progress = match json::parse::<Envelope<'_>>(data) {
             Ok(envelope) if !self.state.halves.is_waiting() => {
                 let is_foreign = envelope.is_foreign();
-                self.read_envelope(data, envelope, is_error, events)?;
+                let progress = self.read_envelope(data, envelope, is_error, events)?;
                 if is_foreign {
                     return Ok(Progress::None);
                 }
                 self.state.keep(data);
+                progress
             }
             Err(_) if is_error => return Err(self.failure(data)),
             parsed => return self.read_repaired(data, parsed.err(), events),
-        }
+        };
         self.status = None;
-        Ok(Progress::Event)
+        Ok(progress)
     }
 
     /// Reads data that are not quite JSON, or that may begin with half a character. Old servers wrote no blank line between
@@ -441,19 +461,21 @@ impl NativeStreamDecoder {
         if documents.cut.is_some() {
             return Err(garbled(error));
         }
-        let read = events.len();
+        let mut progress = Progress::None;
+        self.state.halves.is_repairing = true;
         let outcome = documents.texts.iter().try_for_each(|text| {
             let envelope =
                 json::parse::<Envelope<'_>>(text.as_bytes()).map_err(|error| garbled(Some(error)))?;
-            self.read_envelope(text.as_bytes(), envelope, false, events)
+            progress = self.read_envelope(text.as_bytes(), envelope, false, events)?.max(progress);
+            Ok(())
         });
-        self.state.halves.join(events, read);
+        self.state.halves.is_repairing = false;
         outcome?;
         for text in json::documents(data, LoneHalves::Replace).texts {
             self.state.keep(text.as_bytes());
         }
         self.status = None;
-        Ok(if documents.texts.is_empty() { Progress::None } else { Progress::Event })
+        Ok(progress)
     }
 
     fn read_envelope(
@@ -462,34 +484,42 @@ impl NativeStreamDecoder {
         envelope: Envelope<'_>,
         is_error: bool,
         events: &mut Events,
-    ) -> Result<()> {
+    ) -> Result<Progress> {
         let is_error = is_error && envelope.output.0.is_none();
         let envelope = envelope.unwrapped();
         if is_error || envelope.is_failure() || (envelope.output.0.is_none() && chat::tells_failure(text)) {
             return Err(self.failure(text));
         }
-        self.read_frame(envelope, events);
-        Ok(())
+        let read = events.len();
+        self.read_frame(envelope, events)?;
+        Ok(if events.len() > read { Progress::Event } else { Progress::Empty })
     }
 
-    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
+    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) -> Result<()> {
         if let Some(id) = envelope.request_id.clone().non_empty() {
             self.state.meta.request_id = Some(id);
         }
         if let Some(usage) = envelope.usage.0 {
             self.state.meta.usage = usage.usage().or(self.state.meta.usage);
         }
-        let Some(choice) = envelope.choice() else { return };
-        if let Some(finish) = choice.finish() {
-            self.state.finish = Some(finish);
+        let Some((choice, finish)) = envelope.into_choice() else { return Ok(()) };
+        if choice.index().is_some_and(|index| index > 0) {
+            return Ok(());
         }
-        let Some(answer) = choice.message.0 else { return };
-        events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
-        events.extend(answer.content.non_empty().map(StreamEvent::Text));
+        if let Some(finish) = finish {
+            self.state.end_with(finish);
+        }
+        let Some(answer) = choice.message.0 else { return Ok(()) };
+        let halves = &mut self.state.halves;
+        let reasoning = answer.reasoning_content.non_empty().map(|text| halves.reasoning(text));
+        let text = answer.content.non_empty().map(|text| halves.text(text));
+        push(events, [text, reasoning]);
         let count = answer.tool_calls.0.len();
         for (place, call) in answer.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
+            let delta = self.state.calls.delta(place, count, self.state.halves.piece(call_piece(call)))?;
+            events.extend(delta.map(StreamEvent::ToolCall));
         }
+        Ok(())
     }
 
     /// An error frame comes under HTTP 200; its own status stands in the comment before it.
@@ -514,13 +544,20 @@ fn garbled(cause: Option<serde_json::Error>) -> Error {
     }
 }
 
+/// Pieces of the text and of the reasoning, which stands first.
+fn push(events: &mut Events, [text, reasoning]: [Option<String>; 2]) {
+    let filled = |piece: &String| !piece.is_empty();
+    events.extend(reasoning.filter(filled).map(StreamEvent::Reasoning));
+    events.extend(text.filter(filled).map(StreamEvent::Text));
+}
+
 fn call_piece(call: Call<'_>) -> CallPiece {
     let function = call.function.0.unwrap_or_default();
     let mut piece = CallPiece::default();
     piece.index = call.index.count().and_then(|index| usize::try_from(index).ok());
     piece.id = call.id.non_empty();
     piece.name = function.name.non_empty();
-    piece.arguments = function.arguments.into_string();
+    piece.arguments = Arguments::of(function.arguments);
     piece
 }
 
@@ -547,11 +584,11 @@ impl StreamDecoder for NativeStreamDecoder {
     }
 
     fn is_complete(&self) -> bool {
-        self.state.finish.is_some()
+        self.state.finish().is_some()
     }
 
     fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
-        self.state.halves.finish(events);
+        push(events, self.state.halves.finish());
         self.state.end()
     }
 }

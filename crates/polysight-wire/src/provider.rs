@@ -166,7 +166,8 @@ impl<D: Dialect> DialectProvider<D> {
         let events = events.slice_ref(json::begin(&events));
         let reader = self.reader(plan, head, Chunks::new(events.into(), limits, None));
         let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
-        let mut answer = stream.collect_response().await.map_err(|error| replied(plan, head, error))?;
+        let failed = |error| replied(plan, self.dialect.catalog(), head, error);
+        let mut answer = stream.collect_response().await.map_err(failed)?;
         call.hide_ids(&mut answer.meta);
         Ok(answer)
     }

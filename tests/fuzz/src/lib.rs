@@ -39,6 +39,8 @@ pub const TARGETS: &[Target] = &[
     target("qwen_reply", targets::replies::qwen, 150),
     target("qwen_native_reply", targets::replies::qwen_native, 150),
     target("ernie_reply", targets::replies::ernie, 150),
+    target("stream_endings", targets::pieces::endings, 1_500),
+    target("tool_call_pieces", targets::pieces::tool_calls, 1_500),
     target("base64", targets::base64::check, 1_000),
     target("picture", targets::probes::picture, 1_500),
     target("video", targets::probes::video, 1_500),

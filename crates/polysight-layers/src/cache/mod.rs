@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use moka::sync::Cache as Bounded;
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, ResponseMeta,
-    Result, StreamCollector, StreamEvent, VisionProvider,
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, FinishKind, Plan, ProviderId,
+    ResponseMeta, Result, StreamCollector, StreamEvent, VisionProvider,
 };
 
 use self::key::{Key, Keys};
@@ -234,7 +234,7 @@ impl Store {
 
     /// Keeps an answer, unless it is too large.
     fn put(&self, key: Key, response: Arc<ChatResponse>) {
-        if self.fits(size(&response)) {
+        if is_sound(&response) && self.fits(size(&response)) {
             self.answers.insert(key, response);
             add(&self.counts.stored);
         }
@@ -277,6 +277,13 @@ impl Counts {
 
 fn add(count: &AtomicU64) {
     count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether an answer ended in a way that is known, without a remark of the content audit: another call may get a better one.
+fn is_sound(response: &ChatResponse) -> bool {
+    let is_known =
+        matches!(response.finish.kind, FinishKind::Stop | FinishKind::ToolCalls | FinishKind::Length);
+    is_known && response.safety.is_empty()
 }
 
 fn size(response: &ChatResponse) -> usize {

@@ -6,7 +6,7 @@
 //!   unknown limit does not limit until the vendor rejects a call.
 //! - **Tokens** are reserved before the call: the plan's estimate of the prompt (where it is unknown, one token for two
 //!   bytes of text and a constant for each picture and video) and the request's `max_tokens`. After the call they are
-//!   reconciled with the vendor's own count. A call that needs more than a whole minute's limit counts as that limit, or it
+//!   reconciled with the vendor's own count, unless that is more than the model's context and answer can hold. A call that needs more than a whole minute's limit counts as that limit, or it
 //!   could never go.
 //! - **Waiting** is in a queue, first come first served, for a bounded time in a bounded queue. A call that cannot go gets an
 //!   error of kind [`RateLimited`](polysight_core::ErrorKind::RateLimited) with the code [`LOCAL_RATE_LIMIT`], which
@@ -130,7 +130,7 @@ impl RateLimit {
         let limits = queue.clamp_to_headers(self.policy.limits(&plan.card));
         let key = RateLimitKey::new(&*self.inner.id().endpoint, model, &self.account);
         let lease = Lease::new(self.names.next(), estimate::tokens(plan, self.policy.assumed_output));
-        let permit = Permit::new(key, limits, Arc::clone(&queue), lease);
+        let permit = Permit::new(key, limits, Arc::clone(&queue), lease, estimate::most_tokens(plan));
         let Some(_waiting) = queue.enter(self.policy.max_waiting) else {
             let why = format!("{} calls wait already (`max_waiting`)", self.policy.max_waiting);
             return Err(self.rejection(&queue, model, &limits, &why));

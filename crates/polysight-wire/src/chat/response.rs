@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice,
-    ToolCall,
+    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice, StreamEvent,
 };
 
 use super::failure::not_json;
-use super::schema::{CallWire, Choice, Envelope, UsageWire};
-use super::{FailureSource, decode_failure, no_answer, no_calls, reply_meta, think_tags};
-use crate::ReplyHead;
-use crate::json::{self, LoneHalves};
+use super::schema::{Choice, Envelope, UsageWire};
+use super::text_parts::TextParts;
+use super::{CallPiece, FailureSource, decode_failure, no_answer, reply_meta, whole_calls};
+use crate::json::{self, Halves, LoneHalves};
 use crate::vendor::ChatProfile;
+use crate::{Events, ReplyHead};
 
 /// Reads a plain reply of status 2xx.
 ///
@@ -26,7 +26,7 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
     body: &Bytes,
 ) -> Result<ChatResponse> {
     match json::parse::<Envelope<'_>>(body) {
-        Ok(envelope) => read_envelope(profile, plan, head, body, envelope),
+        Ok(envelope) => read_envelope(profile, plan, head, body, envelope, false),
         Err(error) => decode_repaired(profile, plan, head, body, error),
     }
 }
@@ -39,16 +39,16 @@ fn decode_repaired<P: ChatProfile + ?Sized>(
     body: &Bytes,
     error: serde_json::Error,
 ) -> Result<ChatResponse> {
-    let documents = json::documents(body, LoneHalves::Replace);
+    let documents = json::documents(body, LoneHalves::Keep);
     let text = documents.single().or(documents.beginning());
     match text.and_then(|text| json::parse::<Envelope<'_>>(text.as_bytes()).ok()) {
-        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope),
+        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope, true),
         Some(envelope) if envelope.is_failure() => {
             Err(decode_failure(profile, FailureSource::Body, head, body))
         }
         Some(envelope) => {
             let choice = envelope.unwrapped().choices.0.unwrap_or_default();
-            let (text, reasoning, _) = answer(choice, plan.card.thinking.in_text);
+            let (text, reasoning, _) = answer(choice, TextParts::new(profile, plan), true, true);
             Err(unread(head, body, error).with_partial(Partial::new(text, reasoning)))
         }
         None => Err(unread(head, body, error)),
@@ -61,6 +61,7 @@ fn read_envelope<P: ChatProfile + ?Sized>(
     head: &ReplyHead,
     body: &Bytes,
     envelope: Envelope<'_>,
+    is_repaired: bool,
 ) -> Result<ChatResponse> {
     if envelope.is_failure() {
         return Err(decode_failure(profile, FailureSource::Body, head, body));
@@ -74,23 +75,22 @@ fn read_envelope<P: ChatProfile + ?Sized>(
     let (safety, withdrawn) = (profile.safety(&fields), profile.withdraws(&fields));
     let is_whole = choice.is_whole();
     let finish = choice.finish().map(|raw| FinishReason::new(profile.finish_kind(raw), raw));
-    let (text, reasoning, tool_calls) = answer(choice, plan.card.thinking.in_text);
+    let is_cut = finish.as_ref().is_none_or(|finish| finish.kind.is_cut());
+    let (text, reasoning, calls) = answer(choice, TextParts::new(profile, plan), is_cut, is_repaired);
     if withdrawn {
         return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));
     }
     // A whole answer that does not say how it ended is one all the same.
-    let is_answer = is_whole && !(text.is_empty() && tool_calls.is_empty());
+    let is_answer = is_whole && !(text.is_empty() && calls.is_empty());
     let Some(finish) = finish.or_else(|| is_answer.then(FinishReason::unknown)) else {
         return Err(Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended")
             .with_status(head.status)
             .with_safety(safety)
             .with_partial(Partial::new(text, reasoning)));
     };
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        return Err(no_calls().with_status(head.status).with_partial(Partial::new(text, reasoning)));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
+    (response.text, response.reasoning) = (text, reasoning);
     let meta = &mut response.meta;
     if let Some(model) = envelope.model.non_empty() {
         meta.model = model;
@@ -103,7 +103,15 @@ fn read_envelope<P: ChatProfile + ?Sized>(
     meta.usage = envelope.usage.0.and_then(UsageWire::usage);
     meta.safety = safety;
     meta.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, calls) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(error.with_status(head.status).with_partial(partial));
+        }
+    }
+    Ok(response)
 }
 
 /// The error of a reply that is no JSON of its protocol. One that only lacks its end was cut on its way, and may arrive
@@ -118,22 +126,36 @@ pub fn unread(head: &ReplyHead, body: &[u8], error: serde_json::Error) -> Error 
         .with_source(error)
 }
 
-fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
+fn answer(
+    mut choice: Choice<'_>,
+    mut parts: TextParts,
+    is_cut: bool,
+    is_repaired: bool,
+) -> (String, String, Vec<CallPiece>) {
+    let mut halves = Halves { is_repairing: is_repaired, ..Halves::default() };
     let mut delta = choice.take_delta().unwrap_or_default();
-    let mut reasoning = delta.take_reasoning().unwrap_or_default();
-    let text = delta.content.non_empty().unwrap_or_default();
-    let text = if thinks_in_text {
-        let (thought, visible) = think_tags::split(&text);
-        reasoning.push_str(&thought);
-        visible
-    } else {
-        text
-    };
-    (text, reasoning, delta.tool_calls.0.into_iter().filter_map(tool_call).collect())
-}
-
-fn tool_call(call: CallWire<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let id = call.id.non_empty().unwrap_or_default();
-    Some(ToolCall::new(id, function.name.non_empty()?, function.arguments.into_string()))
+    let mut events = Events::new();
+    if let Some(reasoning) = delta.take_reasoning() {
+        parts.push_reasoning(halves.reasoning(reasoning), &mut events);
+    }
+    if let Some(text) = delta.content.non_empty() {
+        parts.push_text(halves.text(text), &mut events);
+    }
+    let [text, reasoning] = halves.finish();
+    if let Some(reasoning) = reasoning {
+        parts.push_reasoning(reasoning, &mut events);
+    }
+    if let Some(text) = text {
+        parts.push_text(text, &mut events);
+    }
+    parts.finish(is_cut, &mut events);
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    for event in events {
+        match event {
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::Reasoning(piece) => reasoning.push_str(&piece),
+            _ => {}
+        }
+    }
+    (text, reasoning, delta.tool_calls.0.into_iter().map(|call| halves.piece(call.into_piece())).collect())
 }

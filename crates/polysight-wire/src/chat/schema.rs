@@ -4,9 +4,10 @@ use polysight_core::{TokenDetails, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::SafetyFields;
+use super::arguments::Arguments;
 use super::chunk_template::Slot;
-use super::lenient::{First, JsonText, List, Maybe, Text, Whole};
+use super::lenient::{First, Indexed, List, Maybe, Text, Whole};
+use super::{CallPiece, SafetyFields};
 use crate::json;
 
 /// A whole reply or one chunk of a stream.
@@ -83,7 +84,8 @@ impl<'a> Envelope<'a> {
 
     /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
     pub(super) fn only_text(&self) -> Option<(Slot, &str)> {
-        let choice = self.choices.0.as_ref().filter(|choice| choice.finish().is_none())?;
+        let choice =
+            self.choices.0.as_ref().filter(|choice| choice.finish().is_none() && !choice.is_other())?;
         let delta = choice.delta.0.as_ref().or(choice.message.0.as_ref())?;
         let filled = |text: &'_ Text<'_>| text.as_str().is_some_and(|text| !text.is_empty());
         let reasoning = [&delta.reasoning_content, &delta.reasoning].into_iter().find(|text| filled(text));
@@ -105,6 +107,7 @@ pub(super) fn is_success(code: &str) -> bool {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice<'a> {
+    index: Whole,
     #[serde(borrow)]
     delta: Maybe<Delta<'a>>,
     #[serde(borrow)]
@@ -115,7 +118,18 @@ pub(super) struct Choice<'a> {
     pub(super) ban_round: Whole,
 }
 
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
+    }
+}
+
 impl<'a> Choice<'a> {
+    /// Whether it belongs to another answer than the one that was asked for.
+    pub(super) fn is_other(&self) -> bool {
+        self.index().is_some_and(|index| index > 0)
+    }
+
     /// What the choice says: whole replies call it message and chunks delta, and some servers write both, one null.
     pub(super) fn take_delta(&mut self) -> Option<Delta<'a>> {
         self.delta.0.take().or_else(|| self.message.0.take())
@@ -174,7 +188,19 @@ pub(super) struct FunctionWire<'a> {
     pub(super) name: Text<'a>,
     /// Vendors send them as a string, one schema says object.
     #[serde(borrow)]
-    pub(super) arguments: JsonText<'a>,
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl CallWire<'_> {
+    pub(super) fn into_piece(self) -> CallPiece {
+        let function = self.function.0.unwrap_or_default();
+        CallPiece {
+            index: self.index.count().and_then(|index| usize::try_from(index).ok()),
+            id: self.id.non_empty(),
+            arguments: Arguments::of(function.arguments),
+            name: function.name.non_empty(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]

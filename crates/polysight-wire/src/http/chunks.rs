@@ -28,7 +28,8 @@ pub struct Chunks {
 impl Chunks {
     pub(crate) fn new(body: reqwest::Body, limits: &Limits, deadline: Option<Instant>) -> Self {
         let first = ReadTimeout::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte);
-        let (idle, wait, rate) = (limits.idle, ReadTimeout::after(limits.idle), Rate::new(limits));
+        let wait = ReadTimeout { pause: Some(Clock::new(limits.idle)), ..first };
+        let (idle, rate) = (limits.idle, Rate::new(limits));
         Self { body, idle, deadline, timer: None, first, wait, begun: false, rate }
     }
 
@@ -53,7 +54,7 @@ impl Chunks {
         self.wait = match (is_blank, self.begun) {
             (false, _) => ReadTimeout::after(self.idle),
             // Before the answer white space keeps the line open for a while, within it for no time.
-            (true, false) => limit.renewed(self.first),
+            (true, false) => limit.renewed(),
             (true, true) => limit,
         };
         Ok(next)
@@ -92,10 +93,11 @@ impl Chunks {
     /// Polls for the first limit that is met.
     fn poll_limits(&mut self, context: &mut Context<'_>, limit: &mut ReadTimeout) -> Poll<Error> {
         loop {
-            let idle_until = limit.deadline();
-            let (until, phase) = match self.deadline {
-                Some(deadline) if deadline < idle_until => (deadline, TimeoutPhase::Total),
-                _ => (idle_until, limit.phase),
+            let (until, phase) = match (limit.deadline(), self.deadline) {
+                (Some(first), Some(deadline)) if first.0 <= deadline => first,
+                (_, Some(deadline)) => (deadline, TimeoutPhase::Total),
+                (Some(first), None) => first,
+                (None, None) => return Poll::Pending,
             };
             let window = self.rate.window(limit).filter(|end| *end < until);
             let until = window.unwrap_or(until);
@@ -155,33 +157,60 @@ impl Rate {
     }
 }
 
-/// When a wait must end, and which limit that is. It begins with the first poll that finds nothing.
+/// When a wait must end, and which limit that is: a pause between two pieces, and all pauses together until something comes
+/// that counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadTimeout {
+    pause: Option<Clock>,
+    whole: Option<Clock>,
+    /// The limit that `whole` is; a pause is always [`TimeoutPhase::Idle`].
+    phase: TimeoutPhase,
+}
+
+/// A time that begins with the first poll that finds nothing, so that a reader who takes his time uses none of it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
     wait: Duration,
     until: Option<Instant>,
-    phase: TimeoutPhase,
+}
+
+impl Clock {
+    fn new(wait: Duration) -> Self {
+        Self { wait, until: None }
+    }
+
+    fn end(&mut self) -> Instant {
+        *self.until.get_or_insert_with(|| Instant::now() + self.wait)
+    }
 }
 
 impl ReadTimeout {
     /// A wait for the next piece.
-    pub(crate) fn after(wait: Duration) -> Self {
-        Self { wait, until: None, phase: TimeoutPhase::Idle }
+    pub(crate) fn after(pause: Duration) -> Self {
+        Self { pause: Some(Clock::new(pause)), whole: None, phase: TimeoutPhase::Idle }
     }
 
     /// A wait that has begun.
     pub(crate) fn until(until: Instant, phase: TimeoutPhase) -> Self {
-        Self { wait: Duration::ZERO, until: Some(until), phase }
+        let whole = Clock { wait: Duration::ZERO, until: Some(until) };
+        Self { pause: None, whole: Some(whole), phase }
     }
 
-    /// The same wait once more, but no longer than `first`.
-    fn renewed(self, first: Self) -> Self {
-        let within = first.until.is_none_or(|until| Instant::now() + self.wait < until);
-        if within && self.phase == TimeoutPhase::Idle { Self::after(self.wait) } else { first }
+    /// The same wait, which no renewal makes longer than this in all.
+    pub(crate) fn within(self, whole: Duration) -> Self {
+        Self { whole: Some(Clock::new(whole)), ..self }
     }
 
-    fn deadline(&mut self) -> Instant {
-        *self.until.get_or_insert_with(|| Instant::now() + self.wait)
+    /// The same wait after a piece that does not count: the pause begins anew.
+    pub(crate) fn renewed(self) -> Self {
+        Self { pause: self.pause.map(|pause| Clock::new(pause.wait)), ..self }
+    }
+
+    /// When it ends, and which limit that is.
+    fn deadline(&mut self) -> Option<(Instant, TimeoutPhase)> {
+        let pause = self.pause.as_mut().map(|pause| (pause.end(), TimeoutPhase::Idle));
+        let whole = self.whole.as_mut().map(|whole| (whole.end(), self.phase));
+        whole.into_iter().chain(pause).min_by_key(|(until, _)| *until)
     }
 }
 

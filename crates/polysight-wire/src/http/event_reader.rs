@@ -25,6 +25,10 @@ pub(crate) struct EventReader {
     limits: Limits,
     state: State,
     begun: bool,
+    /// The model has said that it is done.
+    is_ending: bool,
+    /// Bytes since the last piece of the answer, and all of them once the model is done.
+    quiet_bytes: usize,
     error: Option<Error>,
 }
 
@@ -54,6 +58,8 @@ impl EventReader {
             limits: limits.clone(),
             state: State::Reading,
             begun: false,
+            is_ending: false,
+            quiet_bytes: 0,
             error: None,
         }
     }
@@ -72,6 +78,7 @@ impl EventReader {
             };
             self.raw_left = Some(left);
         }
+        self.quiet_bytes = self.quiet_bytes.saturating_add(chunk.len());
         self.sse.push(chunk);
     }
 
@@ -88,10 +95,8 @@ impl EventReader {
             match self.decoder.read(item, &mut self.events) {
                 Ok(Progress::None) if self.begun => {}
                 Ok(Progress::None) => keep_words(&mut self.document, item, self.limits.max_error_bytes),
-                Ok(Progress::Event) => {
-                    self.begun = true;
-                    self.limit = self.next_limit();
-                }
+                Ok(Progress::Empty) => self.note_event(false),
+                Ok(Progress::Event) => self.note_event(true),
                 Ok(Progress::Done) => {
                     self.state = State::Done;
                     self.limit = ReadTimeout::after(DONE_DRAIN);
@@ -118,10 +123,36 @@ impl EventReader {
         self.state == State::BodyEnded && error.kind() == ErrorKind::Protocol
     }
 
-    fn next_limit(&self) -> ReadTimeout {
-        let Limits { idle, drain_timeout, .. } = self.limits;
-        let wait = if self.decoder.is_complete() { drain_timeout.min(idle) } else { idle };
-        ReadTimeout::after(wait)
+    /// Sets the limit for what comes after an event. A piece of the answer begins a new wait; other events only begin a new
+    /// pause within it, and none once the model is done.
+    fn note_event(&mut self, is_piece: bool) {
+        let Limits { idle, first_byte, drain_timeout, .. } = self.limits;
+        let whole = first_byte.max(idle);
+        self.begun = true;
+        let was_ending = std::mem::replace(&mut self.is_ending, self.decoder.is_complete());
+        self.limit = match (self.is_ending, is_piece) {
+            (true, _) if !was_ending => ReadTimeout::after(drain_timeout.min(idle)).within(whole),
+            (true, false) => self.limit,
+            (false, true) => ReadTimeout::after(idle).within(whole),
+            (true, true) | (false, false) => self.limit.renewed(),
+        };
+        if is_piece && !was_ending {
+            self.quiet_bytes = 0;
+        }
+    }
+
+    /// Ends a body that goes on without a pause and without a piece of the answer, which no clock sees.
+    fn check_quiet_bytes(&mut self) {
+        let limit = self.limits.max_reply_bytes.max(self.limits.max_line_bytes);
+        if self.quiet_bytes <= limit {
+            return;
+        }
+        if self.decoder.is_complete() {
+            return self.end_body();
+        }
+        let message =
+            format!("{limit} bytes came without a piece of the answer: the server sends something else");
+        self.fail(Error::new(ErrorKind::Protocol, message));
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -157,7 +188,10 @@ impl EventReader {
             if let Err(error) = self.drain() {
                 self.fail(error);
             }
-            if !self.events.is_empty() || matches!(self.state, State::Done | State::Finished) {
+            if self.state == State::Reading {
+                self.check_quiet_bytes();
+            }
+            if !self.events.is_empty() || self.state != State::Reading {
                 continue;
             }
             match ready!(self.chunks.poll_chunk(context, &mut self.limit)) {
@@ -181,6 +215,8 @@ impl EventReader {
     /// Ends with an error, handed out after the events that were read before it.
     fn fail(&mut self, error: Error) {
         self.state = State::Finished;
+        // What the decoder held back is part of what had come.
+        let _ = self.decoder.finish(&mut self.events);
         // What an error frame refuses before anything else has come costs nothing.
         let answered = self.begun || error.kind() == ErrorKind::Protocol;
         self.error = Some(if answered { error.with_billed(Billed::Likely) } else { error });
@@ -404,7 +440,7 @@ mod waits {
         }
     }
 
-    /// Takes the data of each event as text; `end` says that the model is done.
+    /// Takes the data of each event as text; `end` says that the model is done, and `-` says nothing.
     struct Plain {
         is_complete: bool,
     }
@@ -412,7 +448,10 @@ mod waits {
     impl StreamDecoder for Plain {
         fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
             let SseItem::Event(event) = item else { return Ok(Progress::None) };
-            self.is_complete = event.data == b"end";
+            if event.data == b"-" {
+                return Ok(Progress::Empty);
+            }
+            self.is_complete |= event.data == b"end";
             events.push_back(StreamEvent::Text(String::from_utf8_lossy(event.data).into_owned()));
             Ok(Progress::Event)
         }
@@ -459,6 +498,81 @@ mod waits {
             read(&[(1, "data: a\n\n"), (40, ": on\n\n"), (40, ": on\n\n"), (40, ": on\n\n")], None).await;
         assert_eq!(seen, ["a", "Timeout(Idle)"]);
         assert_eq!(seconds, 1 + 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_say_nothing_keep_a_stream_open_no_longer_than_the_first_byte_limit() {
+        // Longer pauses fall below min_rate.
+        for pause in [1, 4, 8] {
+            let mut pieces = vec![(10, "data: a\n\n")];
+            pieces.extend([(pause, "data: -\n\n"); 400]);
+            let (seen, seconds) = read(&pieces, None).await;
+            assert_eq!((seen.join(" "), seconds), ("a Timeout(Idle)".to_owned(), 10 + 300), "{pause}");
+        }
+        let (seen, seconds) = read(&[(10, "data: a\n\n"), (50, "data: -\n\n")], None).await;
+        assert_eq!((seen.join(" "), seconds), ("a Timeout(Idle)".to_owned(), 10 + 50 + 90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_thinks_in_silence_is_not_cut_off() {
+        let (seen, _) = read(&[(1, "data: -\n\n"), (250, "data: a\n\n"), (1, "data: end\n\n")], None).await;
+        assert_eq!(seen.join(" "), "a end complete");
+        let thinking = [(80, "data: -\n\n"), (80, "data: -\n\n"), (80, "data: b\n\n"), (1, "data: end\n\n")];
+        let (seen, _) = read(&[&[(1, "data: a\n\n")][..], &thinking].concat(), None).await;
+        assert_eq!(seen.join(" "), "a b end complete");
+        let (seen, seconds) = read(&[(40, "data: -\n\n"); 20], None).await;
+        assert_eq!((seen.join(" "), seconds), ("Timeout(FirstByte)".to_owned(), 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_finished_stream_is_bounded_as_a_whole() {
+        for rest in ["data: -\n\n", ": on\n\n", "\n\n", "data: -\n\n: on\n\n"] {
+            let pieces = [&[(10, "data: end\n\n")][..], &[(1, rest); 400]].concat();
+            let (seen, seconds) = read(&pieces, None).await;
+            assert_eq!((seen.join(" "), seconds), ("end complete".to_owned(), 10 + 5), "{rest:?}");
+        }
+        let pieces = [&[(10, "data: end\n\n")][..], &[(2, "data: a\n\n"); 400]].concat();
+        let (seen, seconds) = read(&pieces, None).await;
+        assert_eq!((seen.len(), seconds), (1 + 150 + 1, 10 + 300));
+    }
+
+    #[tokio::test]
+    async fn a_flood_that_says_nothing_ends_by_its_size() {
+        let limits = Limits::default().with_max_reply_bytes(1_000).with_max_line_bytes(1_000);
+        for (before, end) in [("data: a\n\n", "Some(Protocol)"), ("data: end\n\n", "None")] {
+            let body = before.to_owned() + &"data: -\n\n".repeat(200) + "data: late\n\n";
+            let pieces = body.as_bytes().chunks(100).map(Bytes::copy_from_slice).collect();
+            let body = reqwest::Body::wrap(Pieces(pieces));
+            let mut reader = EventReader::new(
+                Chunks::new(body, &limits, None),
+                Box::new(Plain { is_complete: false }),
+                &limits,
+            );
+            let (mut seen, mut error) = (Vec::new(), None);
+            while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {
+                match event {
+                    Ok(StreamEvent::Text(text)) => seen.push(text),
+                    Ok(_) => {}
+                    Err(failure) => error = Some(failure.kind()),
+                }
+            }
+            assert_eq!((seen.len(), format!("{error:?}")), (1, end.to_owned()));
+        }
+    }
+
+    /// Pieces that are all there already.
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
     }
 
     #[tokio::test(start_paused = true)]

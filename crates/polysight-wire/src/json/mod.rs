@@ -12,6 +12,7 @@ mod reader;
 use std::fmt;
 
 pub use halves::Halves;
+pub(crate) use halves::half_of;
 pub use reader::LoneHalves;
 use reader::Reader;
 use serde::Deserialize;

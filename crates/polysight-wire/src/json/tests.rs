@@ -1,8 +1,7 @@
-use polysight_core::{StreamEvent, ToolCallDelta};
+use polysight_core::StreamEvent;
 use serde_json::json;
 
 use super::*;
-use crate::Events;
 
 fn read(text: &str) -> (Vec<String>, bool) {
     let Documents { texts, cut } = documents(text.as_bytes(), LoneHalves::Replace);
@@ -158,57 +157,40 @@ fn a_list_is_no_object() {
     assert!(parse::<Pair>(b"").unwrap_err().is_eof());
 }
 
-/// The events of pieces that come one by one, and what is left at the end.
+/// The text and the reasoning of pieces that come one by one.
 fn joined(pieces: &[StreamEvent]) -> String {
-    let (mut halves, mut events) = (Halves::default(), Events::new());
+    let mut halves = Halves { is_repairing: true, ..Halves::default() };
     let kept = |text: &str| {
         let text = documents(format!("{{\"text\":\"{text}\"}}").as_bytes(), LoneHalves::Keep);
         let value: Value = serde_json::from_str(text.single().unwrap()).unwrap();
         value["text"].as_str().unwrap().to_owned()
     };
+    let (mut text, mut reasoning) = (String::new(), String::new());
     for piece in pieces {
-        let read = events.len();
-        events.push_back(match piece.clone() {
-            StreamEvent::Text(text) => StreamEvent::Text(kept(&text)),
-            StreamEvent::Reasoning(text) => StreamEvent::Reasoning(kept(&text)),
-            StreamEvent::ToolCall(mut call) => {
-                call.arguments = kept(&call.arguments);
-                StreamEvent::ToolCall(call)
-            }
-            other => other,
-        });
-        halves.join(&mut events, read);
-    }
-    halves.finish(&mut events);
-    assert!(!halves.is_waiting());
-    let (mut text, mut reasoning, mut calls) = (String::new(), String::new(), [String::new(), String::new()]);
-    for event in events {
-        match event {
-            StreamEvent::Text(piece) => text += &piece,
-            StreamEvent::Reasoning(piece) => reasoning += &piece,
-            StreamEvent::ToolCall(call) => calls[call.index] += &call.arguments,
+        match piece {
+            StreamEvent::Text(piece) => text += &halves.text(kept(piece)),
+            StreamEvent::Reasoning(piece) => reasoning += &halves.reasoning(kept(piece)),
             _ => {}
         }
     }
-    format!("{text}|{reasoning}|{}|{}", calls[0], calls[1])
+    let [text_end, reasoning_end] = halves.finish().map(Option::unwrap_or_default);
+    assert!(!halves.is_waiting());
+    format!("{text}{text_end}|{reasoning}{reasoning_end}")
 }
 
 #[test]
 fn halves_of_a_character_are_joined_within_their_text() {
     let text = |text: &str| StreamEvent::Text(text.to_owned());
     let reasoning = |text: &str| StreamEvent::Reasoning(text.to_owned());
-    let call =
-        |index, text: &str| StreamEvent::ToolCall(ToolCallDelta::new(index, None, None, text.to_owned()));
     for (pieces, wanted) in [
-        (vec![text(r"a \ud83d"), text(r"\ude3a b")], "a 😺 b|||"),
-        (vec![text(r"\ud83d"), text(""), text(r"\ude3a")], "😺|||"),
-        (vec![text(r"\ud83d"), text("x")], "\u{fffd}x|||"),
-        (vec![text(r"\ud83d"), text(r"\ud83d"), text(r"\ude3a")], "\u{fffd}😺|||"),
-        (vec![text(r"x\ud83d")], "x\u{fffd}|||"),
-        (vec![text(r"\ude3a")], "\u{fffd}|||"),
-        (vec![text(r"\ud83d"), reasoning(r"\ud83d"), text(r"\ude3a"), reasoning(r"\ude3b")], "😺|😻||"),
-        (vec![call(0, r"\ud83d"), call(1, r"\ud83d"), call(0, r"\ude3a"), call(1, r"\ude3b")], "||😺|😻"),
-        (vec![text("\u{10f03d}"), text(r"\ude3a")], "\u{fffd}\u{fffd}|||"),
+        (vec![text(r"a \ud83d"), text(r"\ude3a b")], "a 😺 b|"),
+        (vec![text(r"\ud83d"), text(""), text(r"\ude3a")], "😺|"),
+        (vec![text(r"\ud83d"), text("x")], "\u{fffd}x|"),
+        (vec![text(r"\ud83d"), text(r"\ud83d"), text(r"\ude3a")], "\u{fffd}😺|"),
+        (vec![text(r"x\ud83d")], "x\u{fffd}|"),
+        (vec![text(r"\ude3a")], "\u{fffd}|"),
+        (vec![text(r"\ud83d"), reasoning(r"\ud83d"), text(r"\ude3a"), reasoning(r"\ude3b")], "😺|😻"),
+        (vec![text("\u{10f03d}"), text(r"\ude3a")], "\u{fffd}\u{fffd}|"),
     ] {
         assert_eq!(joined(&pieces), wanted, "{pieces:?}");
     }

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod ernie_signature;
 pub(crate) mod interval;
+pub(crate) mod pieces;
 pub(crate) mod plan;
 pub(crate) mod probes;
 pub(crate) mod redact;

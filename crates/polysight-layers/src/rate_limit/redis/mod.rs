@@ -88,6 +88,10 @@ impl RedisSettings {
 ///   after the other, so that `release` and `record_rejection` never block. It holds up to 1,024 such messages; one more is
 ///   dropped, and that lease expires. The task ends with the store.
 /// - What is learned from rejections is shared too.
+/// - A server that loses its keys (`FLUSHALL`, a restart without persistence, eviction) forgets the counts of the last minute,
+///   the leases of running calls and what was learned: up to twice a minute's limit may be sent in the minute around it, and
+///   the concurrent requests that were running then are not counted until they end. The vendor's rejections are learned anew.
+///   Give it `maxmemory-policy noeviction`.
 /// - All keys of one limit have the same hash tag. Their names hold the endpoint, the model and the account's fingerprint; they
 ///   expire by themselves.
 ///

@@ -40,6 +40,8 @@ pub struct TransportBuilder {
     headers: Vec<(String, String)>,
     proxy: Option<String>,
     certificates: Option<Vec<u8>>,
+    client_certificate: Option<Vec<u8>>,
+    http2: bool,
     shared: Option<Transport>,
 }
 
@@ -79,8 +81,24 @@ impl TransportBuilder {
         self
     }
 
-    /// Shares the connections of another transport, and with them its proxy, its certificates and its connect limit;
-    /// headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
+    /// Shows servers and gateways that ask for one a certificate of this side: a PEM text of the certificate, those that vouch
+    /// for it, and its private key, in any order. Default: none.
+    #[must_use]
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Speaks HTTP/2 to servers that offer it over TLS. Default: off. Large uploads are slow over HTTP/2 where a server keeps
+    /// to the usual window of 64 KB, and many calls share one connection; the vendors' own SDKs speak HTTP/1.1.
+    #[must_use]
+    pub fn http2(mut self, on: bool) -> Self {
+        self.http2 = on;
+        self
+    }
+
+    /// Shares the connections of another transport, and with them its proxy, its certificates, its protocol and its connect
+    /// limit; headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
     /// the system's certificates are read for it.
     #[must_use]
     pub fn sharing(mut self, other: &Transport) -> Self {
@@ -95,31 +113,40 @@ impl TransportBuilder {
         let headers = self.headers.iter().filter_map(|(name, value)| header_of(name, value).err());
         let proxy = self.proxy.as_deref().and_then(|url| proxy_of(url).err());
         let certificates = self.certificates.as_deref().and_then(|pem| certificates_of(pem).err());
-        let own = self.certificates.is_some() || self.proxy.is_some();
+        let client = self.client_certificate.as_deref().and_then(|pem| identity_of(pem).err());
+        let own = self.certificates.is_some()
+            || self.client_certificate.is_some()
+            || self.proxy.is_some()
+            || self.http2;
         let shared = self.shared.as_ref().filter(|_| own).map(|_| {
-            let message = "a transport that shares connections has its proxy and certificates from there";
+            let message =
+                "a transport that shares connections has its proxy, certificates and protocol from there";
             Error::new(ErrorKind::Config, message)
         });
-        limits.into_iter().chain(headers).chain(proxy).chain(certificates).chain(shared).collect()
+        limits
+            .into_iter()
+            .chain(headers)
+            .chain(proxy)
+            .chain(certificates)
+            .chain(client)
+            .chain(shared)
+            .collect()
     }
 
     /// Makes the transport.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for what [`check`](Self::check) finds: limits that cannot be kept; a malformed proxy, certificate or
-    /// header; a header that says how the body goes out (`Content-Type` and the like); a proxy or certificates of its own where
-    /// it shares connections. And when TLS cannot be set up.
+    /// header; a header that says how the body goes out (`Content-Type` and the like); a proxy, certificates or protocol of its own
+    /// where it shares connections. And when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
         Faults::from(self.check()).into_result()?;
         install_tls();
         let headers = self.headers.iter().map(|(name, value)| header_of(name, value));
         let headers = Arc::new(headers.collect::<Result<HeaderMap>>()?);
-        let (client, pool) = match self.shared {
-            Some(Transport { client, pool, .. }) => (client, pool),
-            None => {
-                let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
-                (client, BufferPool::default())
-            }
+        let (client, pool) = match &self.shared {
+            Some(Transport { client, pool, .. }) => (client.clone(), pool.clone()),
+            None => (client(&self)?, BufferPool::default()),
         };
         Ok(Transport { client, limits: Arc::new(self.limits), headers, pool })
     }
@@ -145,7 +172,7 @@ fn proxy_of(url: &str) -> Result<reqwest::Proxy> {
 }
 
 fn certificates_of(pem: &[u8]) -> Result<Vec<reqwest::Certificate>> {
-    let unusable = "root_certificates holds no certificate in PEM form";
+    let unusable = "no certificate in PEM form (root_certificates, ca_file)";
     match reqwest::Certificate::from_pem_bundle(pem) {
         Ok(certificates) if certificates.is_empty() => Err(Error::new(ErrorKind::Config, unusable)),
         Ok(certificates) => Ok(certificates),
@@ -157,18 +184,29 @@ fn wrong(message: &str, error: reqwest::Error) -> Error {
     Error::new(ErrorKind::Config, message).with_source(error.without_url())
 }
 
-fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
+fn identity_of(pem: &[u8]) -> Result<reqwest::Identity> {
+    let unusable = "no certificate with its private key in PEM form (client_certificate, client_cert_file)";
+    reqwest::Identity::from_pem(pem).map_err(|error| wrong(unusable, error))
+}
+
+fn client(settings: &TransportBuilder) -> Result<reqwest::Client> {
     let mut client = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
     if names_no_proxy() {
         client = client.no_proxy();
     }
-    if let Some(proxy) = proxy {
+    if let Some(proxy) = &settings.proxy {
         client = client.proxy(proxy_of(proxy)?);
     }
-    if let Some(pem) = certificates {
+    if let Some(pem) = &settings.certificates {
         client = client.tls_certs_merge(certificates_of(pem)?);
     }
-    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect);
+    if let Some(pem) = &settings.client_certificate {
+        client = client.identity(identity_of(pem)?);
+    }
+    if !settings.http2 {
+        client = client.http1_only();
+    }
+    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(settings.limits.connect);
     client.build().map_err(|error| wrong("the HTTP client cannot be set up", error))
 }
 

@@ -1,6 +1,7 @@
 //! A config file as a tree of values, each with its line.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use polysight_core::{ApiKey, Error, ErrorKind, Result};
@@ -9,6 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::expand::has_variable;
 use super::faults::{Fault, Faults};
+
+/// The largest file of certificates, in bytes: a system's own bundle has some 250 KB.
+const MAX_PEM: u64 = 4 << 20;
 
 /// A table: its values by key.
 pub(crate) type Table = BTreeMap<String, Node>;
@@ -78,6 +82,25 @@ impl Source {
             Error::new(ErrorKind::Config, message)
         })?;
         ApiKey::new(text)
+    }
+
+    /// A PEM file, whose path is relative to the config file.
+    pub(crate) fn pem_in(&self, key: &str, file: &Path) -> Result<Vec<u8>> {
+        let path = self.folder.join(file);
+        let unusable = |problem: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Config, format!("{key} {}: {problem}", path.display()))
+        };
+        let cannot = |error: std::io::Error| unusable(&format_args!("it cannot be read: {error}"));
+        let mut pem = Vec::new();
+        let file = std::fs::File::open(&path).map_err(cannot)?;
+        if !file.metadata().map_err(cannot)?.is_file() {
+            return Err(unusable(&"it is not a file"));
+        }
+        file.take(MAX_PEM + 1).read_to_end(&mut pem).map_err(cannot)?;
+        if pem.len() as u64 > MAX_PEM {
+            return Err(unusable(&"it is larger than 4 MiB"));
+        }
+        Ok(pem)
     }
 }
 

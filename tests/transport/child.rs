@@ -8,7 +8,7 @@ const URL: &str = "POLYSIGHT_CHILD_URL";
 const SETTINGS: &str = "POLYSIGHT_CHILD_SETTINGS";
 
 /// Makes one call in a process with these variables, and gives its outcome in one line.
-pub async fn call(url: &str, settings: &str, variables: &[(&str, &str)]) -> String {
+pub(crate) async fn call(url: &str, settings: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "child::one_call", "--nocapture", "--test-threads=1"]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"] {

@@ -244,7 +244,7 @@ async fn a_proxy_that_cannot_be_used_is_an_error_and_nothing_goes_out() {
         ("http://user:canary pass@@", "scheme `http`"),
         ("/canary", "not a URL"),
         ("::", "not a URL"),
-        ("http:canary@@", "not a URL"),
+        ("garbage:/canary", "not a URL"),
     ] {
         let value = value
             .replace("@@", &format!("@{}", proxy.address))

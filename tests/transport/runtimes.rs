@@ -6,8 +6,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use polysight::{Billed, Error, ErrorKind, MockProvider, VisionProvider as _, VisionProviderExt as _};
-use polysight_testkit::calls;
+use polysight::layers::{Retry, RetryPolicy};
+use polysight::{
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, MockProvider, Plan, ProviderId,
+    Result, Role, VisionProvider, VisionProviderExt as _,
+};
 use tokio::runtime::Runtime;
 
 use super::server::{Script, Server};
@@ -88,27 +91,66 @@ fn every_layer_that_waits_says_so() {
     }
 }
 
+/// A provider that needs no runtime, and is always busy.
+struct Busy(Role);
+
+impl std::fmt::Debug for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Busy")
+    }
+}
+
+#[async_trait::async_trait]
+impl VisionProvider for Busy {
+    fn id(&self) -> &ProviderId {
+        self.0.id()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.0.catalog()
+    }
+
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        self.0.plan(request)
+    }
+
+    async fn send(&self, _: Plan) -> Result<ChatResponse> {
+        Err(Error::new(ErrorKind::Overloaded, "busy"))
+    }
+
+    async fn stream(&self, _: Plan) -> Result<ChatStream> {
+        Err(Error::new(ErrorKind::Overloaded, "busy"))
+    }
+}
+
 #[test]
 fn a_retry_of_a_provider_that_needs_no_runtime_says_so_before_it_waits() {
-    let mock = MockProvider::new("mock").error(Error::new(ErrorKind::Overloaded, "busy")).answer("late");
-    let text = "[providers.p]\nbackend = 'openai'\nbase_url = 'https://127.0.0.1:9/v1'\nmodel = 'm'";
-    assert!(polysight::Polysight::from_toml(text).is_ok());
-    let policy = polysight::layers::RetryPolicy::default();
-    let retry = polysight::layers::Retry::new(Arc::new(mock), policy);
-    let error = run(calls::plain(&retry, hello())).unwrap_err();
-    assert!(line(&error).contains("no tokio runtime"), "{error}");
-    assert_eq!(error.attempts().len(), 1, "{error:?}");
+    let busy = Busy(role("http://127.0.0.1:9/v1", "").unwrap());
+    let retry = Retry::new(Arc::new(busy), RetryPolicy::default());
+    for error in [run(retry.chat(hello())).map(drop), run(retry.chat_stream(hello())).map(drop)] {
+        let error = error.unwrap_err();
+        assert!(line(&error).contains("no tokio runtime"), "{error}");
+        assert_eq!(error.attempts().len(), 1, "{error:?}");
+    }
+    let mock = MockProvider::new("mock").answer("A cat.");
+    check(&run(mock.chat(hello())).unwrap_err());
+    check(&run(mock.chat_stream(hello())).map(drop).unwrap_err());
 }
 
 #[test]
 fn a_stream_that_leaves_its_runtime_ends_with_an_error() {
     let runtime = Runtime::new().unwrap();
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2f\r\n\
+                data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n\r\n";
     let script = Script::Drip { reply: head.to_owned(), piece: "", pause: Duration::from_millis(50) };
     let server = runtime.block_on(Server::start(None, script));
     let role = role(&server.url(), "").unwrap();
     let mut stream = runtime.block_on(role.chat_stream(hello())).unwrap();
-    let error = run(stream.next_event()).unwrap().unwrap_err();
+    let error = loop {
+        if let Err(error) = run(stream.next_event()).unwrap() {
+            break error;
+        }
+    };
     assert!(line(&error).contains("no tokio runtime"), "{error}");
     assert_eq!(error.billed(), Billed::Likely);
     assert!(run(stream.next_event()).is_none());

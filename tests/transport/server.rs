@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,27 +21,30 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// An authority made for one test.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its private key, both PEM.
-pub struct Issued {
-    pub certificate: String,
-    pub key: String,
+pub(crate) struct Issued {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("Authority {}", MADE.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate for these names.
-    pub fn issue(&self, names: &[&str], usage: ExtendedKeyUsagePurpose) -> Issued {
+    pub(crate) fn issue(&self, names: &[&str], usage: ExtendedKeyUsagePurpose) -> Issued {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![usage];
@@ -49,11 +54,11 @@ impl Authority {
     }
 
     /// TLS for `localhost` and 127.0.0.1, with certificates of clients asked for by this authority's name or not.
-    pub fn server(&self, clients: Option<&Self>, protocols: &[&str]) -> Security {
+    pub(crate) fn server(&self, clients: Option<&Self>, protocols: &[&str]) -> Security {
         self.server_for(&["localhost", "127.0.0.1"], clients, protocols)
     }
 
-    pub fn server_for(&self, names: &[&str], clients: Option<&Self>, protocols: &[&str]) -> Security {
+    pub(crate) fn server_for(&self, names: &[&str], clients: Option<&Self>, protocols: &[&str]) -> Security {
         let issued = self.issue(names, ExtendedKeyUsagePurpose::ServerAuth);
         let chain = vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
@@ -76,11 +81,11 @@ impl Authority {
 }
 
 /// TLS, or none.
-pub type Security = Option<TlsAcceptor>;
+pub(crate) type Security = Option<TlsAcceptor>;
 
 /// How a connection is closed after the reply.
 #[derive(Clone, Copy, Debug)]
-pub enum Close {
+pub(crate) enum Close {
     /// Writing ends, and what comes is read for a while.
     Linger,
     /// At once; unread bytes make the system reset the connection.
@@ -91,7 +96,7 @@ pub enum Close {
 
 /// What a connection does.
 #[derive(Clone, Debug)]
-pub enum Script {
+pub(crate) enum Script {
     /// Answers each request when it has been read and, where a number is given, so many requests are being answered.
     Answer(usize),
     /// Reads the head and so many bytes of the body, replies, closes.
@@ -108,15 +113,15 @@ struct State {
 }
 
 /// A server on a free port.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     scheme: &'static str,
     state: Arc<State>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub async fn start(security: Security, script: Script) -> Self {
+    pub(crate) async fn start(security: Security, script: Script) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if security.is_some() { "https" } else { "http" };
@@ -135,20 +140,20 @@ impl Server {
         Self { address, scheme, state, task }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.url_at("127.0.0.1")
     }
 
-    pub fn url_at(&self, host: &str) -> String {
+    pub(crate) fn url_at(&self, host: &str) -> String {
         format!("{}://{host}:{}/v1", self.scheme, self.address.port())
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Request lines and headers, oldest first.
-    pub fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.state.heads.lock().unwrap().clone()
     }
 }
@@ -159,7 +164,7 @@ impl Drop for Server {
     }
 }
 
-pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 async fn connection(tcp: TcpStream, security: Security, script: Script, state: &State) -> io::Result<()> {
@@ -211,7 +216,7 @@ async fn connection(tcp: TcpStream, security: Security, script: Script, state: &
 }
 
 /// The head of a request, and how much of its body was read: at most so many bytes.
-pub async fn read_request(socket: &mut Box<dyn Socket>, limit: usize) -> io::Result<(String, usize)> {
+pub(crate) async fn read_request(socket: &mut Box<dyn Socket>, limit: usize) -> io::Result<(String, usize)> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -239,7 +244,7 @@ pub async fn read_request(socket: &mut Box<dyn Socket>, limit: usize) -> io::Res
     Ok((head, read))
 }
 
-pub fn answer(text: &str) -> String {
+pub(crate) fn answer(text: &str) -> String {
     reply(
         "200 OK",
         &format!(
@@ -248,7 +253,7 @@ pub fn answer(text: &str) -> String {
     )
 }
 
-pub fn reply(status: &str, body: &str) -> String {
+pub(crate) fn reply(status: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
 }

@@ -18,7 +18,7 @@ impl Proxies {
     /// As [`check_proxy`].
     pub(crate) fn one(url: &str) -> Result<Self> {
         check_proxy(url)?;
-        Ok(Self(Some(Arc::new(Matcher::builder().all(url.trim()).build()))))
+        Ok(Self(Some(Arc::new(Matcher::builder().all(normal(url)).build()))))
     }
 
     /// The proxies that the environment names, else the system's.
@@ -37,7 +37,12 @@ impl Proxies {
             let matcher = (!cfg!(target_os = "linux")).then(|| Arc::new(Matcher::from_system()));
             return Ok(Self(matcher));
         }
-        let matcher = Matcher::builder().http(http).https(https).all(all).no(exceptions()).build();
+        let exceptions = exceptions();
+        if exceptions.split(',').any(|host| host.trim() == "*") {
+            // The matcher takes it for all names, but for no address.
+            return Ok(Self::default());
+        }
+        let matcher = Matcher::builder().http(http).https(https).all(all).no(exceptions).build();
         Ok(Self(Some(Arc::new(matcher))))
     }
 
@@ -66,18 +71,27 @@ pub(crate) fn check_proxy(url: &str) -> Result<()> {
 
 /// What is wrong with the URL of a proxy.
 fn problem_of(url: &str) -> Option<String> {
-    let matcher = Matcher::builder().all(url.trim()).build();
+    let url = normal(url);
+    let matcher = Matcher::builder().all(url.as_str()).build();
     if matcher.intercept(&Uri::from_static("https://h.example")).is_some_and(|proxy| has_host(proxy.uri())) {
         return None;
     }
     let known = "http, https, socks4, socks4a, socks5 or socks5h";
-    Some(match url.trim().split_once("://") {
+    Some(match url.split_once("://") {
         Some((scheme, _)) if is_known(scheme) => {
             format!("has the scheme `{scheme}` and no host and port to use")
         }
         Some((scheme, _)) if is_scheme(scheme) => format!("has the scheme `{scheme}`: it must be {known}"),
         _ => format!("is not a URL, such as http://proxy.example:3128; its scheme is {known}"),
     })
+}
+
+/// A URL without white space around it, its scheme in lower case.
+fn normal(url: &str) -> String {
+    match url.trim().split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => url.trim().to_owned(),
+    }
 }
 
 fn has_host(uri: &Uri) -> bool {
@@ -108,7 +122,7 @@ fn named(name: &str) -> Result<String> {
         return Ok(String::new());
     }
     match value.map_or(Some("is not a text".to_owned()), problem_of) {
-        None => Ok(value.unwrap_or_default().to_owned()),
+        None => Ok(normal(value.unwrap_or_default())),
         Some(problem) => {
             let message = format!("the proxy of the environment variable {name} {problem}");
             Err(Error::new(ErrorKind::Config, message))

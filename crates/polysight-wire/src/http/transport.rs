@@ -71,8 +71,12 @@ impl TransportBuilder {
         self
     }
 
-    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`. Without it the
-    /// environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold.
+    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`: of the schemes `http`, `https`,
+    /// `socks4`, `socks4a`, `socks5` and `socks5h`. With `socks4` and `socks5` names are looked up here, with `socks4a` and
+    /// `socks5h` by the proxy.
+    ///
+    /// Without it the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold, in upper or lower case. One that
+    /// cannot be used is an error of [`build`](Self::build): nothing goes out past a proxy that was named.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());

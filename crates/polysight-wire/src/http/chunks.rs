@@ -18,7 +18,7 @@ use super::reply::ReplyBody;
 pub struct Chunks {
     body: ReplyBody,
     /// The server, for errors.
-    uri: Option<Uri>,
+    uri: Option<Box<Uri>>,
     idle: Duration,
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -38,7 +38,7 @@ impl Chunks {
 
     /// Names the server in errors.
     pub(crate) fn name(&mut self, uri: Uri) {
-        self.uri = Some(uri);
+        self.uri = Some(Box::new(uri));
     }
 
     /// Waits for the first piece as long as for the first event of a stream, since it may be one.
@@ -91,7 +91,7 @@ impl Chunks {
                     Err(_) => {}
                 },
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(broken(&*error, self.uri.as_ref())));
+                    return Poll::Ready(Err(broken(&*error, self.uri.as_deref())));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Pending => break,

@@ -138,8 +138,8 @@ impl ReplyHead {
 
 /// The bytes of a reply.
 pub(crate) enum ReplyBody {
-    /// From a connection.
-    Wire(hyper::body::Incoming),
+    /// From a connection; boxed, since many things hold a body.
+    Wire(Box<hyper::body::Incoming>),
     /// Of a test.
     #[cfg(test)]
     Test(Pin<Box<dyn http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync>>),
@@ -152,7 +152,7 @@ impl ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
-            Self::Wire(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Wire(body) => Pin::new(&mut **body).poll_frame(context).map_err(Into::into),
             #[cfg(test)]
             Self::Test(body) => body.as_mut().poll_frame(context).map_err(Into::into),
         }

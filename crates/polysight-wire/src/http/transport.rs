@@ -293,7 +293,12 @@ impl Transport {
     async fn replied(&self, sent: Sent) -> Result<WireReply> {
         let Sent { response, uri, deadline, progress } = sent;
         match self.first_byte(response, deadline, &progress).await? {
-            Ok(response) => Ok(WireReply::new(response.map(ReplyBody::Wire), &self.limits, deadline).of(uri)),
+            Ok(response) => Ok(WireReply::new(
+                response.map(|body| ReplyBody::Wire(Box::new(body))),
+                &self.limits,
+                deadline,
+            )
+            .of(uri)),
             Err(error) => Err(progress.take_failure().unwrap_or_else(|| unsent(&error, &uri))),
         }
     }

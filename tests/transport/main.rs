@@ -1,5 +1,13 @@
 //! How connections are made and what is said when they are not: over real sockets, TLS included.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
 mod authorities;
 mod child;
 mod early_refusals;

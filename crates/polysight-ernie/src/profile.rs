@@ -207,8 +207,7 @@ impl ChatProfile for ErnieProfile {
 
     fn body(&self, plan: &Plan, mode: Mode) -> Result<WireBody> {
         let (request, wire) = (&plan.request, &self.deployment.wire);
-        // Content is a text or a list of parts, and never null. Source: chat reference of 2026-05-08.
-        let shape = MessageShape { fps_inside: wire.fps_inside, null_content: false, ..MessageShape::new() };
+        let shape = MessageShape { fps_inside: wire.fps_inside, ..MessageShape::new() };
         JsonBody::object(|root| {
             root.field("model", plan.model());
             if let RequestIdField::Body(name) = wire.request_id {

@@ -19,6 +19,7 @@ use polysight_core::{
 use tokio::time::{Sleep, sleep};
 
 use crate::lock;
+use crate::runtime::require_runtime;
 
 /// Gives its scripted replies call by call, plain or streamed as it is called, then answers `ok`.
 ///
@@ -334,6 +335,7 @@ impl VisionProvider for MockProvider {
         if let End::Never = reply.end {
             return std::future::pending().await;
         }
+        require_runtime()?;
         let waits = if reply.paced { reply.events.len() as u32 } else { 1 };
         sleep(reply.delay.saturating_mul(waits)).await;
         let meta = self.outcome(reply.end, meta)?;
@@ -343,6 +345,7 @@ impl VisionProvider for MockProvider {
     }
 
     async fn stream(&self, plan: Plan) -> Result<ChatStream> {
+        require_runtime()?;
         let (reply, meta, open) = self.begin(plan)?;
         if let End::Never = reply.end {
             return std::future::pending().await;

@@ -195,7 +195,7 @@ struct Function<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow)]
-    arguments: JsonText<'a>,
+    arguments: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -289,14 +289,16 @@ fn finish_of(word: &Text<'_>) -> Option<FinishReason> {
     Some(FinishReason::new(chat::finish_kind(raw), raw))
 }
 
-impl Indexed for Choice<'_> {
-    fn index(&self) -> Option<u64> {
-        self.index.count()
-    }
-
+impl Choice<'_> {
     /// True for a frame that says that others follow.
     fn goes_on(&self) -> bool {
         self.finish_reason.as_str() == Some("null")
+    }
+}
+
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
     }
 }
 
@@ -388,7 +390,7 @@ fn read_envelope(
 /// Text, reasoning and tool calls of a whole answer.
 fn read_answer(choice: Choice<'_>, is_repaired: bool) -> (String, String, Vec<CallPiece>) {
     let answer = choice.message.0.unwrap_or_default();
-    let mut halves = Halves { is_repairing: is_repaired, ..Halves::default() };
+    let mut halves = Halves::of_reply(is_repaired);
     let mut text = halves.text(answer.content.non_empty().unwrap_or_default());
     let mut reasoning = halves.reasoning(answer.reasoning_content.non_empty().unwrap_or_default());
     let calls: Vec<_> = answer.tool_calls.0.into_iter().map(|call| halves.piece(call_piece(call))).collect();

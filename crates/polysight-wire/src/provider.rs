@@ -18,7 +18,7 @@ use polysight_core::{
 use crate::call::replied;
 use crate::http::event_reader::EventReader;
 use crate::http::form::{Form, events_in, form_of};
-use crate::http::reply::too_large;
+use crate::http::reply::{ReplyBody, too_large};
 use crate::json;
 use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
@@ -164,7 +164,7 @@ impl<D: Dialect> DialectProvider<D> {
     ) -> Result<ChatResponse> {
         let limits = self.transport.limits();
         let events = events.slice_ref(json::begin(&events));
-        let reader = self.reader(plan, head, Chunks::new(events.into(), limits, None));
+        let reader = self.reader(plan, head, Chunks::new(ReplyBody::Whole(events), limits, None));
         let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
         let failed = |error| replied(plan, self.dialect.catalog(), head, error);
         let mut answer = stream.collect_response().await.map_err(failed)?;
@@ -364,7 +364,7 @@ mod tests {
         let wait = async |pieces: &[&'static str]| {
             let begun = tokio::time::Instant::now();
             let drip = crate::http::chunks::drips::drip(100, pieces);
-            let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
+            let reply = WireReply::new(http::Response::new(drip), &crate::Limits::default(), None);
             let (_, mut chunks) = reply.into_chunks().unwrap();
             (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
         };

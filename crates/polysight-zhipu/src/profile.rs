@@ -145,7 +145,8 @@ impl ChatProfile for ZhipuProfile {
             _ => &[extras::CLEAR_THINKING],
         };
         let replay_reasoning = quirks::clear_thinking(request) == Some(false);
-        // The schema has a string here, and no null. Source: chat reference, assistant message, 2026-11-21.
+        // The schema has a string here, which may be left out beside tool calls; an empty one was refused with 1214.
+        // Source: chat reference, assistant message, 2026-11-21.
         let shape = MessageShape {
             replay_reasoning,
             null_content: false,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use polysight_core::{ApiKey, ChatRequest, PlanComparison, Result, VisionProvider, compare_plans};
 use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
@@ -13,8 +12,8 @@ use polysight_wire::Transport;
 use ring::digest::{SHA256, digest};
 
 use crate::config::{
-    Config, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts, Variables,
-    connect_store,
+    Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts,
+    Variables, connect_store,
 };
 use crate::{Registry, Role};
 
@@ -50,8 +49,8 @@ struct Ready {
     /// What pays for the retries of all roles of a provider: an outage is one for all of them.
     budgets: HashMap<String, RetryBudget>,
     store: Option<Arc<dyn RateLimitStore>>,
-    /// By connect limit and proxy, which transports that share connections must have alike.
-    transports: HashMap<(Duration, Option<String>), Transport>,
+    /// By what transports that share connections must have alike.
+    transports: HashMap<Connecting, Transport>,
 }
 
 /// A role in both its places.
@@ -138,8 +137,8 @@ impl Polysight {
         Ok(self.make_role(&mut self.ready(), name)?.role)
     }
 
-    /// The provider of this name. It is made once, and all providers of the same proxy and connect limit share
-    /// connections.
+    /// The provider of this name. It is made once, and all providers that connect alike (proxy, protocol, certificates,
+    /// connect limit) share connections.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown provider, a missing environment variable or key file,
@@ -250,7 +249,7 @@ impl Polysight {
         let options = config
             .options(name)
             .map_err(fault)?
-            .with_transport(make_transport(ready, &config, variables).map_err(fault)?);
+            .with_transport(make_transport(ready, &config, &self.config.source, variables).map_err(fault)?);
         let limited = |key: Option<ApiKey>| {
             let account = key.as_ref().map(fingerprint).unwrap_or_default();
             let mut options = options.clone();
@@ -315,17 +314,14 @@ impl Polysight {
 fn make_transport(
     ready: &mut Ready,
     config: &ProviderConfig,
+    source: &Source,
     variables: &Variables<'_>,
 ) -> Result<Transport> {
-    let connecting = (config.limits().connect, config.proxy.clone());
-    let transport = config.transport(variables.secrets());
+    let (connecting, transport) = (config.connecting(), config.transport(variables.secrets()));
     if let Some(other) = ready.transports.get(&connecting) {
         return transport.sharing(other).build();
     }
-    let transport = match &config.proxy {
-        Some(proxy) => transport.proxy(proxy).build()?,
-        None => transport.build()?,
-    };
+    let transport = connecting.apply(transport, source)?.build()?;
     ready.transports.insert(connecting, transport.clone());
     Ok(transport)
 }

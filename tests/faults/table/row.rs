@@ -310,6 +310,10 @@ impl Outcome {
         self.changed(|failure| failure.requests_left = Some(requests))
     }
 
+    pub(super) fn costing(self, billed: Billed) -> Self {
+        self.changed(|failure| failure.billed = billed)
+    }
+
     pub(super) fn coded(self, code: &'static str) -> Self {
         self.changed(|failure| failure.code = Some(code))
     }

@@ -29,7 +29,7 @@ pub struct MessageShape {
     pub replay_in_tool_loop: bool,
     /// Whether `fps` and pixel budgets are written at all.
     pub part_hints: bool,
-    /// Content of an assistant's turn that holds tool calls and no text: null (true) or an empty text (false).
+    /// Whether an assistant's turn that holds tool calls and no text has null for its content (true), or no content (false).
     pub null_content: bool,
 }
 
@@ -136,6 +136,7 @@ fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShap
     } else {
         match (texts.next(), texts.next()) {
             (None, _) if has_calls && shape.null_content => fields.field("content", &Value::Null),
+            (None, _) if has_calls => {}
             (Some(only), None) => fields.field("content", only),
             (None, _) => fields.field("content", ""),
             (Some(_), Some(_)) => fields.field("content", &joined(message)),

@@ -132,7 +132,7 @@ fn answer(
     is_cut: bool,
     is_repaired: bool,
 ) -> (String, String, Vec<CallPiece>) {
-    let mut halves = Halves { is_repairing: is_repaired, ..Halves::default() };
+    let mut halves = Halves::of_reply(is_repaired);
     let mut delta = choice.take_delta().unwrap_or_default();
     let mut events = Events::new();
     if let Some(reasoning) = delta.take_reasoning() {

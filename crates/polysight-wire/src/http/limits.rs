@@ -39,8 +39,8 @@ pub struct Limits {
     /// Longest time for the whole call. Default: none, since a long answer is no fault.
     pub total: Option<Duration>,
     /// Longest time for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
-    /// shorter; a piece of the answer that comes after all renews it, for [`first_byte`](Self::first_byte) in all. Default
-    /// 5 s; the answer counts as complete then.
+    /// shorter; a piece of the answer that comes after all renews it, for [`first_byte`](Self::first_byte) in all. The answer
+    /// counts as complete then. Also the longest time for the body of an error, whose status is known without it. Default 5 s.
     pub drain_timeout: Duration,
     /// Largest plain reply, in bytes. So much may also be collected of a stream, and be kept of one by
     /// [`keep_raw`](polysight_core::ChatRequest::keep_raw); one that is read event by event is as long as it is. Default

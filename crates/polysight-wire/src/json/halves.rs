@@ -20,6 +20,12 @@ pub struct Halves {
 }
 
 impl Halves {
+    /// For the pieces of one whole reply.
+    #[must_use]
+    pub fn of_reply(is_repairing: bool) -> Self {
+        Self { is_repairing, ..Self::default() }
+    }
+
     /// Whether the next piece may begin with the other half, so that it must be repaired.
     #[must_use]
     pub fn is_waiting(&self) -> bool {

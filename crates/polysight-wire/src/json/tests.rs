@@ -159,7 +159,7 @@ fn a_list_is_no_object() {
 
 /// The text and the reasoning of pieces that come one by one.
 fn joined(pieces: &[StreamEvent]) -> String {
-    let mut halves = Halves { is_repairing: true, ..Halves::default() };
+    let mut halves = Halves::of_reply(true);
     let kept = |text: &str| {
         let text = documents(format!("{{\"text\":\"{text}\"}}").as_bytes(), LoneHalves::Keep);
         let value: Value = serde_json::from_str(text.single().unwrap()).unwrap();

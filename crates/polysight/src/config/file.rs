@@ -1,6 +1,7 @@
 //! A config file as a tree of values, each with its line.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use polysight_core::{ApiKey, Error, ErrorKind, Result, redact_name};
@@ -9,6 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::expand::has_variable;
 use super::faults::{Fault, Faults};
+
+/// The largest file of certificates, in bytes: a system's own bundle has some 250 KB.
+const MAX_PEM: u64 = 4 << 20;
 
 /// A table: its values by key.
 pub(crate) type Table = BTreeMap<String, Node>;
@@ -91,6 +95,25 @@ impl Source {
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
         ApiKey::from_file_text(&text).map_err(|error| wrong(format!("is not used: {}", error.message())))
+    }
+
+    /// A PEM file, whose path is relative to the config file.
+    pub(crate) fn pem_in(&self, key: &str, file: &Path) -> Result<Vec<u8>> {
+        let path = self.folder.join(file);
+        let unusable = |problem: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Config, format!("{key} {}: {problem}", path.display()))
+        };
+        let cannot = |error: std::io::Error| unusable(&format_args!("it cannot be read: {error}"));
+        let mut pem = Vec::new();
+        let file = std::fs::File::open(&path).map_err(cannot)?;
+        if !file.metadata().map_err(cannot)?.is_file() {
+            return Err(unusable(&"it is not a file"));
+        }
+        file.take(MAX_PEM + 1).read_to_end(&mut pem).map_err(cannot)?;
+        if pem.len() as u64 > MAX_PEM {
+            return Err(unusable(&"it is larger than 4 MiB"));
+        }
+        Ok(pem)
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) use faults::Fault;
 use faults::{Faults, one_fault, unknown};
 pub(crate) use file::Source;
 use file::{Table, Value, parse};
-pub(crate) use provider::{ProviderConfig, ProviderEntry};
+pub(crate) use provider::{Connecting, ProviderConfig, ProviderEntry};
 pub(crate) use role::{RoleEntry, RoleTarget};
 use role::{Roles, check_fallbacks};
 use store::RATE_LIMIT_STORE;
@@ -62,7 +62,7 @@ impl Config {
             (entries("providers", providers, &mut faults), entries("roles", roles, &mut faults));
         let mut providers = BTreeMap::new();
         for (name, (line, table)) in &provider_tables {
-            let entry = ProviderEntry::check(name, *line, table.clone(), backends, &mut faults);
+            let entry = ProviderEntry::check(name, *line, table.clone(), &source, backends, &mut faults);
             providers.extend(entry.map(|entry| (name.clone(), entry)));
         }
         let names = provider_tables.keys().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Replies byte by byte: errors under every status, bodies that are no answer, good ones in other forms than the vendor's.
 
 use ErrorKind::{InvalidRequest, MediaFetchFailed, Network, Overloaded, Protocol, Server};
-use polysight::ErrorKind;
+use polysight::{Billed, ErrorKind};
 use polysight_testkit::{ANSWER, Reply, Step, Wire};
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn foreign(target: &Target) -> Vec<Row> {
     let html = ["Content-Type: text/html", "x-request-id: req-7"];
     let lost = || lost(Network, Advice::Later).naming(0, "", id);
     vec![
-        row("502, a page", Reply::document(502, &html, page), later(Server, 502)),
+        row("502, a page", Reply::document(502, &html, page), later(Server, 502).costing(Billed::Perhaps)),
         row("500, empty", Reply::document(500, &JSON, ""), later(Server, 500)),
         row("503, text", Reply::document(503, &JSON[1..], "upstream connect error"), later(Overloaded, 503)),
         row(

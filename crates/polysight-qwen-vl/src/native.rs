@@ -366,7 +366,8 @@ fn read_envelope(
     let goes_on = choice.goes_on();
     let (text, reasoning, calls) = read_answer(choice, is_repaired);
     // A whole answer that does not say how it ended is one all the same.
-    let is_answer = !goes_on && !(text.is_empty() && calls.is_empty());
+    let is_empty = text.is_empty() && calls.is_empty();
+    let is_answer = !goes_on && !is_empty;
     let Some(finish) = finish.or_else(|| is_answer.then(FinishReason::unknown)) else {
         let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
         return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));

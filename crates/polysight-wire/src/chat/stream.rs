@@ -73,7 +73,7 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             if tells_failure(data) {
                 return Err(self.failure(data));
             }
-            if !chunk.id.as_str().is_some_and(|id| !id.is_empty()) {
+            if chunk.id.as_str().is_none_or(str::is_empty) {
                 return Ok(Progress::None);
             }
         }

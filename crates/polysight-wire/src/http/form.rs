@@ -30,7 +30,7 @@ pub(crate) fn form_of(first: &[u8]) -> Option<Form> {
     let is_field = |field: &&[u8]| {
         first.strip_prefix(*field).is_some_and(|rest| matches!(rest.first(), Some(b':' | b'\n' | b'\r')))
     };
-    Some(if FIELDS.iter().any(|field| is_field(field)) { Form::Events } else { Form::Unclear })
+    Some(if FIELDS.iter().any(is_field) { Form::Events } else { Form::Unclear })
 }
 
 /// The documents of a body as events, where it holds several: they are the chunks of a stream without its framing. One that lacks

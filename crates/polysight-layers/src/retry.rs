@@ -12,11 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use polysight_core::{
-    AtFault, Attempt, Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId,
-    Result, VisionProvider,
-};
+use polysight_core::{AtFault, Attempt, Billed, Error, Plan, Result, VisionProvider};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
@@ -266,29 +262,7 @@ impl Retry {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl VisionProvider for Retry {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
-
-    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
-        self.run(plan).await
-    }
-
-    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
-        self.run(plan).await
-    }
-}
+impl_layer!(Retry, inner, run);
 
 /// One call's attempts so far.
 struct RetryState<'a> {

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use moka::sync::Cache as Bounded;
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, FinishKind, Plan, ProviderId,
-    ResponseMeta, Result, StreamCollector, StreamEvent, VisionProvider,
+    Adjustment, ChatResponse, ChatStream, Error, FinishKind, Plan, ResponseMeta, Result, StreamCollector,
+    StreamEvent, VisionProvider,
 };
 
 use self::key::{Key, Keys};
@@ -127,17 +127,7 @@ struct Lookup {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl VisionProvider for Cache {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
+    impl_layer!(plans with inner);
 
     async fn send(&self, plan: Plan) -> Result<ChatResponse> {
         let Some(lookup) = self.lookup_of(&plan).await else { return self.inner.send(plan).await };

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use polysight_core::{
-    Detail, Effort, ErrorKind, Image, JsonValue, Message, RandomSampling, ResponseFormat, Sampling, Thinking,
-    Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProviderExt as _,
+    ChatRequest, Detail, Effort, ErrorKind, Image, JsonValue, Message, RandomSampling, ResponseFormat,
+    Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProviderExt as _,
 };
 
 use super::*;

@@ -13,4 +13,5 @@ pub(crate) mod redact;
 pub(crate) mod replies;
 pub(crate) mod sse;
 pub(crate) mod streams;
+pub(crate) mod structures;
 pub(crate) mod zhipu_token;

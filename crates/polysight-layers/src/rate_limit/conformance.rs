@@ -11,14 +11,14 @@ use crate::rate_limit::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
 
 /// A store whose time the test sets; its window is a minute.
 #[async_trait]
-pub(in crate::rate_limit) trait Bench: Sync {
+pub(super) trait Bench: Sync {
     fn store(&self) -> Arc<dyn RateLimitStore>;
     async fn advance(&self, by: Duration);
     /// Waits until everything that the store does in the background is done.
     async fn settled(&self);
 }
 
-pub(in crate::rate_limit) async fn check(bench: &dyn Bench, arrivals: usize) {
+pub(super) async fn check(bench: &dyn Bench, arrivals: usize) {
     counts_requests_in_a_sliding_window(bench).await;
     counts_tokens_and_reconciles_them(bench).await;
     clamps_a_call_that_could_never_go(bench).await;

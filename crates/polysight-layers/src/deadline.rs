@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::call::Reply;
 use crate::config::{require, seconds};
+use crate::runtime::require_runtime;
 
 /// How long a call may take.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -79,6 +80,7 @@ impl Deadline {
         let Some(end) = Instant::now().checked_add(self.policy.total) else {
             return Ok((R::request(&*self.inner, plan).await?, None));
         };
+        require_runtime()?;
         let log = plan.attempt_log().cloned().unwrap_or_default();
         plan = plan.with_attempt_log(Some(log.clone()));
         let exceeded = Exceeded {

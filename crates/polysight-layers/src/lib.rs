@@ -20,6 +20,7 @@ mod deadline;
 pub mod rate_limit;
 mod retry;
 pub mod router;
+mod runtime;
 mod stack;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

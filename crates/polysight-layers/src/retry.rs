@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use crate::call::{EarlierAttempts, Reply, attempts_of, begin};
 use crate::config::{require, seconds};
 use crate::lock;
+use crate::runtime::require_runtime;
 
 /// How a delay is spread, so that calls that failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -324,6 +325,9 @@ impl<'a> RetryState<'a> {
         };
         self.attempts.extend(attempts_of(error, failed - start));
         self.log(plan);
+        if let Err(error) = require_runtime() {
+            return Err(error.with_earlier_attempts(mem::take(&mut self.attempts)));
+        }
         sleep(delay).await;
         if let Some(payment) = &mut self.payment {
             payment.sent();

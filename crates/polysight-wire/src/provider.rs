@@ -318,7 +318,7 @@ mod tests {
         let wait = async |pieces: &[&'static str]| {
             let begun = tokio::time::Instant::now();
             let drip = crate::http::chunks::drips::drip(100, pieces);
-            let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
+            let reply = WireReply::new(http::Response::new(drip), &crate::Limits::default(), None);
             let (_, mut chunks) = reply.into_chunks().unwrap();
             (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
         };

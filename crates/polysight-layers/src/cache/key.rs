@@ -9,6 +9,8 @@ use polysight_core::media::MediaFile;
 use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
 
+use crate::runtime::require_runtime;
+
 use super::CachePolicy;
 
 /// A SHA-256.
@@ -130,6 +132,8 @@ impl FileState {
 }
 
 async fn blocking(digest: impl FnOnce() -> io::Result<Key> + Send + 'static) -> Option<Key> {
+    // Outside of a runtime the provider's own error says so.
+    require_runtime().ok()?;
     tokio::task::spawn_blocking(digest).await.ok()?.ok()
 }
 

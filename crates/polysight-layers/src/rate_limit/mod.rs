@@ -53,6 +53,7 @@ pub use store::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
 
 use crate::call::{CallObserver, observe};
 use crate::lock;
+use crate::runtime::require_runtime;
 use queue::{Permit, WaitQueue, WaitQueues};
 
 /// The code of errors that this layer makes: its rejections, and a shared store that cannot be asked under
@@ -124,6 +125,7 @@ impl RateLimit {
 
     /// Waits in the queue until the call may go.
     async fn acquire(&self, plan: &Plan) -> Result<Permit> {
+        require_runtime()?;
         // A model may be asked for by several names.
         let model = if plan.card.known { plan.card.id.as_str() } else { plan.model() };
         let queue = self.queues.of(model);

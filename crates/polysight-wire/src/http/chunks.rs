@@ -5,16 +5,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
+use http::Uri;
 use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
+use super::failure::{broken, require_runtime};
+use super::reply::ReplyBody;
 
 /// The pieces of a reply's body.
 #[derive(Debug)]
 pub struct Chunks {
-    body: reqwest::Body,
+    body: ReplyBody,
+    /// The server, for errors.
+    uri: Option<Uri>,
     idle: Duration,
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -26,10 +30,15 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    pub(crate) fn new(body: reqwest::Body, limits: &Limits, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(body: ReplyBody, limits: &Limits, deadline: Option<Instant>) -> Self {
         let first = ReadTimeout::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte);
         let (idle, wait, rate) = (limits.idle, ReadTimeout::after(limits.idle), Rate::new(limits));
-        Self { body, idle, deadline, timer: None, first, wait, begun: false, rate }
+        Self { body, uri: None, idle, deadline, timer: None, first, wait, begun: false, rate }
+    }
+
+    /// Names the server in errors.
+    pub(crate) fn name(&mut self, uri: Uri) {
+        self.uri = Some(uri);
     }
 
     /// Waits for the first piece as long as for the first event of a stream, since it may be one.
@@ -71,7 +80,7 @@ impl Chunks {
         limit: &mut ReadTimeout,
     ) -> Poll<Result<Option<Bytes>>> {
         loop {
-            match Pin::new(&mut self.body).poll_frame(context) {
+            match self.body.poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
@@ -81,7 +90,9 @@ impl Chunks {
                     // Trailers hold nothing that a vendor documents.
                     Err(_) => {}
                 },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(broken(&*error, self.uri.as_ref())));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Pending => break,
             }
@@ -99,6 +110,11 @@ impl Chunks {
             };
             let window = self.rate.window(limit).filter(|end| *end < until);
             let until = window.unwrap_or(until);
+            if self.timer.is_none()
+                && let Err(error) = require_runtime()
+            {
+                return Poll::Ready(error.with_billed(Billed::Likely));
+            }
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             // A timer that fires too early is set again then: cheaper than setting it again for every piece.
             if timer.deadline() > until {
@@ -189,14 +205,6 @@ pub(crate) fn timed_out(phase: TimeoutPhase) -> Error {
     Error::new(ErrorKind::Timeout(phase), "")
 }
 
-/// The error of a body that broke off.
-pub(crate) fn broken(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    Error::new(ErrorKind::Network, "the connection broke while the reply was being read")
-        .with_billed(Billed::Likely)
-        .with_source(error)
-}
-
 #[cfg(test)]
 pub(crate) mod drips {
     use super::*;
@@ -228,16 +236,37 @@ pub(crate) mod drips {
         }
     }
 
+    /// A body that is there already.
+    struct Whole(Option<Bytes>);
+
+    impl http_body::Body for Whole {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes))))
+        }
+    }
+
+    impl<T: Into<Bytes>> From<T> for ReplyBody {
+        fn from(bytes: T) -> Self {
+            Self::wrap(Whole(Some(bytes.into())))
+        }
+    }
+
     /// Such a body.
-    pub(crate) fn drip(pause: u64, pieces: &[&'static str]) -> reqwest::Body {
-        reqwest::Body::wrap(Drip { pieces: pieces.iter().copied().collect(), pause, wait: None })
+    pub(crate) fn drip(pause: u64, pieces: &[&'static str]) -> ReplyBody {
+        ReplyBody::wrap(Drip { pieces: pieces.iter().copied().collect(), pause, wait: None })
     }
 
     /// How a plain reply ends whose body is this drip, and after how many seconds.
     async fn ending(limits: &Limits, pause: u64, pieces: &[&'static str]) -> (ErrorKind, u64, String) {
         let begun = Instant::now();
         let response = http::Response::new(drip(pause, pieces));
-        let reply = WireReply::new(response.into(), limits, None);
+        let reply = WireReply::new(response, limits, None);
         let error = reply.into_bytes().await.unwrap_err();
         (error.kind(), begun.elapsed().as_secs(), error.message().to_owned())
     }

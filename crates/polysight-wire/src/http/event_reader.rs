@@ -227,6 +227,7 @@ mod tests {
 
     use super::*;
     use crate::WireReply;
+    use crate::http::reply::ReplyBody;
 
     /// Takes `.` for the last delta, `*` for the mark of the end, refuses `!`, and hands everything else out.
     #[derive(Default)]
@@ -275,8 +276,8 @@ mod tests {
     }
 
     /// Reads a body to the end: the words, and the kind of the error at the end.
-    async fn read(body: impl Into<reqwest::Body>, limits: &Limits) -> (String, Option<ErrorKind>) {
-        let response = reqwest::Response::from(http::Response::new(body.into()));
+    async fn read(body: impl Into<ReplyBody>, limits: &Limits) -> (String, Option<ErrorKind>) {
+        let response = http::Response::new(body.into());
         let (_, chunks) = WireReply::new(response, limits, None).into_chunks().unwrap();
         let mut reader = EventReader::new(chunks, Box::new(Words::default()), limits);
         let mut words = String::new();
@@ -314,7 +315,7 @@ mod tests {
             (Some(body.len() - 1), "", "the stream is larger than 26 bytes"),
         ] {
             let limits = Limits::default().with_max_reply_bytes(limit.unwrap_or(1));
-            let response = reqwest::Response::from(http::Response::new(reqwest::Body::from(body)));
+            let response = http::Response::new(ReplyBody::from(body));
             let (_, chunks) = WireReply::new(response, &limits, None).into_chunks().unwrap();
             let reader = EventReader::new(chunks, Box::new(Words::default()), &limits).with_raw_limit(limit);
             let answer = polysight_core::ChatStream::new(reader).collect_response().await;
@@ -336,7 +337,7 @@ mod tests {
             let body = format!("data: a\n\n{last}data: *\n\ndata: b\n\n");
             assert_eq!(read(body.clone(), &Limits::default()).await, ("a".to_owned(), end));
             let begun = Instant::now();
-            let silent = reqwest::Body::wrap(Silent(Some(body.into())));
+            let silent = ReplyBody::wrap(Silent(Some(body.into())));
             assert_eq!(read(silent, &Limits::default()).await, ("a".to_owned(), end));
             // The clock of paused time ticks in milliseconds.
             assert!(begun.elapsed() <= DONE_DRAIN + Duration::from_millis(1), "{:?}", begun.elapsed());
@@ -350,7 +351,7 @@ mod tests {
             limits.drain_timeout = Duration::from_secs(drain_timeout);
             let begun = Instant::now();
             let silent = Silent(Some(Bytes::from_static(b"data: a\n\ndata: .\n\n")));
-            assert_eq!(read(reqwest::Body::wrap(silent), &limits).await, ("a".to_owned(), None));
+            assert_eq!(read(ReplyBody::wrap(silent), &limits).await, ("a".to_owned(), None));
             assert_eq!(begun.elapsed().as_secs(), waited);
         }
     }
@@ -367,6 +368,7 @@ mod waits {
     use tokio::time::{Instant, Sleep};
 
     use super::*;
+    use crate::http::reply::ReplyBody;
 
     /// Pieces of a body, each so many seconds after the one before; then silence.
     struct Script {
@@ -419,7 +421,7 @@ mod waits {
         let limits = Limits::default().with_first_byte(Duration::from_secs(300));
         let script = Script { pieces: pieces.iter().copied().collect(), wait: None };
         let deadline = total.map(|seconds| started + Duration::from_secs(seconds));
-        let chunks = Chunks::new(reqwest::Body::wrap(script), &limits, deadline);
+        let chunks = Chunks::new(ReplyBody::wrap(script), &limits, deadline);
         let mut reader = EventReader::new(chunks, Box::new(Plain { is_complete: false }), &limits);
         let mut seen = Vec::new();
         while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {

@@ -3,7 +3,9 @@
 mod base_url;
 pub mod body;
 pub(crate) mod chunks;
+mod connect;
 pub(crate) mod event_reader;
+mod failure;
 mod limits;
 pub(crate) mod reply;
 mod transport;

@@ -209,11 +209,12 @@ impl<D: Dialect> DialectProvider<D> {
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
         let reply = self.exchange(plan, Mode::Stream, call).await?;
         let (head, mut chunks) = reply.into_chunks()?;
-        let (first, form) = first_bytes(&mut chunks).await?;
+        let limit = self.transport.limits().max_reply_bytes;
+        let (first, form) = first_bytes(&mut chunks, limit).await?;
         // Nothing under no type is a stream that never began.
         let is_stream = head.is_event_stream() || (first.is_empty() && head.media_type().is_empty());
         if form == Form::Document || (form == Form::Unclear && !is_stream) {
-            let body = rest_of(first, chunks, self.transport.limits().max_reply_bytes).await?;
+            let body = rest_of(first, chunks, limit).await?;
             return Ok(Opened::Whole(self.read_whole(plan, &head, body, call).await?));
         }
         let mut reader = self.reader(plan, &head, chunks);
@@ -326,15 +327,19 @@ fn redirected(head: &ReplyHead) -> Error {
     Error::new(ErrorKind::Protocol, message).with_status(head.status)
 }
 
-/// Waits until a body says what it is, or ends.
-async fn first_bytes(chunks: &mut Chunks) -> Result<(Bytes, Form)> {
-    let mut first = Bytes::new();
+/// Waits until a body says what it is, or ends. White space before that counts towards the limit of a reply.
+async fn first_bytes(chunks: &mut Chunks, limit: usize) -> Result<(Bytes, Form)> {
+    let (mut first, mut received) = (Bytes::new(), 0);
     chunks.use_first_byte_timeout();
     loop {
         if let Some(form) = form_of(&first) {
             return Ok((first, form));
         }
         let Some(chunk) = chunks.next_chunk().await? else { return Ok((first, Form::Unclear)) };
+        received += chunk.len();
+        if received > limit && form_of(&chunk).is_none() {
+            return Err(too_large(limit));
+        }
         let is_blank = first.trim_ascii_start().is_empty();
         first = if is_blank { chunk } else { [first, chunk].concat().into() };
     }
@@ -366,11 +371,12 @@ mod tests {
             let drip = crate::http::chunks::drips::drip(100, pieces);
             let reply = WireReply::new(http::Response::new(drip), &crate::Limits::default(), None);
             let (_, mut chunks) = reply.into_chunks().unwrap();
-            (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
+            (first_bytes(&mut chunks, 20).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
         };
         assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok((Bytes::from("data: a\n\n"), Form::Events)), 200));
         let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
         assert_eq!(wait(&["\n"]).await, (Err(late), 300));
+        assert_eq!(wait(&["          ", "          ", "\n"]).await, (Err(ErrorKind::Protocol), 300));
     }
 
     #[test]

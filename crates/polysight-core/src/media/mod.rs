@@ -75,13 +75,25 @@ impl Media {
         }
     }
 
+    /// Takes a medium from where its bytes are; its content says whether it is a picture or a video. A URL counts as by
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidMedia`] when it is empty, cannot be read, or is neither.
+    pub fn from_source(source: MediaSource) -> Result<Self> {
+        match source.reader() {
+            None => Self::open(source.url().map_or("", url::Url::as_str)),
+            Some(reader) => Self::read(source, &mut *reader?, false),
+        }
+    }
+
     fn of_text(text: Base64Text, declared_video: bool) -> Result<Self> {
         let mut reader = text.reader();
         Self::read(MediaSource::Base64(text), &mut reader, declared_video)
     }
 
     /// Decides by content. What the source is called only decides which error unreadable content gets.
-    fn read<R: Read + Seek>(source: MediaSource, reader: &mut R, called_video: bool) -> Result<Self> {
+    fn read<R: Read + Seek + ?Sized>(source: MediaSource, reader: &mut R, called_video: bool) -> Result<Self> {
         if probe::looks_like_video(reader) || (called_video && !probe::looks_like_picture(reader)) {
             Video::read(source, reader).map(Self::Video)
         } else {

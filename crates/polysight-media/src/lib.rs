@@ -3,3 +3,5 @@
 
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "video")]
+pub mod video;

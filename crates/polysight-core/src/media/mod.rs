@@ -22,7 +22,7 @@ pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
 pub use orientation::Orientation;
-pub use source::MediaSource;
+pub use source::{MediaSource, Readable};
 pub(crate) use source::SourceMap;
 pub use video::{Video, VideoSource};
 

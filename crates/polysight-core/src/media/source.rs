@@ -71,7 +71,11 @@ impl MediaSource {
     }
 
     /// Opens the medium for reading; `None` for a URL.
-    pub(crate) fn reader(&self) -> Option<Result<Box<dyn Readable>>> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the file is gone, changed or cannot be read, and
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) as for [`MediaFile::open`].
+    pub fn reader(&self) -> Option<Result<Box<dyn Readable>>> {
         match self {
             Self::Url(_) => None,
             Self::Bytes(bytes) => Some(Ok(Box::new(Cursor::new(bytes.clone())))),
@@ -80,8 +84,9 @@ impl MediaSource {
         }
     }
 
-    /// What the medium is called in errors: its path, or how it was given.
-    pub(crate) fn name(&self) -> String {
+    /// What the medium is called in errors: its path, or how it was given, without anything secret.
+    #[must_use]
+    pub fn name(&self) -> String {
         match self {
             Self::Url(url) => name::shown(url.as_str()),
             Self::Bytes(bytes) => format!("buffer of {} bytes", bytes.len()),
@@ -105,9 +110,9 @@ impl fmt::Debug for MediaSource {
     }
 }
 
-/// What a probe reads from.
-pub(crate) trait Readable: Read + Seek {}
-impl<T: Read + Seek> Readable for T {}
+/// What a medium is read from.
+pub trait Readable: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Readable for T {}
 
 #[cfg(test)]
 mod tests {

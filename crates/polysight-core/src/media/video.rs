@@ -169,6 +169,13 @@ impl Video {
         self.info
     }
 
+    /// Replaces what is known of the header: for a reader that knows more containers than this crate does.
+    #[must_use]
+    pub fn with_info(mut self, info: VideoInfo) -> Self {
+        self.info = Some(info);
+        self
+    }
+
     /// Frames a second, if the caller said so.
     #[must_use]
     pub fn fps(&self) -> Option<f64> {

@@ -22,8 +22,8 @@ pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
 pub use orientation::Orientation;
-pub use source::MediaSource;
 pub(crate) use source::SourceMap;
+pub use source::{MediaSource, PlannedMedia, Readable};
 pub use video::{Video, VideoSource};
 
 use crate::{Error, ErrorKind, Result};

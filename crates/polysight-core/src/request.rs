@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::plan::Tolerance;
-use crate::{MediaSource, Message, Result, Shared, ToolChoice, ToolDefinition};
+use crate::{Image, MediaSource, Message, Part, Result, Shared, ToolChoice, ToolDefinition};
 
 /// How the next token is picked.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -237,6 +237,15 @@ pub struct ChatRequest {
     pub extras: BTreeMap<String, Map<String, Value>>,
 }
 
+/// The path of a picture, or of a frame of a video.
+pub(crate) fn image_path(message: usize, part: usize, frame: Option<usize>) -> String {
+    let path = format!("messages[{message}].parts[{part}]");
+    match frame {
+        Some(frame) => format!("{path}.frames[{frame}]"),
+        None => path,
+    }
+}
+
 impl ChatRequest {
     /// A request with these messages.
     #[must_use]
@@ -246,8 +255,8 @@ impl ChatRequest {
 
     /// A request with one user message: pictures first, then the question, the order that vendors advise.
     #[must_use]
-    pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<crate::Part>>) -> Self {
-        let parts = media.into_iter().map(Into::into).chain([crate::Part::Text(question.into())]);
+    pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<Part>>) -> Self {
+        let parts = media.into_iter().map(Into::into).chain([Part::Text(question.into())]);
         Self::new([Message::user_parts(parts)])
     }
 
@@ -260,6 +269,48 @@ impl ChatRequest {
             self.messages.iter_mut().try_for_each(|message| message.map_media(&mut map))?;
         }
         Ok(self)
+    }
+
+    /// Replaces pictures, frames of videos among them; each is given with its path, such as `messages[0].parts[1]`, and `None`
+    /// leaves it as it is. Messages in which nothing changes stay shared.
+    ///
+    /// # Errors
+    /// The first error of `map`.
+    pub fn map_images(mut self, mut map: impl FnMut(&str, &Image) -> Result<Option<Image>>) -> Result<Self> {
+        let mut changes = Vec::new();
+        for (message, part, frame, image) in self.images() {
+            let path = image_path(message, part, frame);
+            changes.extend(map(&path, image)?.map(|made| (message, part, frame, made)));
+        }
+        for (message, part, frame, made) in changes {
+            let parts = self.messages.get_mut(message).map(|message| &mut message.parts);
+            match (parts.and_then(|parts| parts.get_mut(part)), frame) {
+                (Some(Part::Image(image)), _) => *image = made,
+                (Some(Part::Video(video)), Some(frame)) => {
+                    if let Some(image) = video.frames_mut().get_mut(frame) {
+                        *image = made;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(self)
+    }
+
+    /// Its pictures, frames of videos among them, with their places: message, part and frame.
+    pub(crate) fn images(&self) -> impl Iterator<Item = (usize, usize, Option<usize>, &Image)> {
+        self.messages.iter().enumerate().flat_map(|(message, content)| {
+            content.parts.iter().enumerate().flat_map(move |(part, content)| {
+                let (image, frames) = match content {
+                    Part::Image(image) => (Some(image), &[][..]),
+                    Part::Video(video) => (None, video.frames()),
+                    _ => (None, &[][..]),
+                };
+                let frames =
+                    frames.iter().enumerate().map(move |(at, frame)| (message, part, Some(at), frame));
+                image.map(|image| (message, part, None, image)).into_iter().chain(frames)
+            })
+        })
     }
 
     /// Names the model.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
 use super::probe;
-use super::{Base64Text, ImageInfo, MediaFile, MediaSource, SourceMap, is_data_uri, parse_url, unusable};
+use super::{
+    Base64Text, ImageInfo, MediaFile, MediaSource, PlannedMedia, SourceMap, is_data_uri, parse_url, unusable,
+};
 use crate::Result;
 
 /// How closely the model should look, where a vendor offers the choice.
@@ -109,6 +111,22 @@ impl Image {
     /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI is malformed or does not hold a picture.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
         Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
+    }
+
+    /// A picture that will be made from this one before it is sent; limits are checked on what `info` declares of it. What
+    /// the caller said of how to look at the picture is kept.
+    #[must_use]
+    pub fn planned(&self, media: PlannedMedia, info: ImageInfo) -> Self {
+        Self { source: MediaSource::Planned(media), info: Some(info), ..self.clone() }
+    }
+
+    /// The picture that was made for a planned one, in its place: its bytes and what their header says.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn made(&self, bytes: impl Into<Bytes>) -> Result<Self> {
+        let made = Self::from_bytes(bytes)?;
+        Ok(Self { source: made.source, info: made.info, ..self.clone() })
     }
 
     pub(super) fn probed(source: MediaSource) -> Result<Self> {

@@ -22,8 +22,8 @@ pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
 pub use orientation::Orientation;
-pub use source::{MediaSource, Readable};
 pub(crate) use source::SourceMap;
+pub use source::{MediaSource, PlannedMedia, Readable};
 pub use video::{Video, VideoSource};
 
 use crate::{Error, ErrorKind, Result};
@@ -82,7 +82,10 @@ impl Media {
     /// [`ErrorKind::InvalidMedia`] when it is empty, cannot be read, or is neither.
     pub fn from_source(source: MediaSource) -> Result<Self> {
         match source.reader() {
-            None => Self::open(source.url().map_or("", url::Url::as_str)),
+            None => match source.url() {
+                Some(url) => Self::open(url.as_str()),
+                None => Err(unusable(source.name(), "it is planned and not made yet")),
+            },
             Some(reader) => Self::read(source, &mut *reader?, false),
         }
     }

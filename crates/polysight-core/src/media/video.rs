@@ -216,6 +216,14 @@ impl Video {
     }
 
     /// The frames; none for a video in one piece.
+    pub(crate) fn frames(&self) -> &[Image] {
+        match &self.source {
+            VideoSource::Frames(frames) => frames,
+            VideoSource::Whole(_) => &[],
+        }
+    }
+
+    /// The frames; none for a video in one piece.
     pub(crate) fn frames_mut(&mut self) -> &mut [Image] {
         match &mut self.source {
             VideoSource::Frames(frames) => frames,

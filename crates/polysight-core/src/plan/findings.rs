@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
+use super::Limit;
 use crate::ModelCard;
 use crate::error::OneLine;
 
@@ -28,7 +29,7 @@ pub enum Tolerance {
 }
 
 /// One rule that a request breaks, or one fault of a config file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// Where: a path such as `messages[0].parts[2]` or `temperature`.
@@ -41,6 +42,9 @@ pub struct Violation {
     pub fix: String,
     /// The document that states the limit, and the day it was read.
     pub source: Option<String>,
+    /// The limit as numbers, where it is one: of pictures, videos, counts and settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_value: Option<Limit>,
 }
 
 impl Violation {
@@ -58,6 +62,7 @@ impl Violation {
             limit: limit.into(),
             fix: fix.into(),
             source: None,
+            limit_value: None,
         }
     }
 }
@@ -140,13 +145,23 @@ impl Findings {
         limit: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.violations.push(Violation {
-            path: path.into(),
-            problem: problem.into(),
-            limit: limit.into(),
-            fix: fix.into(),
-            source: self.card.citation(),
-        });
+        let violation = Violation::new(path, problem, limit, fix);
+        self.violations.push(Violation { source: self.card.citation(), ..violation });
+    }
+
+    /// The same for a rule that is a number, so that a program can read it.
+    pub fn reject_limit(
+        &mut self,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        value: Limit,
+        limit: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.reject(path, problem, limit, fix);
+        if let Some(violation) = self.violations.last_mut() {
+            violation.limit_value = Some(value);
+        }
     }
 
     /// Records something the caller should know.

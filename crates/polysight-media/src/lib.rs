@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "fetch", feature = "frames"))]
+mod config;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "frames")]
+pub mod frames;
 #[cfg(feature = "video")]
 pub mod video;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use polysight_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+
+use crate::config::seconds;
 
 /// Limits of what is fetched from URLs, and exceptions for addresses of the inside.
 ///
@@ -130,11 +131,6 @@ impl FetchPolicy {
     pub(super) fn allows_host(&self, host: &str) -> bool {
         self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let seconds = f64::deserialize(deserializer)?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| D::Error::custom("expected a number of seconds above 0"))
 }
 
 #[cfg(test)]

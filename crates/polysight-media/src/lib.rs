@@ -5,6 +5,8 @@
 mod config;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "fit")]
+pub mod fit;
 #[cfg(feature = "frames")]
 pub mod frames;
 #[cfg(feature = "video")]

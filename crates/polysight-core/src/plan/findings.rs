@@ -96,6 +96,14 @@ pub struct Adjustment {
     pub lossless: bool,
 }
 
+impl Adjustment {
+    /// A change, and whether the request means the same as before.
+    #[must_use]
+    pub fn new(path: impl Into<String>, change: impl Into<String>, lossless: bool) -> Self {
+        Self { path: path.into(), change: change.into(), lossless }
+    }
+}
+
 impl fmt::Display for Adjustment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.lossless { "" } else { " (lossy)" };

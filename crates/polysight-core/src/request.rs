@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{Display, EnumString, IntoStaticStr};
 
+use crate::media::VideoSource;
 use crate::plan::Tolerance;
 use crate::{Image, MediaSource, Message, Part, Result, Shared, ToolChoice, ToolDefinition};
 
@@ -309,6 +310,19 @@ impl ChatRequest {
                 let frames =
                     frames.iter().enumerate().map(move |(at, frame)| (message, part, Some(at), frame));
                 image.map(|image| (message, part, None, image)).into_iter().chain(frames)
+            })
+        })
+    }
+
+    /// Where the bytes of its videos are that are no lists of frames, with their places: message and part.
+    pub(crate) fn whole_videos(&self) -> impl Iterator<Item = (usize, usize, &MediaSource)> {
+        self.messages.iter().enumerate().flat_map(|(message, content)| {
+            content.parts.iter().enumerate().filter_map(move |(part, content)| match content {
+                Part::Video(video) => match video.source() {
+                    VideoSource::Whole(source) => Some((message, part, source)),
+                    VideoSource::Frames(_) => None,
+                },
+                _ => None,
             })
         })
     }

@@ -9,5 +9,7 @@ pub mod fetch;
 pub mod fit;
 #[cfg(feature = "frames")]
 pub mod frames;
+#[cfg(any(feature = "fetch", feature = "frames"))]
+mod prepare;
 #[cfg(feature = "video")]
 pub mod video;

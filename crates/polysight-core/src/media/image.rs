@@ -120,6 +120,16 @@ impl Image {
         Self { source: MediaSource::Planned(media), info: Some(info), ..self.clone() }
     }
 
+    /// The same picture from elsewhere: from where its bytes are now, with what their header says. What the caller said of how
+    /// to look at the picture is kept; of a URL, and of what is planned, nothing is known.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes) and [`from_file`](Self::from_file).
+    pub fn with_source(&self, source: MediaSource) -> Result<Self> {
+        let Self { source, info, .. } = Self::probed(source)?;
+        Ok(Self { source, info, ..self.clone() })
+    }
+
     /// The picture that was made for a planned one, in its place: its bytes and what their header says.
     ///
     /// # Errors
@@ -143,6 +153,10 @@ impl Image {
         }
         let info = probe::image(reader).map_err(|problem| unusable(source.name(), problem.to_string()))?;
         Ok(Self { info: Some(info), ..Self::unprobed(source) })
+    }
+
+    pub(super) fn unmade(media: PlannedMedia, info: ImageInfo) -> Self {
+        Self { info: Some(info), ..Self::unprobed(MediaSource::Planned(media)) }
     }
 
     fn unprobed(source: MediaSource) -> Self {

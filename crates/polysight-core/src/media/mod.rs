@@ -96,7 +96,11 @@ impl Media {
     }
 
     /// Decides by content. What the source is called only decides which error unreadable content gets.
-    fn read<R: Read + Seek + ?Sized>(source: MediaSource, reader: &mut R, called_video: bool) -> Result<Self> {
+    fn read<R: Read + Seek + ?Sized>(
+        source: MediaSource,
+        reader: &mut R,
+        called_video: bool,
+    ) -> Result<Self> {
         if probe::looks_like_video(reader) || (called_video && !probe::looks_like_picture(reader)) {
             Video::read(source, reader).map(Self::Video)
         } else {

@@ -33,6 +33,7 @@ pub struct PlannedMedia {
     original: Arc<MediaSource>,
     max_bytes: u64,
     recipe: Arc<str>,
+    is_uploaded: bool,
 }
 
 impl PlannedMedia {
@@ -40,7 +41,20 @@ impl PlannedMedia {
     /// stands in it, since answers are kept by original and recipe.
     #[must_use]
     pub fn new(original: MediaSource, max_bytes: u64, recipe: impl Into<Arc<str>>) -> Self {
-        Self { original: Arc::new(original), max_bytes, recipe: recipe.into() }
+        Self { original: Arc::new(original), max_bytes, recipe: recipe.into(), is_uploaded: false }
+    }
+
+    /// Says that the medium goes to a store, and that the vendor gets its URL.
+    #[must_use]
+    pub fn uploaded(mut self) -> Self {
+        self.is_uploaded = true;
+        self
+    }
+
+    /// True when the medium goes to a store, and the vendor gets its URL.
+    #[must_use]
+    pub fn is_uploaded(&self) -> bool {
+        self.is_uploaded
     }
 
     /// What it is made from.

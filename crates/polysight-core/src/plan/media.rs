@@ -313,6 +313,9 @@ fn check_source(
 ) {
     match source {
         MediaSource::Url(url) => check_url(path, url, rules, findings),
+        MediaSource::Planned(planned) if planned.is_uploaded() => {
+            check_uploaded(path, planned.max_bytes(), rules, findings);
+        }
         MediaSource::Bytes(_) | MediaSource::File(_) | MediaSource::Base64(_) | MediaSource::Planned(_) => {
             check_inline(path, source, rules, findings);
         }
@@ -343,6 +346,16 @@ fn check_url(path: &dyn Fn() -> String, url: &url::Url, rules: &SourceRules<'_>,
         let value = at_most(Quantity::UrlBytes, limit, length);
         let fix = "use a shorter URL or send the bytes";
         findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), fix);
+    }
+}
+
+/// The store's URL is not known yet; what is behind it is.
+fn check_uploaded(path: &dyn Fn() -> String, length: u64, rules: &SourceRules<'_>, findings: &mut Findings) {
+    let what = rules.what;
+    if let Some(limit) = rules.max_bytes.filter(|limit| length > *limit) {
+        let problem = format!("the {what} is {length} bytes");
+        let value = at_most(Quantity::Bytes, limit, length);
+        findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), "make it smaller");
     }
 }
 

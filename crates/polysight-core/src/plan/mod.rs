@@ -87,21 +87,25 @@ impl Plan {
         &self.original
     }
 
-    /// Checks that a provider made this plan and can send it: no picture is still [planned](MediaSource::Planned).
+    /// Checks that a provider made this plan and can send it: no medium is still [planned](MediaSource::Planned).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] that names both providers, or the picture that is not made yet.
+    /// [`ErrorKind::InvalidRequest`] that names both providers, or the medium that is not made yet.
     pub fn require_provider(&self, id: &ProviderId) -> Result<()> {
         if self.provider != *id {
             return Err(Self::refuse(&self.provider, id));
         }
+        let is_planned = |source: &MediaSource| matches!(source, MediaSource::Planned(_));
         let mut images = self.request.images();
-        match images.find(|(.., image)| matches!(image.source(), MediaSource::Planned(_))) {
+        let image = images.find(|(.., image)| is_planned(image.source()));
+        let image = image.map(|(message, part, frame, _)| image_path(message, part, frame));
+        let mut videos = self.request.whole_videos();
+        let mut video = || videos.find(|(.., source)| is_planned(source));
+        match image.or_else(|| video().map(|(message, part, _)| image_path(message, part, None))) {
             None => Ok(()),
-            Some((message, part, frame, _)) => {
+            Some(path) => {
                 let message = format!(
-                    "{} is planned and not made yet: send the plan by the layer that planned it, which makes the picture",
-                    image_path(message, part, frame)
+                    "{path} is planned and not made yet: send the plan by the layer that planned it, which makes it"
                 );
                 Err(Error::new(ErrorKind::InvalidRequest, message).with_provider(&*id.name))
             }

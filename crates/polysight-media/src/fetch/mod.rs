@@ -6,11 +6,15 @@
 
 mod address;
 mod body;
+mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod policy;
 mod resolve;
 mod target;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -22,8 +26,10 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 pub use body::Fetched;
+pub use layer::{Fetch, FetchMode};
 pub use policy::FetchPolicy;
 pub use resolve::{Lookup, SystemLookup};
+pub use upload::{Upload, Uploader};
 
 use resolve::{GuardedResolver, Refused};
 use target::refused;

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
+pub(super) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
 
 /// Answers each host's addresses, one list for each look-up; the last one stays.
 #[derive(Debug, Default)]
@@ -38,13 +38,13 @@ impl Lookup for Names {
 }
 
 /// A server that gives each path its reply, then closes; `served` are the heads of the requests.
-struct Server {
-    port: u16,
+pub(super) struct Server {
+    pub(super) port: u16,
     served: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(replies: Vec<(&'static str, Vec<u8>)>) -> Self {
+    pub(super) async fn start(replies: Vec<(&'static str, Vec<u8>)>) -> Self {
         let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let served = Arc::new(Mutex::new(Vec::new()));
@@ -57,11 +57,11 @@ impl Server {
         Self { port, served }
     }
 
-    fn url(&self, host: &str, path: &str) -> Url {
+    pub(super) fn url(&self, host: &str, path: &str) -> Url {
         Url::parse(&format!("http://{host}:{}{path}", self.port)).unwrap()
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.served.lock().unwrap().len()
     }
 }
@@ -83,7 +83,7 @@ async fn answer(mut stream: TcpStream, replies: Vec<(&'static str, Vec<u8>)>, lo
     }
 }
 
-fn ok(body: &[u8]) -> Vec<u8> {
+pub(super) fn ok(body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }

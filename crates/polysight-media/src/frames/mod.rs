@@ -2,11 +2,15 @@
 
 mod ffmpeg;
 mod jpegs;
+mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod policy;
 mod sampling;
 #[cfg(test)]
 mod tests;
 
 pub use ffmpeg::{Ffmpeg, Trimmed};
+pub use layer::FitVideo;
 pub use policy::{VideoMode, VideoPolicy};
 pub use sampling::Sampling;

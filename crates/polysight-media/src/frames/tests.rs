@@ -13,7 +13,7 @@ use crate::video::VideoHeader;
 
 /// Makes a video of 64 x 48 px at 10 frames a second whose grey rises by 5 each second; `None`, with a word on stdout,
 /// where there is no `ffmpeg`.
-fn grey_video(path: &Path, seconds: u32, options: &[&str]) -> Option<Video> {
+pub(super) fn grey_video(path: &Path, seconds: u32, options: &[&str]) -> Option<Video> {
     let grey = "nullsrc=size=64x48:rate=10,geq=lum='16+5*floor(N/10)':cb=128:cr=128";
     let time = seconds.to_string();
     let made = Command::new("ffmpeg")
@@ -54,7 +54,7 @@ fn sampling(video: &Video, card: &str) -> Sampling {
 }
 
 /// The luma of the middle of a JPEG, in the scale of the video.
-fn grey_of(frame: &Image) -> f64 {
+pub(super) fn grey_of(frame: &Image) -> f64 {
     let MediaSource::Bytes(bytes) = frame.source() else { panic!() };
     let picture = image::load_from_memory(bytes).unwrap().to_luma8();
     f64::from(picture.get_pixel(32, 24).0[0]) * 219.0 / 255.0 + 16.0
@@ -113,10 +113,7 @@ async fn a_rotated_video_gives_upright_frames() {
     let turned = folder.path().join("b.mov");
     let turn = ["-nostdin", "-loglevel", "error", "-i"];
     let mut copy = Command::new("ffmpeg");
-    copy.args(turn)
-        .arg(&plain)
-        .args(["-c", "copy", "-metadata:s:v", "rotate=90"])
-        .arg(&turned);
+    copy.args(turn).arg(&plain).args(["-c", "copy", "-metadata:s:v", "rotate=90"]).arg(&turned);
     assert!(copy.status().unwrap().success());
     let video = Video::from_file(&turned).unwrap();
     let sampling = sampling(&video, r#"{"frames": true}"#);
@@ -155,7 +152,7 @@ async fn too_much_output_and_damaged_videos_are_refused() {
 
     let mut bytes = std::fs::read(&path).unwrap();
     let data = bytes.windows(4).position(|kind| kind == b"mdat").unwrap();
-    bytes[data + 4..data + 2_000].fill(0);
+    bytes[data + 4..].iter_mut().take(900).for_each(|byte| *byte = 0);
     let damaged = Video::from_bytes(bytes).unwrap();
     let error = ffmpeg(VideoPolicy::default()).frames(&damaged, &sampling).await;
     if let Err(error) = error {
@@ -164,7 +161,7 @@ async fn too_much_output_and_damaged_videos_are_refused() {
 }
 
 /// A video whose header is good; the programs of these tests do not look at it.
-fn some_video() -> Video {
+pub(super) fn some_video() -> Video {
     let mut bytes = b"\0\0\0\x14ftypisom\0\0\0\0isom".to_vec();
     let boxed = |kind: &[u8; 4], content: &[u8]| {
         [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()

@@ -63,7 +63,7 @@ pub(super) fn decode(
     let decoded = match plan.from_format {
         ImageFormat::Jpeg => return jpeg::decode(bytes, plan, max_memory, steps),
         #[cfg(feature = "heic")]
-        ImageFormat::Heic => return super::heic::decode(bytes, plan, steps),
+        ImageFormat::Heic => return super::heic::decode(bytes, plan, max_memory, steps),
         ImageFormat::Png => with(PngDecoder::new(reader()), plan, max_memory, steps),
         ImageFormat::WebP => WebPDecoder::new(reader()).map_err(damaged).and_then(|decoder| {
             if decoder.has_animation() {

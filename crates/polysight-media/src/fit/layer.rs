@@ -16,7 +16,7 @@ use strum::{Display, IntoStaticStr};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Cancel, FitPlan, FitReport, FitSettings, Fitted, carry_out};
+use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
 
 /// When pictures are made to fit.
 #[derive(

@@ -6,6 +6,8 @@
 
 mod colour;
 mod decode;
+#[cfg(feature = "heic")]
+mod heic;
 mod jpeg;
 mod layer;
 mod make;

@@ -75,6 +75,8 @@ impl FitPlan {
         let decoded = match self.from_format {
             // A progressive JPEG keeps two bytes a coefficient of up to four components.
             ImageFormat::Jpeg => from * 8 + from / (reduction * reduction) * 8,
+            // Planes of four bytes a sample.
+            ImageFormat::Heic => from * 36,
             // Up to 16 bits a channel, and the 8 bits that are made of them.
             _ => from * 12,
         };
@@ -201,11 +203,13 @@ impl<'a> Limits<'a> {
         // No picture takes more in any format that is written here.
         let uncompressed = u64::from(width) * u64::from(height) * 4 + (64 << 10);
         let max_bytes = self.max_bytes_of(format).map_or(uncompressed, |limit| limit.min(uncompressed));
+        // The decoder of HEIC turns pictures itself.
+        let is_turned = info.format == ImageFormat::Heic;
         Ok(FitPlan {
             from_format: info.format,
-            from: (info.width, info.height),
+            from: if is_turned { shown } else { (info.width, info.height) },
             from_bytes: bytes,
-            turn: info.orientation.exif(),
+            turn: if is_turned { 1 } else { info.orientation.exif() },
             format,
             to: target.with_margin,
             content: target.content,
@@ -234,16 +238,14 @@ impl<'a> Limits<'a> {
 
 /// Says whether a format is decoded in this build.
 fn can_decode(format: ImageFormat) -> Result<(), String> {
-    let feature = match format {
-        ImageFormat::Heic if !cfg!(feature = "heic") => "heic",
-        ImageFormat::Avif if !cfg!(feature = "avif") => {
-            return Err("AVIF is not decoded here: save it as JPEG or PNG".to_owned());
-        }
-        _ => return Ok(()),
-    };
-    Err(format!(
-        "{format} is not decoded in this build: enable the cargo feature `{feature}`, or save it as JPEG or PNG"
-    ))
+    match format {
+        ImageFormat::Heic if !cfg!(feature = "heic") => Err(
+            "HEIC is not decoded in this build: enable the cargo feature `heic`, or save it as JPEG or PNG"
+                .to_owned(),
+        ),
+        ImageFormat::Avif => Err("AVIF is not decoded here: save it as JPEG or PNG".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

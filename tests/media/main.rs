@@ -13,6 +13,7 @@ mod colours;
 mod layer;
 mod many;
 mod phone;
+mod videos;
 
 use polysight::media::fit::{FitSettings, Fitted, fit};
 use polysight::{Image, Result};

@@ -307,19 +307,63 @@ fn planned_by<S: Step>(part: &Part) -> Option<PlannedMedia> {
 
 /// The request before the layers inside of this one planned anything of their own: they plan again.
 fn restored<S: Step>(request: &ChatRequest) -> Result<ChatRequest> {
-    request.clone().map_images(|_, image| {
-        let mut source = image.source();
-        while let MediaSource::Planned(planned) = source {
-            if planned.recipe().split(' ').next() == Some(S::NAME) {
-                return Ok(None);
+    let mut restored = request.clone();
+    for (message, place, part) in parts(request) {
+        // What this layer planned is replaced by what it makes.
+        if planned_by::<S>(part).is_none()
+            && let Some(part) = restored_part(part)?
+        {
+            replace(&mut restored, message, place, part);
+        }
+    }
+    Ok(restored)
+}
+
+/// The part before anything was planned of it; `None` where nothing was.
+fn restored_part(part: &Part) -> Result<Option<Part>> {
+    let Some(planned) = first_planned(part) else { return Ok(None) };
+    let (source, is_of_video) = innermost(planned);
+    match part {
+        Part::Image(image) => image.with_source(source.clone()).map(|image| Some(Part::Image(image))),
+        Part::Video(video) => match video.source() {
+            VideoSource::Frames(frames) if !is_of_video => {
+                let frames = frames.iter().map(|frame| match frame.source() {
+                    MediaSource::Planned(planned) => frame.with_source(innermost(planned).0.clone()),
+                    _ => Ok(frame.clone()),
+                });
+                let frames = frames.collect::<Result<Vec<_>>>()?;
+                video.with_frames(frames).map(|video| Some(Part::Video(video)))
             }
-            source = planned.original();
+            _ => video.with_source(source.clone()).map(|video| Some(Part::Video(video))),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// What is planned of a part; of frames, of the first one that is not there yet.
+fn first_planned(part: &Part) -> Option<&PlannedMedia> {
+    fn planned(source: &MediaSource) -> Option<&PlannedMedia> {
+        if let MediaSource::Planned(planned) = source { Some(planned) } else { None }
+    }
+    match part {
+        Part::Video(video) => match video.source() {
+            VideoSource::Frames(frames) => frames.iter().find_map(|frame| planned(frame.source())),
+            _ => source_of(part).and_then(planned),
+        },
+        _ => source_of(part).and_then(planned),
+    }
+}
+
+/// What a planned medium is made from in the end, and whether that is a video which frames are taken of.
+fn innermost(planned: &PlannedMedia) -> (&MediaSource, bool) {
+    let is_of_video = planned.recipe().starts_with("video ");
+    match planned.original() {
+        MediaSource::Planned(inner) => {
+            let (source, inner_is) = innermost(inner);
+            (source, is_of_video || inner_is)
         }
-        if matches!(image.source(), MediaSource::Planned(_)) {
-            return image.with_source(source.clone()).map(Some);
-        }
-        Ok(None)
-    })
+        source => (source, is_of_video),
+    }
 }
 
 fn held(stream: ChatStream, guards: Vec<Guard>) -> ChatStream {

@@ -204,7 +204,7 @@ impl Polysight {
                 };
                 let retrying = stack.build(self.make_provider(ready, provider)?)?;
                 #[cfg(feature = "media")]
-                let retrying = entry.layers.fitting(retrying, &ready.fit_pool)?;
+                let retrying = entry.layers.preparing(entry.layers.fitting(retrying, &ready.fit_pool)?)?;
                 retrying
             }
             RoleTarget::Roles { roles, router, .. } => self.make_router(ready, name, roles, router)?,

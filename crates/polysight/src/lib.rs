@@ -8,6 +8,8 @@ mod config;
 #[cfg(feature = "config")]
 mod registry;
 mod role;
+#[cfg(feature = "qwen-vl")]
+mod uploads;
 
 #[cfg(feature = "config")]
 pub use client::Polysight;

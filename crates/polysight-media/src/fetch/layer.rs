@@ -5,25 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polysight_core::media::PlannedMedia;
 use polysight_core::{Error, ErrorKind, Media, MediaSource, ModelCard, Part, Result, VisionProvider};
-use serde::Deserialize;
 
-use super::Fetcher;
+use super::{FetchMode, Fetcher};
 use crate::prepare::{Made, Planned, Prepare, Problem, Step, forward_layer, source_of};
-
-/// Who fetches media behind URLs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FetchMode {
-    /// The vendor; what it does not fetch is refused.
-    #[default]
-    Vendor,
-    /// This side, always.
-    Us,
-    /// The vendor; this side where the model takes no URLs, and once more after the vendor's own word that it could not reach
-    /// a medium ([`ErrorKind::MediaFetchFailed`]).
-    Auto,
-}
 
 /// Fetches media behind URLs and sends them along, where the vendor does not fetch them.
 ///
@@ -35,20 +19,20 @@ pub enum FetchMode {
 /// # mod polysight { pub use polysight_core::*; pub use polysight_media as media; }
 /// use std::sync::Arc;
 /// use polysight::VisionProvider;
-/// use polysight::media::fetch::{Fetch, FetchMode, FetchPolicy, Fetcher};
+/// use polysight::media::fetch::{Fetch, FetchPolicy, Fetcher};
 ///
 /// fn fetching(provider: Arc<dyn VisionProvider>) -> polysight::Result<Fetch> {
-///     Ok(Fetch::new(provider, FetchMode::Auto, Fetcher::new(FetchPolicy::new())?))
+///     Ok(Fetch::new(provider, Fetcher::new(FetchPolicy::new())?))
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Fetch(Prepare<FetchStep>);
 
 impl Fetch {
-    /// Fetches media for a provider.
+    /// Fetches media for a provider, as the mode of the fetcher's policy says.
     #[must_use]
-    pub fn new(inner: Arc<dyn VisionProvider>, mode: FetchMode, fetcher: Fetcher) -> Self {
-        Self(Prepare::new(inner, FetchStep { mode, fetcher }))
+    pub fn new(inner: Arc<dyn VisionProvider>, fetcher: Fetcher) -> Self {
+        Self(Prepare::new(inner, FetchStep { fetcher }))
     }
 }
 
@@ -56,7 +40,6 @@ forward_layer!(Fetch);
 
 #[derive(Debug)]
 struct FetchStep {
-    mode: FetchMode,
     fetcher: Fetcher,
 }
 
@@ -108,7 +91,7 @@ impl Step for FetchStep {
 
     fn plan(&self, part: &Part, card: &ModelCard) -> std::result::Result<Option<Planned>, Problem> {
         let Some(source) = behind_url(part) else { return Ok(None) };
-        let fetches = match self.mode {
+        let fetches = match self.fetcher.policy.mode {
             FetchMode::Vendor => false,
             FetchMode::Us => true,
             FetchMode::Auto => takes_url(part, card) == Some(false),
@@ -148,7 +131,8 @@ impl Step for FetchStep {
     }
 
     fn after(&self, error: &Error, part: &Part) -> Option<PlannedMedia> {
-        let unreached = self.mode == FetchMode::Auto && error.kind() == ErrorKind::MediaFetchFailed;
+        let unreached =
+            self.fetcher.policy.mode == FetchMode::Auto && error.kind() == ErrorKind::MediaFetchFailed;
         let source = behind_url(part).filter(|_| unreached && !error.is_local())?;
         Some(self.planned(source, 0))
     }

@@ -35,8 +35,8 @@ fn mock() -> MockProvider {
 }
 
 fn fetching(mock: &MockProvider, mode: FetchMode, server: &Server) -> Fetch {
-    let policy = FetchPolicy::new().with_allowed_host("127.0.0.1").with_port(server.port);
-    Fetch::new(Arc::new(mock.clone()), mode, Fetcher::new(policy).unwrap())
+    let policy = FetchPolicy::new().with_allowed_host("127.0.0.1").with_port(server.port).with_mode(mode);
+    Fetch::new(Arc::new(mock.clone()), Fetcher::new(policy).unwrap())
 }
 
 fn request(url: &Url, model: &str) -> ChatRequest {

@@ -26,8 +26,8 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 pub use body::Fetched;
-pub use layer::{Fetch, FetchMode};
-pub use policy::FetchPolicy;
+pub use layer::Fetch;
+pub use policy::{FetchMode, FetchPolicy};
 pub use resolve::{Lookup, SystemLookup};
 pub use upload::{Upload, Uploader};
 

@@ -9,6 +9,21 @@ use serde::Deserialize;
 
 use crate::config::seconds;
 
+/// Who fetches media behind URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FetchMode {
+    /// The vendor; what it does not fetch is refused.
+    Vendor,
+    /// This side, always.
+    Us,
+    /// The vendor; this side where the model takes no URLs, and once more after the vendor's own word that it could not reach
+    /// a medium ([`ErrorKind::MediaFetchFailed`]).
+    #[default]
+    Auto,
+}
+
 /// Limits of what is fetched from URLs, and exceptions for addresses of the inside.
 ///
 /// In a config file the keys are the fields' names; times are seconds.
@@ -16,6 +31,8 @@ use crate::config::seconds;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FetchPolicy {
+    /// Who fetches, where a layer is made of this; default [`FetchMode::Auto`].
+    pub mode: FetchMode,
     /// Largest medium, in bytes; above zero, default 200 MiB.
     pub max_bytes: u64,
     /// What is larger than this goes into a temporary file, in bytes; default 8 MiB.
@@ -41,6 +58,7 @@ pub struct FetchPolicy {
 impl Default for FetchPolicy {
     fn default() -> Self {
         Self {
+            mode: FetchMode::Auto,
             max_bytes: 200 << 20,
             max_memory_bytes: 8 << 20,
             total: Duration::from_secs(60),
@@ -59,6 +77,13 @@ impl FetchPolicy {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says who fetches.
+    #[must_use]
+    pub fn with_mode(mut self, mode: FetchMode) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// Sets the largest medium, in bytes.

@@ -14,9 +14,9 @@ use crate::config::seconds;
 #[non_exhaustive]
 pub enum VideoMode {
     /// It is refused with the limit that it breaks.
-    #[default]
     Refuse,
     /// It becomes a list of frames, where the model takes such lists.
+    #[default]
     Frames,
     /// What is longer than the model takes is cut off at its end.
     Trim,
@@ -27,7 +27,7 @@ pub enum VideoMode {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VideoPolicy {
-    /// What is done with a video that a model does not take as it is; default: nothing.
+    /// What is done with a video that a model does not take as it is; default [`VideoMode::Frames`].
     pub mode: VideoMode,
     /// Frames that are taken a second of a video whose own [`fps`](polysight_core::Video::fps) is not set; above 0, at most
     /// 60, default 2. Where more would be taken than the model or [`max_frames`](Self::max_frames) allows, it is lowered.
@@ -48,7 +48,7 @@ pub struct VideoPolicy {
 impl Default for VideoPolicy {
     fn default() -> Self {
         Self {
-            mode: VideoMode::Refuse,
+            mode: VideoMode::Frames,
             fps: 2.0,
             max_frames: 250,
             max_side: 1_280,

@@ -17,7 +17,11 @@ use polysight_layers::{
     DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy,
 };
 #[cfg(feature = "media")]
+use polysight_media::fetch::{Fetch, FetchMode, FetchPolicy, Fetcher};
+#[cfg(feature = "media")]
 use polysight_media::fit::{Fit, FitPool, FitSettings, Oversize};
+#[cfg(feature = "media")]
+use polysight_media::frames::{FitVideo, VideoMode, VideoPolicy};
 use serde::Deserialize;
 use serde::de::{Deserializer, Unexpected, Visitor};
 
@@ -53,6 +57,12 @@ pub(crate) struct RoleLayers {
     pub(crate) trace: Option<TracePolicy>,
     #[cfg(feature = "media")]
     oversize: OversizeSetting,
+    #[cfg(feature = "media")]
+    #[serde(deserialize_with = "word_or_table")]
+    fetch: Option<FetchPolicy>,
+    #[cfg(feature = "media")]
+    #[serde(deserialize_with = "word_or_table")]
+    video: Option<VideoPolicy>,
 }
 
 /// What happens to pictures over a model's limits: `"fit"`, `"lossy"`, `"refuse"`, or settings, by which they are fitted.
@@ -97,6 +107,69 @@ impl<'de> Visitor<'de> for OversizeVisitor {
     }
 }
 
+/// A policy that is given by its mode alone, or as a table of settings.
+#[cfg(feature = "media")]
+trait ByWord: Default + for<'de> Deserialize<'de> {
+    const WORDS: &'static str;
+
+    fn by_word(word: &str) -> Option<Self>;
+}
+
+#[cfg(feature = "media")]
+impl ByWord for FetchPolicy {
+    const WORDS: &'static str = "\"vendor\", \"us\", \"auto\" or a table of settings";
+
+    fn by_word(word: &str) -> Option<Self> {
+        let mode = match word {
+            "vendor" => FetchMode::Vendor,
+            "us" => FetchMode::Us,
+            "auto" => FetchMode::Auto,
+            _ => return None,
+        };
+        Some(Self::new().with_mode(mode))
+    }
+}
+
+#[cfg(feature = "media")]
+impl ByWord for VideoPolicy {
+    const WORDS: &'static str = "\"frames\", \"trim\", \"refuse\" or a table of settings";
+
+    fn by_word(word: &str) -> Option<Self> {
+        let mode = match word {
+            "frames" => VideoMode::Frames,
+            "trim" => VideoMode::Trim,
+            "refuse" => VideoMode::Refuse,
+            _ => return None,
+        };
+        Some(Self::new(mode))
+    }
+}
+
+#[cfg(feature = "media")]
+fn word_or_table<'de, D: Deserializer<'de>, P: ByWord>(deserializer: D) -> Result<Option<P>, D::Error> {
+    deserializer.deserialize_any(WordVisitor(std::marker::PhantomData)).map(Some)
+}
+
+#[cfg(feature = "media")]
+struct WordVisitor<P>(std::marker::PhantomData<P>);
+
+#[cfg(feature = "media")]
+impl<'de, P: ByWord> Visitor<'de> for WordVisitor<P> {
+    type Value = P;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(P::WORDS)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<P, E> {
+        P::by_word(word).ok_or_else(|| E::invalid_value(Unexpected::Str(word), &self))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, settings: A) -> Result<P, A::Error> {
+        P::deserialize(serde::de::value::MapAccessDeserializer::new(settings))
+    }
+}
+
 impl RoleLayers {
     /// Puts the layer that fits pictures around a target.
     #[cfg(feature = "media")]
@@ -110,6 +183,18 @@ impl RoleLayers {
             return Ok(target);
         }
         Ok(Arc::new(Fit::new(target, *when, settings.clone())?.with_pool(pool.clone())))
+    }
+
+    /// Puts the layers around a target that fetch media and give videos a form that the model takes.
+    #[cfg(feature = "media")]
+    pub(crate) fn preparing(&self, mut target: Arc<dyn VisionProvider>) -> Result<Arc<dyn VisionProvider>> {
+        if let Some(policy) = &self.video {
+            target = Arc::new(FitVideo::new(target, policy.clone())?);
+        }
+        if let Some(policy) = self.fetch.as_ref().filter(|policy| policy.mode != FetchMode::Vendor) {
+            target = Arc::new(Fetch::new(target, Fetcher::new(policy.clone())?));
+        }
+        Ok(target)
     }
 
     /// When failed calls are repeated: by default, unless the file says otherwise.
@@ -127,6 +212,10 @@ impl RoleLayers {
             ("cache", self.cache.as_ref().map_or(Ok(()), CachePolicy::check)),
             #[cfg(feature = "media")]
             ("oversize", self.oversize.settings.check()),
+            #[cfg(feature = "media")]
+            ("fetch", self.fetch.as_ref().map_or(Ok(()), FetchPolicy::check)),
+            #[cfg(feature = "media")]
+            ("video", self.video.as_ref().map_or(Ok(()), VideoPolicy::check)),
         ]
     }
 }
@@ -164,6 +253,8 @@ pub(crate) fn take_role_layers(
         ("cache", "cache", cfg!(feature = "cache")),
         ("trace", "trace", cfg!(feature = "trace")),
         ("oversize", "media", cfg!(feature = "media")),
+        ("fetch", "media", cfg!(feature = "media")),
+        ("video", "media", cfg!(feature = "media")),
     ];
     for (key, feature, is_compiled) in layers {
         let node = if is_compiled { None } else { reader.take_node(key) };

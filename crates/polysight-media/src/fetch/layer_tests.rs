@@ -216,3 +216,29 @@ async fn what_cannot_stand_in_a_request_is_uploaded_once() {
     // The file was remembered, the bytes were not.
     assert_eq!(store.0.load(Ordering::SeqCst), 3);
 }
+
+#[cfg(feature = "fit")]
+#[tokio::test]
+async fn what_was_fetched_is_fitted_by_the_layer_inside() {
+    use crate::fit::{Fit, FitSettings, Oversize};
+
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(300, 200).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let server = Server::start(vec![("/a.png", ok(png.get_ref()))]).await;
+    let mock = mock();
+    let fit = Fit::new(Arc::new(mock.clone()), Oversize::Fit, FitSettings::new()).unwrap();
+    let policy = FetchPolicy::new().with_allowed_host("127.0.0.1").with_port(server.port);
+    let layer = Fetch::new(Arc::new(fit), Fetcher::new(policy).unwrap());
+    // Beside it one that is here already: what the inner layer planned of it is planned again.
+    let here = Image::from_bytes(png.get_ref().clone()).unwrap();
+    let there = Image::from_url(server.url("127.0.0.1", "/a.png").as_str()).unwrap();
+    let request = ChatRequest::ask("what?", [there, here]).with_model("inline");
+    let response = layer.send(layer.plan(&request).unwrap()).await.unwrap();
+    let requests = mock.requests();
+    for part in &requests[0].messages[0].parts[..2] {
+        let Part::Image(image) = part else { panic!() };
+        assert_eq!(image.info().map(|info| info.shown()), Some((100, 67)), "{:?}", response.adjustments);
+    }
+    let said = changes(&response.adjustments);
+    assert_eq!(said.iter().filter(|change| change.contains("picture fitted")).count(), 2, "{said:#?}");
+}

@@ -17,7 +17,9 @@ enum Outcome {
 }
 
 /// The cards that see, by what they allow: those that allow the same are one case.
-fn cases(catalogs: impl IntoIterator<Item = &'static Catalog>) -> BTreeMap<String, (String, ImageCard, usize)> {
+fn cases(
+    catalogs: impl IntoIterator<Item = &'static Catalog>,
+) -> BTreeMap<String, (String, ImageCard, usize)> {
     let mut cases = BTreeMap::new();
     for catalog in catalogs {
         for card in catalog.cards() {

@@ -1,11 +1,11 @@
 //! The main job: pictures and videos in, an answer out, for every role of a config.
 //!
 //! ```text
-//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fetch] [--stream] [--json] [MEDIA...]
+//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA...]
 //! ```
 //!
-//! Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
-//! go into one request. With `--fetch` this side fetches media behind URLs, and sends them along. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
+//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs. Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
+//! go into one request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use lexopt::prelude::*;
 use polysight::media::fetch::{Fetch, FetchMode, FetchPolicy, Fetcher};
+use polysight::media::fit::{Fit, FitSettings, Oversize};
 use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Media, Plan, Polysight, Result, Role, StreamEvent,
     VisionProvider,
@@ -20,13 +21,14 @@ use polysight::{
 use polysight_examples::{config, embedded, media, print_error, video_config};
 use serde_json::json;
 
-const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fetch] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
+const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
 
 #[derive(Default)]
 struct Options {
     config: Option<String>,
     roles: Vec<String>,
     prompt: Option<String>,
+    fit: bool,
     fetch: bool,
     stream: bool,
     json: bool,
@@ -41,6 +43,7 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
             Long("config") => options.config = Some(parser.value()?.string()?),
             Long("role") => options.roles.push(parser.value()?.string()?),
             Long("prompt") => options.prompt = Some(parser.value()?.string()?),
+            Long("fit") => options.fit = true,
             Long("fetch") => options.fetch = true,
             Long("stream") => options.stream = true,
             Long("json") => options.json = true,
@@ -105,8 +108,11 @@ async fn run(options: &Options) -> Result<bool> {
         }
         let request = ChatRequest::ask(question, media.clone());
         // A role without its key does not stop the others.
-        let answered = match polysight.role(name) {
-            Ok(role) => ask(name, &*provider(role, options)?, request, options).await,
+        let role = polysight.role(name);
+        let role = if options.fit { role.and_then(fitting) } else { role };
+        let role = if options.fetch { role.and_then(fetching) } else { role };
+        let answered = match role {
+            Ok(role) => ask(&role, request, options).await,
             Err(error) => Err(error),
         };
         if let Err(error) = answered {
@@ -115,6 +121,13 @@ async fn run(options: &Options) -> Result<bool> {
         }
     }
     Ok(all_answered)
+}
+
+/// The same role, with pictures made to fit. A config file says `oversize = "fit"` instead.
+fn fitting(role: Role) -> Result<Role> {
+    let name = role.name().to_owned();
+    let fit = Fit::new(Arc::new(role), Oversize::Fit, FitSettings::new())?;
+    Ok(Role::new(name, Arc::new(fit), ChatRequest::default()))
 }
 
 /// Opens every medium, so that one bad file does not hide another.
@@ -136,17 +149,15 @@ fn open_media(locations: &[String]) -> Result<Vec<Media>> {
     }
 }
 
-/// The role, with what the options put around it.
-fn provider(role: Role, options: &Options) -> Result<Arc<dyn VisionProvider>> {
-    let role: Arc<dyn VisionProvider> = Arc::new(role);
-    if !options.fetch {
-        return Ok(role);
-    }
-    Ok(Arc::new(Fetch::new(role, Fetcher::new(FetchPolicy::new().with_mode(FetchMode::Us))?)))
+/// The same role, with media behind URLs fetched by this side. A config file says `fetch = "us"` instead.
+fn fetching(role: Role) -> Result<Role> {
+    let name = role.name().to_owned();
+    let fetch = Fetch::new(Arc::new(role), Fetcher::new(FetchPolicy::new().with_mode(FetchMode::Us))?);
+    Ok(Role::new(name, Arc::new(fetch), ChatRequest::default()))
 }
 
 /// Plans the request, shows the plan, and sends that very plan.
-async fn ask(name: &str, role: &dyn VisionProvider, request: ChatRequest, options: &Options) -> Result<()> {
+async fn ask(role: &Role, request: ChatRequest, options: &Options) -> Result<()> {
     let plan = role.plan(&request)?;
     if options.json {
         let response = if options.stream {
@@ -154,10 +165,10 @@ async fn ask(name: &str, role: &dyn VisionProvider, request: ChatRequest, option
         } else {
             role.send(plan).await?
         };
-        println!("{}", as_json(name, &response));
+        println!("{}", as_json(role, &response));
         return Ok(());
     }
-    println!("role       {name}");
+    println!("role       {}", role.name());
     println!("provider   {} ({})", role.id().name, role.id().vendor);
     println!("model      {}", plan.model());
     for note in &plan.notes {
@@ -169,14 +180,14 @@ async fn ask(name: &str, role: &dyn VisionProvider, request: ChatRequest, option
     Ok(())
 }
 
-async fn plain(role: &dyn VisionProvider, plan: Plan) -> Result<ChatResponse> {
+async fn plain(role: &Role, plan: Plan) -> Result<ChatResponse> {
     let response = role.send(plan).await?;
     println!("{}", response.text);
     Ok(response)
 }
 
 /// Prints the text as it arrives.
-async fn streamed(role: &dyn VisionProvider, plan: Plan) -> Result<ChatResponse> {
+async fn streamed(role: &Role, plan: Plan) -> Result<ChatResponse> {
     let mut stream = role.stream(plan).await?;
     let mut out = std::io::stdout();
     while let Some(event) = stream.next_event().await {
@@ -214,12 +225,12 @@ fn print_rest(response: &ChatResponse) {
     }
 }
 
-fn as_json(role: &str, response: &ChatResponse) -> serde_json::Value {
+fn as_json(role: &Role, response: &ChatResponse) -> serde_json::Value {
     let usage = response.usage.map(|usage| {
         json!({"input": usage.input_tokens, "output": usage.output_tokens, "total": usage.total_tokens})
     });
     json!({
-        "role": role,
+        "role": role.name(),
         "provider": response.provider,
         "model": response.model,
         "text": response.text,

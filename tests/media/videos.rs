@@ -57,7 +57,9 @@ async fn forty_five_seconds_for_glm_4v_plus_are_refused_or_cut_on_request() {
     let role = role("video = \"trim\"");
     let plan = role.plan(&request(&video, Tolerance::Lossless)).unwrap();
     assert!(emulator.requests().is_empty());
-    assert!(plan.adjustments.iter().any(|done| done.change.contains("will be cut off at 30 s") && !done.lossless));
+    assert!(
+        plan.adjustments.iter().any(|done| done.change.contains("will be cut off at 30 s") && !done.lossless)
+    );
     role.send(plan).await.unwrap();
     let requests = emulator.requests();
     let seconds = requests.last().unwrap().media[0].seconds.unwrap();
@@ -72,7 +74,12 @@ async fn a_video_too_large_for_a_request_becomes_frames_for_qwen() {
     let polysight = config(&emulator, Wire::QwenVl, "qwen3-vl-plus", "", "video = { mode = \"frames\" }");
     let role = polysight.role("r").unwrap();
     let response = role.send(role.plan(&request(&video, Tolerance::Lossless)).unwrap()).await.unwrap();
-    assert!(response.adjustments.iter().any(|done| done.change.contains("90 frames of 160 x 120 px at 2 a second")));
+    assert!(
+        response
+            .adjustments
+            .iter()
+            .any(|done| done.change.contains("90 frames of 160 x 120 px at 2 a second"))
+    );
     let requests = emulator.requests();
     let media = &requests.last().unwrap().media;
     assert_eq!(media.len(), 90);
@@ -123,6 +130,7 @@ fn keys_of_media_are_checked_when_the_config_is_read() {
         assert_eq!(found.is_empty(), words.is_empty(), "{key}: {found}");
         assert!(found.contains(words), "{key}: {found}");
     }
-    let elsewhere = "backend = \"qwen-vl\"\ndeployment = \"vllm\"\nbase_url = \"http://127.0.0.1:1/v1\"\nupload = true";
+    let elsewhere =
+        "backend = \"qwen-vl\"\ndeployment = \"vllm\"\nbase_url = \"http://127.0.0.1:1/v1\"\nupload = true";
     assert!(faults(elsewhere, "").contains("upload"), "{}", faults(elsewhere, ""));
 }

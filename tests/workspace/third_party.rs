@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::metadata::resolved;
 
 /// Licences under which a dependency may be used, as SPDX names them: permissive, each without a duty beyond notices.
-const LICENCES: [&str; 7] = ["MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "BSL-1.0", "Unicode-3.0"];
+const LICENCES: [&str; 8] =
+    ["MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "BSL-1.0", "Unicode-3.0", "IJG"];
 
 /// Crates that take long to build or whose types cross crates: one version of each.
 const HEAVY: [&str; 21] = [

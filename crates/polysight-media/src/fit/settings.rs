@@ -60,7 +60,7 @@ pub enum Alpha {
 /// How pictures are made to fit: what is wanted besides the model's limits, and what a picture may cost here.
 ///
 /// Limits that are set here hold besides those of the model's card; the smaller one counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FitSettings {
@@ -76,6 +76,12 @@ pub struct FitSettings {
     pub max_pixels: Option<u64>,
     /// Largest picture, in bytes. Default: the model's.
     pub max_bytes: Option<u64>,
+    /// Most tokens of one picture by the vendor's own formula, which the layer asks its provider for; above zero. Where the
+    /// formula is not known, the plan notes it. Default: no budget.
+    pub max_image_tokens: Option<u64>,
+    /// Most money for one picture, in units of the first currency on the model's card, by the price of its tokens; above zero.
+    /// Default: no budget.
+    pub max_image_cost: Option<f64>,
     /// Format of pictures that are made. Default: [`OutputFormat::Auto`].
     pub format: OutputFormat,
     /// What happens to transparency. Default: [`Alpha::White`].
@@ -107,6 +113,8 @@ impl Default for FitSettings {
             max_side: None,
             max_pixels: None,
             max_bytes: None,
+            max_image_tokens: None,
+            max_image_cost: None,
             format: OutputFormat::default(),
             alpha: Alpha::default(),
             upright: true,
@@ -155,6 +163,20 @@ impl FitSettings {
         self
     }
 
+    /// Sets the most tokens of one picture.
+    #[must_use]
+    pub fn with_max_image_tokens(mut self, tokens: u64) -> Self {
+        self.max_image_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the most money for one picture, in the first currency on the model's card.
+    #[must_use]
+    pub fn with_max_image_cost(mut self, cost: f64) -> Self {
+        self.max_image_cost = Some(cost);
+        self
+    }
+
     /// Sets the filter.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
@@ -199,12 +221,17 @@ impl FitSettings {
             ("max_side", self.max_side == Some(0)),
             ("max_pixels", self.max_pixels == Some(0)),
             ("max_bytes", self.max_bytes == Some(0)),
+            ("max_image_tokens", self.max_image_tokens == Some(0)),
             ("max_input_bytes", self.max_input_bytes == 0),
             ("max_input_pixels", self.max_input_pixels == 0),
             ("max_memory", self.max_memory == 0),
         ];
         if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
             return Err(out_of_range(name, 0, "at least 1"));
+        }
+        if let Some(cost) = self.max_image_cost.filter(|cost| !(cost.is_finite() && *cost > 0.0)) {
+            let message = format!("`max_image_cost` is {cost}, but must be above 0");
+            return Err(Error::new(ErrorKind::Config, message));
         }
         if !(1..=100).contains(&self.quality) {
             return Err(out_of_range("quality", self.quality.into(), "1 to 100"));

@@ -27,7 +27,7 @@ image = { url = false, base64 = true, max_bytes = 20000, max_side = 100 }
 [[models]]
 id = "store"
 image = { url = true, base64 = false, schemes = ["oss"] }
-video = { url = true, base64 = true, max_base64_bytes = 500, schemes = ["oss"], seconds = "[2, 60]" }
+video = { url = true, base64 = true, max_base64_bytes = 500, fps = "[0.1, 10]", schemes = ["oss"], seconds = "[2, 60]" }
 "#;
 
 fn mock() -> MockProvider {
@@ -81,7 +81,7 @@ async fn the_card_and_the_mode_decide_who_fetches() {
         assert_eq!(server.count(), before + usize::from(fetches), "{mode:?} {model}");
         assert_eq!(got(&mock).url().is_none(), fetches, "{mode:?} {model}");
         let said = changes(&response.adjustments).join("; ");
-        assert_eq!(said.contains("33 bytes of image/png fetched from 127.0.0.1"), fetches, "{said}");
+        assert_eq!(said.contains("29 bytes of image/png fetched from 127.0.0.1"), fetches, "{said}");
         assert!(!said.contains("sign"), "{said}");
     }
     let error = fetching(&mock(), FetchMode::Vendor, &server).plan(&request(&url, "inline")).unwrap_err();

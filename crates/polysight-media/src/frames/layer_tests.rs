@@ -104,7 +104,7 @@ async fn the_time_of_other_containers_is_checked_too() {
 
 #[tokio::test]
 async fn a_missing_program_is_an_error_of_sending_and_nothing_is_sent() {
-    let video = super::tests::some_video();
+    let video = tests::some_video();
     let mut info = video.info().unwrap();
     info.duration = Some(std::time::Duration::from_secs(45));
     (info.width, info.height) = (Some(64), Some(48));
@@ -123,7 +123,7 @@ async fn a_video_that_fits_or_is_elsewhere_stays_as_it_is() {
     for mode in [VideoMode::Refuse, VideoMode::Frames, VideoMode::Trim] {
         let response = layer(&mock, mode).chat(request(&url, "short")).await.unwrap();
         assert!(response.adjustments.is_empty());
-        let small = super::tests::some_video();
+        let small = tests::some_video();
         let response = layer(&mock, mode).chat(request(&small, "short")).await.unwrap();
         assert!(response.adjustments.is_empty(), "{:?}", response.adjustments);
         assert!(matches!(sent(&mock).source(), VideoSource::Whole(MediaSource::Bytes(_))));

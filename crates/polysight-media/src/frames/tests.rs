@@ -141,7 +141,7 @@ async fn a_cut_video_lasts_no_longer_than_the_limit() {
 }
 
 #[tokio::test]
-async fn too_much_output_and_damaged_videos_are_refused() {
+async fn too_much_output_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mp4");
     let Some(video) = grey_video(&path, 4, &["-c:v", "mpeg4"]) else { return };
@@ -149,15 +149,6 @@ async fn too_much_output_and_damaged_videos_are_refused() {
     let small = ffmpeg(VideoPolicy::default().with_max_bytes(500));
     let error = small.frames(&video, &sampling).await.unwrap_err();
     assert!(error.message().contains("more than 500 bytes"), "{error}");
-
-    let mut bytes = std::fs::read(&path).unwrap();
-    let data = bytes.windows(4).position(|kind| kind == b"mdat").unwrap();
-    bytes[data + 4..].iter_mut().take(900).for_each(|byte| *byte = 0);
-    let damaged = Video::from_bytes(bytes).unwrap();
-    let error = ffmpeg(VideoPolicy::default()).frames(&damaged, &sampling).await;
-    if let Err(error) = error {
-        assert_eq!(error.kind(), ErrorKind::InvalidMedia, "{error}");
-    }
 }
 
 /// A video whose header is good; the programs of these tests do not look at it.

@@ -33,7 +33,10 @@ pub use media::{
     Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
 };
 pub use message::{Message, MessageRole, Part};
-pub use plan::{Adjustment, Candidate, Estimate, Plan, PlanComparison, Tolerance, Violation, compare_plans};
+pub use plan::{
+    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Tolerance, Violation,
+    compare_plans,
+};
 
 pub use provider::{ProviderId, VisionProvider};
 pub use provider_ext::VisionProviderExt;

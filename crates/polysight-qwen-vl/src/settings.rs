@@ -18,6 +18,9 @@ pub struct QwenVlSettings {
     pub protocol: Protocol,
     /// Id of a workspace: its own host is asked, unless there is a `base_url`, and it is named in a header.
     pub workspace: Option<String>,
+    /// Whether media that are too large to stand in a request go to the vendor's temporary store (see
+    /// [`QwenVl::upload`](crate::QwenVl::upload)). It is the facade that does so, with its feature `media`; default false.
+    pub upload: bool,
 }
 
 impl QwenVlSettings {
@@ -48,12 +51,20 @@ impl QwenVlSettings {
         self
     }
 
+    /// Uploads media that are too large to stand in a request.
+    #[must_use]
+    pub fn with_upload(mut self, upload: bool) -> Self {
+        self.upload = upload;
+        self
+    }
+
     /// The settings that only the vendor itself has, and whether they are given.
-    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 3] {
+    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 4] {
         [
             ("protocol", self.protocol == Protocol::Native),
             ("workspace", self.workspace.is_some()),
             ("region", self.region != Region::default()),
+            ("upload", self.upload),
         ]
     }
 

@@ -49,6 +49,9 @@ struct Ready {
     /// What pays for the retries of all roles of a provider: an outage is one for all of them.
     budgets: HashMap<String, RetryBudget>,
     store: Option<Arc<dyn RateLimitStore>>,
+    /// What the pictures of all roles may take that are fitted at once.
+    #[cfg(feature = "media")]
+    fit_pool: polysight_media::fit::FitPool,
     /// By what transports that share connections must have alike.
     transports: HashMap<Connecting, Transport>,
 }
@@ -189,22 +192,23 @@ impl Polysight {
         name: &str,
         entry: &RoleEntry,
     ) -> Result<Arc<dyn VisionProvider>> {
-        let stack = Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() };
-        match &entry.target {
+        let target = match &entry.target {
             RoleTarget::Provider { name: provider, .. } => {
                 let stack = Stack {
                     retry: entry.layers.retry(),
                     retry_budget: Some(ready.budgets.entry(provider.clone()).or_default().clone()),
                     #[cfg(feature = "trace")]
                     attempt_trace: entry.layers.trace.clone(),
-                    ..stack
+                    ..Stack::default()
                 };
-                stack.build(self.make_provider(ready, provider)?)
+                let retrying = stack.build(self.make_provider(ready, provider)?)?;
+                #[cfg(feature = "media")]
+                let retrying = entry.layers.preparing(entry.layers.fitting(retrying, &ready.fit_pool)?)?;
+                retrying
             }
-            RoleTarget::Roles { roles, router, .. } => {
-                stack.build(self.make_router(ready, name, roles, router)?)
-            }
-        }
+            RoleTarget::Roles { roles, router, .. } => self.make_router(ready, name, roles, router)?,
+        };
+        Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() }.build(target)
     }
 
     fn make_router(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
+use super::Limit;
 use crate::catalog::Status;
 use crate::error::OneLine;
 use crate::{Catalog, ModelCard};
@@ -30,7 +31,7 @@ pub enum Tolerance {
 }
 
 /// One rule that a request breaks, or one fault of a config file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// Where: a path such as `messages[0].parts[2]` or `temperature`.
@@ -43,6 +44,9 @@ pub struct Violation {
     pub fix: String,
     /// The document that states the limit, and the day it was read.
     pub source: Option<String>,
+    /// The limit as numbers, where it is one: of pictures, videos, counts and settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_value: Option<Limit>,
 }
 
 impl Violation {
@@ -60,6 +64,7 @@ impl Violation {
             limit: limit.into(),
             fix: fix.into(),
             source: None,
+            limit_value: None,
         }
     }
 }
@@ -91,6 +96,14 @@ pub struct Adjustment {
     pub change: String,
     /// True when the request means the same as before.
     pub lossless: bool,
+}
+
+impl Adjustment {
+    /// A change, and whether the request means the same as before.
+    #[must_use]
+    pub fn new(path: impl Into<String>, change: impl Into<String>, lossless: bool) -> Self {
+        Self { path: path.into(), change: change.into(), lossless }
+    }
 }
 
 impl fmt::Display for Adjustment {
@@ -145,13 +158,23 @@ impl Findings {
         limit: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.violations.push(Violation {
-            path: path.into(),
-            problem: problem.into(),
-            limit: limit.into(),
-            fix: fix.into(),
-            source: self.card.citation(),
-        });
+        let violation = Violation::new(path, problem, limit, fix);
+        self.violations.push(Violation { source: self.card.citation(), ..violation });
+    }
+
+    /// The same for a rule that is a number, so that a program can read it.
+    pub fn reject_limit(
+        &mut self,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        value: Limit,
+        limit: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.reject(path, problem, limit, fix);
+        if let Some(violation) = self.violations.last_mut() {
+            violation.limit_value = Some(value);
+        }
     }
 
     /// Records that the model is the wrong one. Which others have what is wanted is said by [`name_models`](Self::name_models).

@@ -6,6 +6,7 @@
 mod compare;
 mod content;
 mod findings;
+mod limit;
 mod media;
 mod options;
 
@@ -13,9 +14,13 @@ use std::sync::Arc;
 
 pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
+pub use limit::{Limit, Quantity};
 
 use crate::catalog::{Money, Price, Status};
-use crate::{Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
+use crate::request::image_path;
+use crate::{
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId, Result,
+};
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
 ///
@@ -84,15 +89,29 @@ impl Plan {
         &self.original
     }
 
-    /// Checks that a provider made this plan.
+    /// Checks that a provider made this plan and can send it: no medium is still [planned](MediaSource::Planned).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] that names both providers.
+    /// [`ErrorKind::InvalidRequest`] that names both providers, or the medium that is not made yet.
     pub fn require_provider(&self, id: &ProviderId) -> Result<()> {
-        if self.provider == *id {
-            return Ok(());
+        if self.provider != *id {
+            return Err(Self::refuse(&self.provider, id));
         }
-        Err(Self::refuse(&self.provider, id))
+        let is_planned = |source: &MediaSource| matches!(source, MediaSource::Planned(_));
+        let mut images = self.request.images();
+        let image = images.find(|(.., image)| is_planned(image.source()));
+        let image = image.map(|(message, part, frame, _)| image_path(message, part, frame));
+        let mut videos = self.request.whole_videos();
+        let mut video = || videos.find(|(.., source)| is_planned(source));
+        match image.or_else(|| video().map(|(message, part, _)| image_path(message, part, None))) {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!(
+                    "{path} is planned and not made yet: send the plan by the layer that planned it, which makes it"
+                );
+                Err(Error::new(ErrorKind::InvalidRequest, message).with_provider(&*id.name))
+            }
+        }
     }
 
     fn refuse(made_by: &ProviderId, sent_by: &ProviderId) -> Error {
@@ -119,6 +138,7 @@ impl Plan {
                 limit: "a streamed call".to_owned(),
                 fix: "call chat_stream, or switch thinking off".to_owned(),
                 source: self.card.citation(),
+                limit_value: None,
             };
             return Err(Error::from_violations(vec![violation]).with_provider(&*self.provider.name));
         }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use moka::sync::Cache as Bounded;
-use polysight_core::media::{FileIdentity, MediaFile};
+use polysight_core::media::{FileIdentity, MediaFile, PlannedMedia};
 use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
 
@@ -48,7 +48,7 @@ impl Keys {
             Ok(source.clone())
         };
         let request = plan.request.clone().map_media(collect).ok()?;
-        if !policy.urls && sources.iter().any(|source| source.url().is_some()) {
+        if !policy.urls && sources.iter().any(|source| original(source).url().is_some()) {
             return None;
         }
         let mut digests = Vec::with_capacity(sources.len());
@@ -60,6 +60,9 @@ impl Keys {
 
     /// The source of a medium as it stands in the key: a link as it is, everything else by its content.
     async fn digest(&self, source: MediaSource) -> Option<MediaSource> {
+        if let MediaSource::Planned(planned) = &source {
+            return self.planned(planned).await;
+        }
         let digest = match &source {
             MediaSource::Url(_) => return Some(source),
             MediaSource::File(file) => self.file(file.clone()).await,
@@ -67,6 +70,15 @@ impl Keys {
             _ => blocking(move || content(&source)).await,
         };
         Some(MediaSource::Bytes(digest?.to_vec().into()))
+    }
+
+    /// What is made before it is sent stands in the key by what it is made from, and how.
+    async fn planned(&self, planned: &PlannedMedia) -> Option<MediaSource> {
+        let MediaSource::Bytes(original) = Box::pin(self.digest(planned.original().clone())).await? else {
+            return None;
+        };
+        let bytes = [&original[..], &planned.max_bytes().to_be_bytes(), planned.recipe().as_bytes()].concat();
+        Some(MediaSource::Bytes(Sha256::digest(bytes).to_vec().into()))
     }
 
     async fn file(&self, file: MediaFile) -> Option<Key> {
@@ -92,6 +104,13 @@ impl Keys {
     pub(super) fn remembered_files(&self) -> u64 {
         self.files.run_pending_tasks();
         self.files.entry_count()
+    }
+}
+
+fn original(source: &MediaSource) -> &MediaSource {
+    match source {
+        MediaSource::Planned(planned) => planned.original(),
+        source => source,
     }
 }
 

@@ -328,7 +328,7 @@ pub fn phone_photo() -> Vec<u8> {
         let shade = if (x / 252 + y / 252) % 2 == 0 { 0 } else { 12 };
         image::Rgb([noise(0).saturating_sub(shade), noise(8), noise(16)])
     });
-    with_exif(&jpeg(&photo, 93), &orientation_exif(6))
+    with_exif(&jpeg(&photo, 86), &orientation_exif(6))
 }
 
 fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -170,6 +170,10 @@ impl Fit {
         found: &mut Found,
     ) -> FitSettings {
         let mut settings = self.settings.clone();
+        if settings.max_image_cost.is_some() && token_price(card).is_none() {
+            found.note =
+                Some(format!("max_image_cost is not applied: the price of {} is not known", card.id));
+        }
         let (Some(budget), Some(info)) = (self.token_budget(card), image.info()) else { return settings };
         let tokens = |pixels: u64| {
             let pixels = pixels.min(self.settings.max_pixels.unwrap_or(u64::MAX));
@@ -205,8 +209,8 @@ impl Fit {
 
     fn token_budget(&self, card: &ModelCard) -> Option<u64> {
         let paid = self.settings.max_image_cost.and_then(|cost| {
-            let price = Price::tier(&card.prices, 0).filter(|price| price.input > 0.0)?;
-            Some((cost * 1e6 / price.input) as u64)
+            let price = token_price(card)?;
+            Some((cost * 1e6 / price) as u64)
         });
         self.settings.max_image_tokens.into_iter().chain(paid).min()
     }
@@ -255,6 +259,11 @@ impl Fit {
         }
         Ok(made)
     }
+}
+
+/// The price of a million tokens of a prompt, where there is one.
+fn token_price(card: &ModelCard) -> Option<f64> {
+    Price::tier(&card.prices, 0).map(|price| price.input).filter(|price| *price > 0.0)
 }
 
 /// Stops the work of a call that is given up.

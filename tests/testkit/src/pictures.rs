@@ -328,7 +328,8 @@ pub fn phone_photo() -> Vec<u8> {
         let shade = if (x / 252 + y / 252) % 2 == 0 { 0 } else { 12 };
         image::Rgb([noise(0).saturating_sub(shade), noise(8), noise(16)])
     });
-    with_exif(&jpeg(&photo, 86), &orientation_exif(6))
+    let quality = (80..=93).rev().map(|quality| jpeg(&photo, quality)).find(|jpeg| jpeg.len() < 12_000_000);
+    with_exif(&quality.expect("one quality is near enough"), &orientation_exif(6))
 }
 
 fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -48,9 +48,10 @@ const REFUSED: [(&str, &str); 5] = [
 ];
 
 /// What the emulator serves and checks: it has no retired models and none that drive a phone, and what a card does not limit it
-/// does not limit either.
+/// does not limit either. A model that takes pictures by URL alone is refused beforehand, whatever the picture is.
 fn is_emulated(card: &ModelCard) -> bool {
-    card.status == Status::Live && !card.id.starts_with("autoglm") && card.image.limits().is_some()
+    let takes_inline = card.image.limits().is_some_and(|limits| limits.base64 != Some(false));
+    card.status == Status::Live && !card.id.starts_with("autoglm") && takes_inline
 }
 
 fn outcome(picture: &[u8], card: &ImageCard) -> Outcome {

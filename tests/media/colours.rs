@@ -136,7 +136,7 @@ fn a_byte_limit_is_met_by_quality_then_by_size() {
         assert!(report.bytes <= bytes && report.bytes > bytes * 2 / 3, "{report}");
         report
     };
-    let by_quality = largest(220_000);
+    let by_quality = largest(300_000);
     assert_eq!(by_quality.sides, (600, 400));
     assert!((60..90).contains(&by_quality.quality.unwrap()), "{by_quality}");
     let by_size = largest(40_000);

@@ -93,6 +93,29 @@ async fn a_planned_picture_is_sent_by_its_layer_alone() {
 }
 
 #[test]
+fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is_noted() {
+    let image = Image::from_bytes(pictures::exif_jpeg(1_600, 1_200, 1)).unwrap();
+    let plan = |setting: &str| {
+        let config = format!(
+            "[providers.p]\nbackend = \"qwen-vl\"\napi_key = \"sk-0123456789\"\n\
+             [roles.r]\nmodel = \"qwen3.8-max\"\noversize = {setting}\n"
+        );
+        let role = polysight::Polysight::from_toml(&config).unwrap().role("r").unwrap();
+        role.plan(&ChatRequest::ask("what?", [image.clone()])).unwrap()
+    };
+    let tokens = |setting: &str| plan(setting).estimate.image_tokens.unwrap();
+    let all = tokens("\"fit\"");
+    let few = tokens("{ max_image_tokens = 500 }");
+    assert!(all > 1_500 && (350..=500).contains(&few), "{all}, {few}");
+    let unpriced = plan("{ max_image_cost = 0.001 }");
+    assert!(
+        unpriced.notes.iter().any(|note| note.contains("max_image_cost is not applied")),
+        "{:?}",
+        unpriced.notes
+    );
+}
+
+#[test]
 fn what_cannot_be_fitted_is_refused_with_every_reason() {
     let (_, fit) = fitting(Oversize::Fit);
     let bomb = Image::from_bytes(pictures::png_bomb()).unwrap();

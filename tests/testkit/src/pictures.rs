@@ -328,7 +328,20 @@ pub fn phone_photo() -> Vec<u8> {
         let shade = if (x / 252 + y / 252) % 2 == 0 { 0 } else { 12 };
         image::Rgb([noise(0).saturating_sub(shade), noise(8), noise(16)])
     });
-    with_exif(&jpeg(&photo, 93), &orientation_exif(6))
+    let quality =
+        (80..=93).rev().map(|quality| full_colour_jpeg(&photo, quality)).find(|jpeg| jpeg.len() < 12_000_000);
+    with_exif(&quality.expect("one quality is near enough"), &orientation_exif(6))
+}
+
+/// Without halved colours, whatever the quality.
+fn full_colour_jpeg(image: &RgbImage, quality: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_1_1);
+    let side = |side: u32| u16::try_from(side).expect("the side is short");
+    let (width, height) = (side(image.width()), side(image.height()));
+    encoder.encode(image.as_raw(), width, height, ColorType::Rgb).expect("the picture can be encoded");
+    bytes
 }
 
 fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -44,11 +44,12 @@ fn convert(pixels: &Pixels, profile: &ColorProfile) -> Option<Pixels> {
     } else {
         ColorProfile::new_srgb()
     };
-    let options = TransformOptions {
-        rendering_intent: RenderingIntent::RelativeColorimetric,
-        ..TransformOptions::default()
-    };
-    let transform = profile.create_transform_8bit(from, &srgb, to, options).ok()?;
+    // Profiles may have a table for one intent alone, and the library takes no other one then.
+    let intents = [RenderingIntent::RelativeColorimetric, RenderingIntent::Perceptual];
+    let transform = intents.into_iter().find_map(|rendering_intent| {
+        let options = TransformOptions { rendering_intent, ..TransformOptions::default() };
+        profile.create_transform_8bit(from, &srgb, to, options).ok()
+    })?;
     let count = pixels.data.len() / pixels.channels.count();
     let mut data = vec![0; count * channels.count()];
     transform.transform(&pixels.data, &mut data).ok()?;

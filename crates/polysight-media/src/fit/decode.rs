@@ -64,7 +64,13 @@ pub(super) fn decode(
         ImageFormat::Jpeg => return jpeg::decode(bytes, plan, max_memory, steps),
         #[cfg(feature = "heic")]
         ImageFormat::Heic => return super::heic::decode(bytes, plan, max_memory, steps),
-        ImageFormat::Png => with(PngDecoder::new(reader()), plan, max_memory, steps),
+        ImageFormat::Png => {
+            // Counted are the profile and texts, which may unpack to a thousand times their length, and some rows.
+            let rows = u64::from(plan.from.0).saturating_mul(64);
+            let mut limits = image::Limits::no_limits();
+            limits.max_alloc = Some(rows + MAX_PROFILE as u64);
+            with(PngDecoder::with_limits(reader(), limits), plan, max_memory, steps)
+        }
         ImageFormat::WebP => WebPDecoder::new(reader()).map_err(damaged).and_then(|decoder| {
             if decoder.has_animation() {
                 steps.push(FitStep::FirstFrame);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use polysight_core::catalog::ImageCard;
+use polysight_core::catalog::{ImageCard, Price};
 use polysight_core::media::PlannedMedia;
 use polysight_core::{
     Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, MediaSource,
@@ -160,6 +160,61 @@ impl Fit {
         }
     }
 
+    /// The settings with as many pixels as the budget of tokens or money pays for. What a picture takes is asked of the
+    /// provider, by plans of that picture alone.
+    fn within_budget(
+        &self,
+        image: &Image,
+        card: &ModelCard,
+        limits: &ImageCard,
+        found: &mut Found,
+    ) -> FitSettings {
+        let mut settings = self.settings.clone();
+        if settings.max_image_cost.is_some() && token_price(card).is_none() {
+            found.note =
+                Some(format!("max_image_cost is not applied: the price of {} is not known", card.id));
+        }
+        let (Some(budget), Some(info)) = (self.token_budget(card), image.info()) else { return settings };
+        let tokens = |pixels: u64| {
+            let pixels = pixels.min(self.settings.max_pixels.unwrap_or(u64::MAX));
+            let limited = self.settings.clone().with_max_pixels(pixels);
+            let plan = FitPlan::new(image, limits, &limited).ok()?;
+            let sized = plan.and_then(|plan| planned(image, plan, &limited).ok());
+            let sized = sized.unwrap_or_else(|| image.clone());
+            let probe = ChatRequest::ask("?", [sized]).with_model(&card.id).with_tolerance(Tolerance::Lossy);
+            self.inner.plan(&probe).ok()?.estimate.image_tokens
+        };
+        let Some(all) = tokens(info.pixels()) else {
+            found.note = Some(format!(
+                "the budget of a picture is not applied: how {} counts tokens of pictures is not known",
+                card.id
+            ));
+            return settings;
+        };
+        if all <= budget {
+            return settings;
+        }
+        let (mut enough, mut too_many) = (1, info.pixels());
+        while too_many - enough > 1 {
+            let middle = enough + (too_many - enough) / 2;
+            if tokens(middle).is_some_and(|tokens| tokens <= budget) {
+                enough = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        settings.max_pixels = Some(enough.min(settings.max_pixels.unwrap_or(u64::MAX)));
+        settings
+    }
+
+    fn token_budget(&self, card: &ModelCard) -> Option<u64> {
+        let paid = self.settings.max_image_cost.and_then(|cost| {
+            let price = token_price(card)?;
+            Some((cost * 1e6 / price) as u64)
+        });
+        self.settings.max_image_tokens.into_iter().chain(paid).min()
+    }
+
     /// Makes the pictures that were planned here, and says on the plan what came out.
     async fn made(&self, mut plan: Plan) -> Result<Plan> {
         let mut works = Vec::new();
@@ -206,6 +261,11 @@ impl Fit {
     }
 }
 
+/// The price of a million tokens of a prompt, where there is one.
+fn token_price(card: &ModelCard) -> Option<f64> {
+    Price::tier(&card.prices, 0).map(|price| price.input).filter(|price| *price > 0.0)
+}
+
 /// Stops the work of a call that is given up.
 struct CancelOnDrop(Cancel);
 
@@ -227,11 +287,22 @@ fn planned_here(image: &Image) -> Option<FitPlan> {
     serde_json::from_str::<Recipe>(planned.recipe()).ok().map(|recipe| recipe.fit)
 }
 
+/// The picture that will be made.
+fn planned(image: &Image, plan: FitPlan, settings: &FitSettings) -> Result<Image> {
+    let (info, max_bytes) = (plan.info(), plan.max_bytes);
+    let recipe = Recipe { fit: plan, settings: settings.clone() };
+    let recipe = serde_json::to_string(&recipe).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, "the picture cannot be planned").with_source(error)
+    })?;
+    Ok(image.planned(PlannedMedia::new(image.source().clone(), max_bytes, recipe), info))
+}
+
 /// What planning found out.
 #[derive(Default)]
 struct Found {
     adjustments: Vec<Adjustment>,
     violations: Vec<Violation>,
+    note: Option<String>,
 }
 
 impl Found {
@@ -252,13 +323,7 @@ impl Found {
             }
         };
         self.adjustments.push(Adjustment::new(path, plan.to_string(), false));
-        let (info, max_bytes) = (plan.info(), plan.max_bytes);
-        let recipe = Recipe { fit: plan, settings: settings.clone() };
-        let recipe = serde_json::to_string(&recipe).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, "the picture cannot be planned").with_source(error)
-        })?;
-        let media = PlannedMedia::new(image.source().clone(), max_bytes, recipe);
-        Ok(Some(image.planned(media, info)))
+        planned(image, plan, settings).map(Some)
     }
 }
 
@@ -285,12 +350,14 @@ impl VisionProvider for Fit {
         let unknown = ImageCard::default();
         let limits = card.image.limits().unwrap_or(&unknown);
         let mut found = Found::default();
-        let fitting = request
-            .clone()
-            .map_images(|path, image| found.replacement(path, image, limits, &self.settings))?;
+        let fitting = request.clone().map_images(|path, image| {
+            let settings = self.within_budget(image, &card, limits, &mut found);
+            found.replacement(path, image, limits, &settings)
+        })?;
         match self.inner.plan(&fitting) {
             Ok(mut plan) => {
                 plan.adjustments.splice(0..0, found.adjustments);
+                plan.notes.extend(found.note);
                 Ok(plan)
             }
             Err(error) if found.violations.is_empty() || error.violations().is_empty() => Err(error),

@@ -226,7 +226,8 @@ fn limits_are_found_before_sending() {
     assert_eq!(paths(blind.clone()), ["messages[0].parts[0]"]);
     assert!(deployed("gateway").plan(&blind).is_ok(), "there the same name sees");
     let detail = ChatRequest::ask("?", [picture().with_detail(Detail::High)]).with_model("ernie-5.0");
-    assert_eq!(paths(detail), ["messages[0].parts[0]"]);
+    assert_eq!(planned(vendor, detail.clone()).adjustments.len(), 1);
+    assert_eq!(paths(detail.with_tolerance(Tolerance::Strict)), ["messages[0].parts[0]"]);
 }
 
 #[test]

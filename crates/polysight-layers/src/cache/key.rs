@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache as Bounded;
 use polysight_core::media::{FileIdentity, MediaFile, PlannedMedia};
-use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
+use polysight_core::{Adjustment, ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
 
 use crate::runtime::require_runtime;
@@ -153,7 +153,8 @@ fn key(
     let context = (&*provider.name, &*provider.vendor, user);
     serde_json::to_writer(&mut digest, &context).ok()?;
     // What was changed or left out for this provider may still reach another one behind it as it was.
-    if !plan.adjustments.is_empty() {
+    let is_shaping = |change: &&Adjustment| !matches!(change.path.as_str(), "request_id" | "end_user_id");
+    if plan.adjustments.iter().any(|change| is_shaping(&change)) {
         write(&mut digest, plan.original().clone(), &digests)?;
     }
     write(&mut digest, request, &digests)?;

@@ -142,12 +142,10 @@ pub(super) fn large(target: &Target) -> Vec<Row> {
     vec![
         faults("a gigabyte", [Fault::HugeBody(1 << 30)])
             .within(|limits| (limits.first_byte, limits.max_line) = (FAIR, 1 << 17))
-            .plain(too_large())
-            .streamed(broken_off(FIRST_BYTE, Advice::Never)),
+            .both(too_large()),
         row("comments without end and pause", Cause::Server { plain: endless.clone(), streamed: endless })
             .within(|limits| limits.total = SHORT)
-            .plain(too_large().or(TOTAL))
-            .streamed(broken_off(TOTAL, Advice::Never)),
+            .both(too_large().or(TOTAL)),
         faults("a long body within the limit", [Fault::HugeBody(900_000)])
             .within(|limits| limits.max_line = 1 << 17),
         // The padding stands first, so that the code is not read.

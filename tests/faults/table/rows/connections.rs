@@ -90,8 +90,7 @@ pub(super) fn silent(target: &Target) -> Vec<Row> {
             .both(too_late(FIRST_BYTE)),
         faults("stall before the first delta", [Fault::StallBeforeFirstDelta])
             .within(|limits| (limits.first_byte, limits.idle) = (FAIR, FAIR))
-            .plain(too_late(IDLE))
-            .streamed(too_late(FIRST_BYTE)),
+            .both(too_late(FIRST_BYTE)),
         faults("stall between deltas", [Fault::StallBetweenDeltas(2)])
             .within(|limits| limits.idle = FAIR)
             .streamed(too_late(IDLE).after(Text::Deltas(2))),

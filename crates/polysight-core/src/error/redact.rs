@@ -10,6 +10,10 @@ const MAX_SHOWN: usize = 600;
 const MEDIA_RUN: usize = 120;
 /// Shortest line of base64 that is taken for a part of wrapped media; lines of mail and PEM have 76 and 64 characters.
 const MEDIA_LINE: usize = 40;
+/// What stands before the base64 of a data URI.
+const DATA_URI: &str = ";base64,";
+/// Stands for a space within a word while it is read. No text has it there, since control characters part words.
+const SPACE_INSIDE: char = '\0';
 
 /// Makes a text from outside fit for one line of an error or a log.
 ///
@@ -30,14 +34,7 @@ pub fn redact(text: &str) -> String {
         if !shown.is_empty() {
             shown.push(' ');
         }
-        match wrapped(&word, &mut words) {
-            Some((front, length, rest)) => {
-                push_word(&mut shown, front);
-                let _ = write!(shown, "[{length} characters]");
-                push_word(&mut shown, &rest);
-            }
-            None => push_word(&mut shown, &word),
-        }
+        push_word(&mut shown, &joined(word, &mut words));
         if shown.len() > MAX_SHOWN * 4 {
             break;
         }
@@ -66,22 +63,38 @@ fn unescaped(word: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Takes base64 that is wrapped over several words: what stands before it, its length, and what stands right behind it.
-fn wrapped<'w, 't>(
-    word: &'w str,
+/// Takes base64 that is wrapped over a word and those behind it, and writes its length for it. It stays one word, so that the
+/// query and the user of a link are found that reach over it.
+fn joined<'t>(
+    mut word: Cow<'t, str>,
     following: &mut Peekable<impl Iterator<Item = Cow<'t, str>>>,
-) -> Option<(&'w str, usize, String)> {
-    let mut length = word.bytes().rev().take_while(|byte| is_base64(*byte)).count();
-    if length >= MEDIA_RUN || !begins_media(word, length) {
-        return None;
+) -> Cow<'t, str> {
+    let mut is_data = word.contains(DATA_URI);
+    while let Some((first, length, rest)) = wrapped(&word, is_data, following) {
+        is_data |= rest.contains(DATA_URI);
+        let text = word.to_mut();
+        text.truncate(text.len() - first);
+        let _ = write!(text, "[{length}{SPACE_INSIDE}characters]{rest}");
     }
-    let front = word.get(..word.len() - length)?;
+    word
+}
+
+/// The length of the base64 at the end of a word, its length with the words that go on with it, and what stands right behind it.
+fn wrapped<'t>(
+    word: &str,
+    is_data: bool,
+    following: &mut Peekable<impl Iterator<Item = Cow<'t, str>>>,
+) -> Option<(usize, usize, String)> {
+    let first = word.bytes().rev().take_while(|byte| is_base64(*byte)).count();
+    let end = word.get(word.len() - first..).unwrap_or_default();
+    // Other words than a first line of media are shorter.
+    let begins = first >= MEDIA_LINE || is_data || end.bytes().any(|byte| byte.is_ascii_digit());
     // A single word that follows may be anything; a second line is needed to know.
     let second = following.peek().map_or(0, |next| base64_start(next));
-    if second < MEDIA_LINE {
+    if first >= MEDIA_RUN || !begins || second < MEDIA_LINE {
         return None;
     }
-    let mut rest = String::new();
+    let (mut length, mut rest) = (first, String::new());
     while let Some(next) = following.next_if(|next| continues(next)) {
         let run = base64_start(&next);
         length += run;
@@ -90,13 +103,7 @@ fn wrapped<'w, 't>(
             break;
         }
     }
-    Some((front, length, rest))
-}
-
-/// Whether so many characters at the end of a word may be the first line of wrapped media, which other words make shorter.
-fn begins_media(word: &str, length: usize) -> bool {
-    let end = word.get(word.len() - length..).unwrap_or_default();
-    length >= MEDIA_LINE || word.contains(";base64,") || end.bytes().any(|byte| byte.is_ascii_digit())
+    Some((first, length, rest))
 }
 
 fn base64_start(word: &str) -> usize {
@@ -112,7 +119,7 @@ fn continues(word: &str) -> bool {
 
 fn push_word(shown: &mut String, word: &str) {
     let is_url = word.contains("://");
-    let word = if is_url { without_user(word) } else { Cow::Borrowed(word) };
+    let word = if is_url { without_users(word) } else { Cow::Borrowed(word) };
     let (word, query) = without_query(&word, is_url);
     let mut rest = word;
     while !rest.is_empty() {
@@ -124,14 +131,15 @@ fn push_word(shown: &mut String, word: &str) {
         }
         let next = rest.get(run..).and_then(|tail| tail.chars().next());
         let taken = run + next.map_or(0, char::len_utf8);
-        shown.push_str(rest.get(..taken).unwrap_or(rest));
+        shown.push_str(rest.get(..run).unwrap_or(rest));
+        shown.extend(next.map(|c| if c == SPACE_INSIDE { ' ' } else { c }));
         rest = rest.get(taken..).unwrap_or_default();
     }
     shown.push_str(query);
 }
 
-/// Cuts off a query, which may be signed: behind the `?` of a URL, and elsewhere behind one that has a `=` after it, either of
-/// them in percent-encoding too.
+/// Cuts off a query, which may be signed: behind the `?` of a URL, and elsewhere behind one that has a `=` or media after it,
+/// the `?` and the `=` in percent-encoding too.
 fn without_query(word: &str, is_url: bool) -> (&str, &'static str) {
     let encoded = |text: &str, last: char| {
         let at = |sign: &str| text.find(sign).map(|at| (at, at + sign.len()));
@@ -143,18 +151,21 @@ fn without_query(word: &str, is_url: bool) -> (&str, &'static str) {
     let mark = word.find('?').map(|at| (at, at + 1));
     let Some((_, end)) = mark.or_else(|| encoded(word, 'F')) else { return (word, "") };
     let (front, query) = word.split_at_checked(end).unwrap_or((word, ""));
-    let is_query = query.contains('=') || encoded(query, 'D').is_some();
+    let is_query = query.contains(['=', SPACE_INSIDE]) || encoded(query, 'D').is_some();
     if (is_url && mark.is_some() && !query.is_empty()) || is_query { (front, "..") } else { (word, "") }
 }
 
-/// Takes user and password out of a URL.
-fn without_user(word: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = word.split_once("://") else { return Cow::Borrowed(word) };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        None => Cow::Borrowed(word),
-        Some((user, _)) => Cow::Owned(format!("{scheme}://..{}", rest.get(user.len()..).unwrap_or_default())),
+/// Takes users and passwords out of a URL, and out of URLs within it.
+fn without_users(word: &str) -> Cow<'_, str> {
+    let mut parts = word.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let authority = part.split(['/', '?', '#']).next().unwrap_or_default();
+        let user = authority.rfind('@').unwrap_or_default();
+        shown.push_str(if user > 0 { "://.." } else { "://" });
+        shown.push_str(part.get(user..).unwrap_or_default());
     }
+    Cow::Owned(shown)
 }
 
 /// Writes line breaks and control characters as spaces, so that what is shown stays on one line.
@@ -261,6 +272,41 @@ mod tests {
     }
 
     #[test]
+    fn users_of_urls_within_urls_are_left_out() {
+        for (text, shown) in [
+            ("https://h.example/http://me:pw@i.example/a", "https://h.example/http://..@i.example/a"),
+            ("https://me:pw@h.example/http://me:pw@i.example", "https://..@h.example/http://..@i.example"),
+            ("https://h.example!x://u:p@i.example", "https://h.example!x://..@i.example"),
+            ("https://h.example/x://@i.example", "https://h.example/x://@i.example"),
+        ] {
+            assert_eq!(redact(text), shown);
+            assert_eq!(redact(shown), shown, "what was redacted stays");
+        }
+        let media = "A".repeat(120);
+        let shown = redact(&format!("https:{media}!x://u:p@h"));
+        assert_eq!(shown, "https:[120 characters]!x://..@h");
+    }
+
+    #[test]
+    fn a_link_that_is_wrapped_is_one_link() {
+        let line = "iVBORw0KGg".repeat(5);
+        for (text, shown) in [
+            ("https://h.example/a?x!LINE\nLINE@x?y=z", "https://h.example/a?.."),
+            ("https://h.example/a?sig=LINE\nLINE&token;topsecret next", "https://h.example/a?.. next"),
+            ("h.example/a?sig=LINE\nLINE&topsecret", "h.example/a?.."),
+            ("https://me:LINE\nLINE@h.example/a", "https://..@h.example/a"),
+            ("https://me:top!LINE\nLINE@h.example/LINE\nLINE!", "https://..@h.[108 characters]!"),
+            ("no:LINE\nLINE!LINE\nLINE!", "no:[100 characters]![100 characters]!"),
+            ("no:LINE\nLINE!1\nLINE!LINE\r\nLINE", "no:[100 characters]![51 characters]![100 characters]"),
+            ("no:LINE\nLINE?y=topsecret", "no:[100 characters]?.."),
+        ] {
+            let text = text.replace("LINE", &line);
+            assert_eq!(redact(&text), shown, "{text}");
+            assert_eq!(redact(shown), shown, "what was redacted stays");
+        }
+    }
+
+    #[test]
     fn odd_text_stays_on_one_line_and_short() {
         for odd in [
             "a\u{85}b\u{2028}c\u{2029}d\u{0}e\u{7f}f\u{9b}g\r\n\th".to_owned(),
@@ -286,9 +332,14 @@ mod tests {
     #[test]
     fn a_long_hostile_text_costs_linear_time() {
         let started = std::time::Instant::now();
-        for text in ["?".repeat(200_000), "? ".repeat(1_000_000), "a/?".repeat(700_000)] {
+        for text in
+            ["?".repeat(200_000), "? ".repeat(1_000_000), "a/?".repeat(700_000), "://".repeat(200_000)]
+        {
             assert!(redact(&text).chars().count() <= MAX_SHOWN + 2);
         }
+        let lines = format!("{0}\n{0}?", "A".repeat(40)).repeat(5_000);
+        assert_eq!(redact(&lines), "[80 characters]?..");
+        assert_eq!(redact(&lines.replace('?', "!")).chars().count(), MAX_SHOWN + 2);
         assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }

@@ -268,6 +268,7 @@ fn the_size_of_a_heif_is_that_of_its_primary_item() {
         ("no such item", heif_of(HEIC, 4, &items, &sizes)),
         ("an item without a size", heic(&sizes, &[])),
         ("a property that is not there", heic(&sizes, &[9])),
+        ("a property that is not there, beside a size", heic(&sizes, &[1, 0x84])),
         ("an empty size", heic(&[ispe(0, 60)], &[1])),
         ("no items", [ftyp(b"heic"), boxed(b"meta", &[0; 4])].concat()),
     ] {

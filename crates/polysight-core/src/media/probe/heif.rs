@@ -107,10 +107,9 @@ impl Item {
         let mut item = Self::default();
         for index in indices {
             // Zero stands for no property.
-            let property = index.checked_sub(1).and_then(|index| properties.get(index));
-            if let Some(property) = property {
-                item.apply(blocks, property)?;
-            }
+            let Some(place) = index.checked_sub(1) else { continue };
+            // Without a property that belongs to it, such as a turn, the item would be taken for another one.
+            item.apply(blocks, properties.get(place).ok_or(Fault::Damaged)?)?;
         }
         Ok(item)
     }

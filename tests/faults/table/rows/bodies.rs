@@ -7,7 +7,7 @@ use polysight::ErrorKind;
 use polysight_emulator::Fault;
 use polysight_testkit::Step;
 
-use super::{EVENTS, FAIR, FIRST_BYTE, JSON, SHORT, TOTAL, UNTYPED, document, server, write};
+use super::{EVENTS, FAIR, JSON, SHORT, TOTAL, UNTYPED, document, server, write};
 use crate::table::row::{
     Advice, Cause, Outcome, Row, Text, answer, broken_off, fault, faults, lost, refused, row,
 };

@@ -28,7 +28,7 @@ pub(crate) fn check(data: &[u8]) {
 
 fn check_key(text: &str) {
     match token(text) {
-        Ok(token) => check_token(text.trim(), &token),
+        Ok(token) => check_token(bare(text), &token),
         Err(error) => {
             check_line(&error);
             // What is shorter stands in any text.
@@ -37,6 +37,12 @@ fn check_key(text: &str) {
             }
         }
     }
+}
+
+/// A key without the white space, byte order mark and quotation marks around it. No key that makes a token holds one inside.
+fn bare(text: &str) -> &str {
+    let is_around = |c: char| c.is_whitespace() || "\u{feff}\"'`\u{201c}\u{201d}\u{2018}\u{2019}".contains(c);
+    text.trim_matches(is_around)
 }
 
 fn token(text: &str) -> Result<String> {

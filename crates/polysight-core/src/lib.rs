@@ -31,7 +31,9 @@ pub use error::{
 pub use interval::Interval;
 pub use media::{Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo};
 pub use message::{Message, MessageRole, Part};
-pub use plan::{Adjustment, Candidate, Estimate, Plan, PlanComparison, Tolerance, Violation, compare_plans};
+pub use plan::{
+    Adjustment, Candidate, Estimate, Plan, PlanComparison, Rung, Tolerance, Violation, compare_plans,
+};
 
 pub use provider::{ProviderId, VisionProvider};
 pub use provider_ext::VisionProviderExt;

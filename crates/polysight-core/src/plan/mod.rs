@@ -6,13 +6,16 @@
 mod compare;
 mod content;
 mod findings;
+mod format;
 mod media;
 mod options;
+mod schema_form;
 
 use std::sync::Arc;
 
 pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
+pub use format::Rung;
 
 use crate::catalog::{Money, Price, Status};
 use crate::{Attempt, AttemptLog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
@@ -38,6 +41,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// Whether the model must be streamed. A plain call is then streamed and collected.
     pub requires_streaming: bool,
+    /// By which means the answer gets its form; `None` for text.
+    pub rung: Option<Rung>,
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
@@ -229,6 +234,7 @@ pub struct PlanBuilder {
     provider: ProviderId,
     original: ChatRequest,
     requires_streaming: bool,
+    rung: Option<Rung>,
 }
 
 impl PlanBuilder {
@@ -241,10 +247,12 @@ impl PlanBuilder {
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
         let findings = Findings::new(tolerance, model, Arc::clone(&card));
         let provider = provider.clone();
-        let mut builder = Self { request, card, findings, provider, original, requires_streaming: false };
+        let mut builder =
+            Self { request, card, findings, provider, original, requires_streaming: false, rung: None };
         builder.note_model();
         content::check(&builder.request, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         builder.note_streaming();
         builder
@@ -309,6 +317,7 @@ impl PlanBuilder {
             notes,
             estimate,
             requires_streaming: self.requires_streaming,
+            rung: self.rung,
             tolerance,
             original: self.original,
             routes: Vec::new(),

@@ -1,16 +1,19 @@
 //! The main job: pictures and videos in, an answer out, for every role of a config.
 //!
 //! ```text
-//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--stream] [--json] [MEDIA...]
+//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA...]
 //! ```
 //!
-//! Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
+//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs. Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
 //! go into one request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use lexopt::prelude::*;
+use polysight::media::fetch::{Fetch, FetchMode, FetchPolicy, Fetcher};
+use polysight::media::fit::{Fit, FitSettings, Oversize};
 use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Media, Plan, Polysight, Result, Role, StreamEvent,
     VisionProvider,
@@ -18,13 +21,15 @@ use polysight::{
 use polysight_examples::{config, embedded, media, print_error, video_config};
 use serde_json::json;
 
-const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
+const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
 
 #[derive(Default)]
 struct Options {
     config: Option<String>,
     roles: Vec<String>,
     prompt: Option<String>,
+    fit: bool,
+    fetch: bool,
     stream: bool,
     json: bool,
     media: Vec<String>,
@@ -38,6 +43,8 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
             Long("config") => options.config = Some(parser.value()?.string()?),
             Long("role") => options.roles.push(parser.value()?.string()?),
             Long("prompt") => options.prompt = Some(parser.value()?.string()?),
+            Long("fit") => options.fit = true,
+            Long("fetch") => options.fetch = true,
             Long("stream") => options.stream = true,
             Long("json") => options.json = true,
             Long("help") | Short('h') => return Ok(None),
@@ -101,7 +108,10 @@ async fn run(options: &Options) -> Result<bool> {
         }
         let request = ChatRequest::ask(question, media.clone());
         // A role without its key does not stop the others.
-        let answered = match polysight.role(name) {
+        let role = polysight.role(name);
+        let role = if options.fit { role.and_then(fitting) } else { role };
+        let role = if options.fetch { role.and_then(fetching) } else { role };
+        let answered = match role {
             Ok(role) => ask(&role, request, options).await,
             Err(error) => Err(error),
         };
@@ -111,6 +121,13 @@ async fn run(options: &Options) -> Result<bool> {
         }
     }
     Ok(all_answered)
+}
+
+/// The same role, with pictures made to fit. A config file says `oversize = "fit"` instead.
+fn fitting(role: Role) -> Result<Role> {
+    let name = role.name().to_owned();
+    let fit = Fit::new(Arc::new(role), Oversize::Fit, FitSettings::new())?;
+    Ok(Role::new(name, Arc::new(fit), ChatRequest::default()))
 }
 
 /// Opens every medium, so that one bad file does not hide another.
@@ -130,6 +147,13 @@ fn open_media(locations: &[String]) -> Result<Vec<Media>> {
             Err(last)
         }
     }
+}
+
+/// The same role, with media behind URLs fetched by this side. A config file says `fetch = "us"` instead.
+fn fetching(role: Role) -> Result<Role> {
+    let name = role.name().to_owned();
+    let fetch = Fetch::new(Arc::new(role), Fetcher::new(FetchPolicy::new().with_mode(FetchMode::Us))?);
+    Ok(Role::new(name, Arc::new(fetch), ChatRequest::default()))
 }
 
 /// Plans the request, shows the plan, and sends that very plan.

@@ -12,4 +12,5 @@ mod accounts;
 mod connections;
 mod faults;
 mod file;
+mod keys;
 mod layers;

@@ -15,5 +15,6 @@ mod qwen_vl_uploads;
 mod smoke;
 mod suite;
 mod swap;
+mod unknown_models;
 mod zhipu_tokens;
 mod zhipu_tools;

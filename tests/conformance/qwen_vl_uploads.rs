@@ -113,6 +113,28 @@ async fn refusals_of_the_store_and_of_the_vendor_become_errors() {
 }
 
 #[tokio::test]
+async fn the_ticket_is_shown_in_no_error() {
+    let ticket = TICKET
+        .replace("cG9saWN5", "eyJjYW5hcnkiOiJwb2xpY3kifQ")
+        .replace("c2ln", "canary/signature+01ab")
+        .replace("id-1", "LTAI-canary0123456789");
+    let ticket: &'static str = Box::leak(ticket.into_boxed_str());
+    for echo in [
+        "eyJjYW5hcnkiOiJwb2xpY3kifQ",
+        "canary/signature+01ab",
+        "canary%2Fsignature%2B01ab",
+        r"canary\/signature+01ab",
+        "LTAI-canary0123456789",
+        "LTAI-canary\n0123456789",
+    ] {
+        let body = format!("<Error><Code>{echo}</Code><Message>no {echo}, sorry</Message></Error>");
+        let server = serve([(200, ticket), (403, Box::leak(body.into_boxed_str()))]).await;
+        let error = provider(&server.url("")).upload("m", png().source()).await.unwrap_err();
+        assert_eq!((error.code(), error.vendor_message()), (Some(".."), Some("no .., sorry")), "{echo}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_over_the_tickets_limit_is_not_sent() {
     let server = serve([(200, TICKET)]).await;
     let large = MediaSource::Bytes(vec![0; (1 << 20) + 1].into());

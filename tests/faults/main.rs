@@ -12,5 +12,6 @@
 )]
 
 mod misplaced_fields;
+mod odd_shapes;
 mod self_hosted;
 mod table;

@@ -229,7 +229,7 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
     let mut emulators = Vec::new();
     for seed in 1..=VENDORS.len() {
         let emulator = Emulator::builder()
-            .chance(FAULTY, seed as u64, faults())
+            .random_faults(FAULTY, seed as u64, faults())
             .max_in_flight(IN_FLIGHT)
             .max_requests(size.per_minute, Duration::from_secs(60))
             .kept_requests(10);
@@ -281,7 +281,7 @@ async fn every_request_is_accounted_for_and_nothing_is_left() {
         "attempts and arrivals differ"
     );
     for load in &loads {
-        assert_eq!(load.crowded, 0, "a rate limit was exceeded: {load:?}");
+        assert_eq!(load.over_limit, 0, "a rate limit was exceeded: {load:?}");
         assert!(load.most_in_flight <= IN_FLIGHT && load.most_in_window <= size.per_minute, "{load:?}");
         assert_eq!((load.in_flight, load.connections), (0, 0), "something is left: {load:?}");
     }
@@ -301,9 +301,9 @@ fn report(size: &Size, ledger: &Ledger, loads: &[Load; 3], took: Duration, begun
     println!("failed: {:?}, {} of them may be billed and were not repeated", ledger.failed, ledger.billed);
     println!("attempts that were sent: {}", ledger.sent);
     for ((wire, _), load) in VENDORS.iter().zip(loads) {
-        let Load { requests, faulty, crowded, most_in_flight, most_in_window, most_connections, .. } = *load;
+        let Load { requests, faulty, over_limit, most_in_flight, most_in_window, most_connections, .. } = *load;
         println!(
-            "{}: {requests} arrived, {faulty} met a fault, {crowded} over the limit; at most \
+            "{}: {requests} arrived, {faulty} met a fault, {over_limit} over the limit; at most \
              {most_in_flight} of {IN_FLIGHT} at once, {most_in_window} of {} in any minute, {most_connections} connections",
             wire.name(),
             size.per_minute

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use polysight_testkit::{MockServer, ReceivedRequest, Reply};
+use polysight_testkit::{MockServer, ReceivedRequest, Reply, base64};
 use serde_json::{Value, json};
 
 use crate::secret::SHORT_KEY;
@@ -46,12 +46,20 @@ pub(crate) enum Place {
     ContentEncoding,
     /// Ids in the head of a stream that has no end.
     StreamHeaders,
+    /// Everything but letters and digits in percent-encoding.
+    ErrorPercentEncoded,
+    /// Wrapped over lines of 76 characters, as mail and PEM have them.
+    ErrorInLines,
+    /// Keys in base64, in lines.
+    ErrorInBase64,
+    /// Keys as the name of the model of an answer that is good.
+    Model,
     /// The IAM's refusal.
     Iam,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Error,
         Self::ErrorText,
         Self::ErrorPage,
@@ -77,6 +85,10 @@ impl Place {
         Self::ErrorCut,
         Self::ContentEncoding,
         Self::StreamHeaders,
+        Self::ErrorPercentEncoded,
+        Self::ErrorInLines,
+        Self::ErrorInBase64,
+        Self::Model,
         Self::Iam,
     ];
 }
@@ -178,6 +190,10 @@ fn repeated(request: &ReceivedRequest, place: Place) -> Reply {
         Place::ContentEncoding => {
             Reply::document(200, &[&format!("Content-Encoding: {}", keys.replace(' ', "-"))], "{}")
         }
+        Place::ErrorPercentEncoded => document(400, &error(&percent_encoded(&format!("{keys} {body}")))),
+        Place::ErrorInLines => document(400, &error(&in_lines(&format!("{keys} {body}"), 76))),
+        Place::ErrorInBase64 => document(400, &error(&in_lines(&base64(keys.as_bytes()), 20))),
+        Place::Model => good_of(&body, &[], &json!("stop"), Some(&keys)),
         Place::StreamHeaders => {
             let head = [&ids[..], &[EVENTS]].concat();
             Reply::document(200, &head, format!("data: {}\n\n", delta(None)))
@@ -203,12 +219,33 @@ fn delta(finish: Option<&Value>) -> Value {
 }
 
 fn good(request: &str, head: &[&str], finish: &Value) -> Reply {
+    good_of(request, head, finish, None)
+}
+
+fn good_of(request: &str, head: &[&str], finish: &Value, model: Option<&str>) -> Reply {
     let streams = request.contains("\"stream\":true") || request.contains("incremental_output");
-    let answer = delta(Some(finish)).to_string();
+    let mut answer = delta(Some(finish));
+    if let Some(model) = model {
+        answer["model"] = json!(model);
+    }
+    let answer = answer.to_string();
     if !streams {
         return Reply::document(200, head, &answer);
     }
     Reply::document(200, &[head, &[EVENTS]].concat(), format!("data: {answer}\n\ndata: [DONE]\n\n"))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
+fn in_lines(text: &str, length: usize) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    chars.chunks(length).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join("\n")
 }
 
 fn page(status: u16, words: &str) -> Reply {

@@ -45,7 +45,7 @@ const EXAMPLES: &[&str] = &[
     "redirect=http://127.0.0.1:1/?key=x",
     "huge-body=300000",
     "delay=5",
-    "pace=1",
+    "delay-deltas=1",
     "slow-headers=1",
     "stall-between-deltas=1",
     "reset-during-upload=300",

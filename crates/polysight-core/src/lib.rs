@@ -25,14 +25,17 @@ pub use capability::Capability;
 pub use catalog::{Catalog, ModelCard};
 pub use conversation::Conversation;
 pub use error::{
-    AtFault, Billed, Error, ErrorKind, Partial, RateLimitScope, Reaction, Result, RetryAdvice, TimeoutPhase,
-    redact,
+    AtFault, Billed, Error, ErrorKind, Partial, RateLimitScope, Reaction, Result, RetryAdvice, SecretFilter,
+    TimeoutPhase, is_ordinary, is_secret_name, redact,
 };
 pub use interval::Interval;
-pub use media::{Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo};
+pub use media::{
+    Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
+};
 pub use message::{Message, MessageRole, Part};
 pub use plan::{
-    Adjustment, Candidate, Estimate, Plan, PlanComparison, Rung, Tolerance, Violation, compare_plans,
+    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Rung, Tolerance, Violation,
+    compare_plans,
 };
 
 pub use provider::{ProviderId, VisionProvider};

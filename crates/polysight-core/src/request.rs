@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{Display, EnumString, IntoStaticStr};
 
+use crate::media::VideoSource;
 use crate::plan::Tolerance;
-use crate::{MediaSource, Message, Result, Shared, ToolChoice, ToolDefinition};
+use crate::{Image, MediaSource, Message, Part, Result, Shared, ToolChoice, ToolDefinition};
 
 /// How the next token is picked.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -246,6 +247,15 @@ pub struct ChatRequest {
     pub extras: BTreeMap<String, Map<String, Value>>,
 }
 
+/// The path of a picture, or of a frame of a video.
+pub(crate) fn image_path(message: usize, part: usize, frame: Option<usize>) -> String {
+    let path = format!("messages[{message}].parts[{part}]");
+    match frame {
+        Some(frame) => format!("{path}.frames[{frame}]"),
+        None => path,
+    }
+}
+
 impl ChatRequest {
     /// A request with these messages.
     #[must_use]
@@ -255,8 +265,8 @@ impl ChatRequest {
 
     /// A request with one user message: pictures first, then the question, the order that vendors advise.
     #[must_use]
-    pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<crate::Part>>) -> Self {
-        let parts = media.into_iter().map(Into::into).chain([crate::Part::Text(question.into())]);
+    pub fn ask(question: impl Into<String>, media: impl IntoIterator<Item = impl Into<Part>>) -> Self {
+        let parts = media.into_iter().map(Into::into).chain([Part::Text(question.into())]);
         Self::new([Message::user_parts(parts)])
     }
 
@@ -269,6 +279,61 @@ impl ChatRequest {
             self.messages.iter_mut().try_for_each(|message| message.map_media(&mut map))?;
         }
         Ok(self)
+    }
+
+    /// Replaces pictures, frames of videos among them; each is given with its path, such as `messages[0].parts[1]`, and `None`
+    /// leaves it as it is. Messages in which nothing changes stay shared.
+    ///
+    /// # Errors
+    /// The first error of `map`.
+    pub fn map_images(mut self, mut map: impl FnMut(&str, &Image) -> Result<Option<Image>>) -> Result<Self> {
+        let mut changes = Vec::new();
+        for (message, part, frame, image) in self.images() {
+            let path = image_path(message, part, frame);
+            changes.extend(map(&path, image)?.map(|made| (message, part, frame, made)));
+        }
+        for (message, part, frame, made) in changes {
+            let parts = self.messages.get_mut(message).map(|message| &mut message.parts);
+            match (parts.and_then(|parts| parts.get_mut(part)), frame) {
+                (Some(Part::Image(image)), _) => *image = made,
+                (Some(Part::Video(video)), Some(frame)) => {
+                    if let Some(image) = video.frames_mut().get_mut(frame) {
+                        *image = made;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(self)
+    }
+
+    /// Its pictures, frames of videos among them, with their places: message, part and frame.
+    pub(crate) fn images(&self) -> impl Iterator<Item = (usize, usize, Option<usize>, &Image)> {
+        self.messages.iter().enumerate().flat_map(|(message, content)| {
+            content.parts.iter().enumerate().flat_map(move |(part, content)| {
+                let (image, frames) = match content {
+                    Part::Image(image) => (Some(image), &[][..]),
+                    Part::Video(video) => (None, video.frames()),
+                    _ => (None, &[][..]),
+                };
+                let frames =
+                    frames.iter().enumerate().map(move |(at, frame)| (message, part, Some(at), frame));
+                image.map(|image| (message, part, None, image)).into_iter().chain(frames)
+            })
+        })
+    }
+
+    /// Where the bytes of its videos are that are no lists of frames, with their places: message and part.
+    pub(crate) fn whole_videos(&self) -> impl Iterator<Item = (usize, usize, &MediaSource)> {
+        self.messages.iter().enumerate().flat_map(|(message, content)| {
+            content.parts.iter().enumerate().filter_map(move |(part, content)| match content {
+                Part::Video(video) => match video.source() {
+                    VideoSource::Whole(source) => Some((message, part, source)),
+                    VideoSource::Frames(_) => None,
+                },
+                _ => None,
+            })
+        })
     }
 
     /// Names the model.

@@ -57,23 +57,43 @@ pub struct ChatStream {
     events: Option<Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>>,
     first: Option<StreamEvent>,
     collect_limit: Option<usize>,
+    origin: Option<(String, Option<String>)>,
 }
 
 impl ChatStream {
     /// Wraps the events of a provider. A stream that stops without an end or an error gets an error as its end.
     #[must_use]
     pub fn new(events: impl Stream<Item = Result<StreamEvent>> + Send + 'static) -> Self {
-        Self { events: Some(Box::pin(events)), first: None, collect_limit: None }
+        Self { events: Some(Box::pin(events)), first: None, collect_limit: None, origin: None }
     }
 
     /// Puts something around the events of this stream, which keeps its bounds.
     #[must_use]
-    pub fn map_stream<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
+    pub fn map_stream<S>(mut self, wrap: impl FnOnce(Self) -> S) -> Self
     where
         S: Stream<Item = Result<StreamEvent>> + Send + 'static,
     {
-        let collect_limit = self.collect_limit;
-        Self { collect_limit, ..Self::new(wrap(self)) }
+        let (collect_limit, origin) = (self.collect_limit, self.origin.take());
+        Self { collect_limit, origin, ..Self::new(wrap(self)) }
+    }
+
+    /// Says whose stream it is and which request it answers, for errors that are made here and name neither.
+    #[must_use]
+    pub fn with_origin(mut self, provider: impl Into<String>, request_id: Option<&str>) -> Self {
+        self.origin = Some((provider.into(), request_id.map(str::to_owned)));
+        self
+    }
+
+    /// Names provider and request on an error that has no names of its own.
+    fn named(&self, mut error: Error) -> Error {
+        let Some((provider, id)) = &self.origin else { return error };
+        if error.provider().is_none() {
+            error = error.with_provider(provider.as_str());
+        }
+        match id {
+            Some(id) if error.request_id().is_none() => error.with_request_id(id),
+            _ => error,
+        }
     }
 
     /// Bounds what [`collect_response`](Self::collect_response) puts together, in bytes; a tool call counts for 1,024 at
@@ -124,13 +144,13 @@ impl ChatStream {
                 Ok(event) => {
                     collected.add(event);
                     if let Some(limit) = self.collect_limit.filter(|limit| collected.bytes > *limit) {
-                        return Err(collected.interrupted(too_long(limit)));
+                        return Err(self.named(collected.interrupted(too_long(limit))));
                     }
                 }
-                Err(error) => return Err(collected.interrupted(error)),
+                Err(error) => return Err(self.named(collected.interrupted(error))),
             }
         }
-        Err(collected.interrupted(no_end()))
+        Err(self.named(collected.interrupted(no_end())))
     }
 }
 
@@ -184,7 +204,7 @@ impl Stream for ChatStream {
         let item = match events.as_mut().poll_next(context) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(item)) => item,
-            Poll::Ready(None) => Err(no_end()),
+            Poll::Ready(None) => Err(self.named(no_end())),
         };
         if matches!(item, Ok(StreamEvent::End(_)) | Err(_)) {
             self.events = None;

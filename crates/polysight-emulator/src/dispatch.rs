@@ -61,14 +61,14 @@ fn turn_away(reason: NoRoute) -> Reply {
     }
 }
 
-/// The faults of the header, else the next of the script; and the pace that is set for all.
+/// The faults of the header, else the next of the script; and the delay between deltas that is set for all.
 fn faults(head: &Head, state: &State) -> Result<Vec<Fault>, Reply> {
     let named: Result<Vec<Fault>, _> = head.headers.all(FAULT_HEADER).map(str::parse).collect();
     let mut faults = named.map_err(|error| Reply::plain(400, &format!("{FAULT_HEADER}: {error}\n")))?;
     if faults.is_empty() {
         faults = state.next_faults();
     }
-    faults.extend(state.settings.pace.map(Fault::Pace));
+    faults.extend(state.settings.delta_delay.map(Fault::DelayDeltas));
     Ok(faults)
 }
 

@@ -247,8 +247,8 @@ impl EmulatorBuilder {
     }
 
     /// Waits this long before every delta of a stream. No pause by default.
-    pub fn pace(mut self, pause: Duration) -> Self {
-        self.settings.pace = Some(pause);
+    pub fn delta_delay(mut self, pause: Duration) -> Self {
+        self.settings.delta_delay = Some(pause);
         self
     }
 
@@ -274,7 +274,7 @@ impl EmulatorBuilder {
 
     /// Lets a share of the chat requests, 0 to 1, meet one of these faults, each as often as the others and in the same order
     /// in each run of the same seed. The script goes first. None by default.
-    pub fn chance(mut self, share: f64, seed: u64, faults: impl IntoIterator<Item = Fault>) -> Self {
+    pub fn random_faults(mut self, share: f64, seed: u64, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.settings.random_faults =
             Some(Arc::new(RandomFaults::new(share, seed, faults.into_iter().collect())));
         self

@@ -17,7 +17,7 @@ Options:
   --key KEY          accept this key and no other; may be repeated (default: any well-formed key)
   --any-model        the gateway (/v1) serves any model id
   --legacy           Zhipu replies in the shape of 2024
-  --pace MS          pause before every delta of a stream
+  --delta-delay MS   pause before every delta of a stream
   --async-polls N    polls that find an asynchronous task unfinished (default: 1)
   --quotas           hold each key to the quotas of its models
   --iam AK:SK        issue Baidu's short-lived keys for this pair and no other; may be repeated
@@ -58,7 +58,7 @@ fn arguments() -> Result<Option<EmulatorBuilder>, lexopt::Error> {
             Long("key") => builder.key(&parser.value()?.string()?),
             Long("any-model") => builder.any_model(true),
             Long("legacy") => builder.legacy_shape(true),
-            Long("pace") => builder.pace(Duration::from_millis(parser.value()?.parse()?)),
+            Long("delta-delay") => builder.delta_delay(Duration::from_millis(parser.value()?.parse()?)),
             Long("async-polls") => builder.async_polls(parser.value()?.parse()?),
             Long("quotas") => builder.quotas(true),
             Long("iam") => {

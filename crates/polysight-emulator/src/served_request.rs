@@ -40,7 +40,7 @@ impl ServedRequest {
         state: &Arc<State>,
     ) -> Self {
         let in_flight = route.action.is_chat().then(|| {
-            let faulty = faults.iter().any(|fault| !matches!(fault, Fault::Pace(_)));
+            let faulty = faults.iter().any(|fault| !matches!(fault, Fault::DelayDeltas(_)));
             state.concurrency.arrive(&state.settings.allowed, faulty, Instant::now())
         });
         Self {

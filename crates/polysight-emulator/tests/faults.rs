@@ -173,7 +173,7 @@ async fn replies_are_late() {
     assert_eq!(plain(Fault::Delay(Duration::from_millis(40))).await.content(), TEXT);
     assert!(started.elapsed() >= Duration::from_millis(40));
     let started = Instant::now();
-    assert_eq!(stream(Fault::Pace(Duration::from_millis(10))).await.streamed("content"), TEXT);
+    assert_eq!(stream(Fault::DelayDeltas(Duration::from_millis(10))).await.streamed("content"), TEXT);
     assert!(started.elapsed() >= Duration::from_millis(30));
 }
 
@@ -273,7 +273,7 @@ async fn chunks_without_choices_arrive() {
 
 #[tokio::test]
 async fn lines_are_written_in_every_legal_way() {
-    let ordinary = stream(Fault::Pace(Duration::ZERO)).await.streamed("content");
+    let ordinary = stream(Fault::DelayDeltas(Duration::ZERO)).await.streamed("content");
     assert_eq!(ordinary, TEXT);
     let normal = |text: String| {
         let text = text.replace("\r\n", "\n").replace('\r', "\n").replace("data: {\ndata: \"", "data: {\"");

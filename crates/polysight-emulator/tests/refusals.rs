@@ -52,6 +52,8 @@ fn wrong() -> Vec<(Value, u16, &'static str, &'static str)> {
         (see("glm-4-plus", pictures(1)), 400, "1210", "content.type 参数非法, allowed ['text']"),
         (see("glm-4v", json!([video_part("https://a.example/b.mp4")])), 400, "1210", "content.type"),
         (see("glm-4.6v", json!([{"type": "sculpture"}])), 400, "1210", "content.type"),
+        (see("glm-4.6v", json!([image_part(tiny()), text_part("")])), 400, "1210", ""),
+        (see("glm-4.6v", json!([text_part(""), text_part("?")])), 400, "1210", ""),
         (see("glm-4.6v", pictures(51)), 400, "1210", "输入图片数量超过限制"),
         (see("glm-4v-plus", pictures(6)), 400, "1210", "输入图片数量超过限制"),
         (see("glm-4v-flash", pictures(2)), 400, "1210", "输入图片数量超过限制"),

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use image::ImageFormat;
 use polysight_emulator::{Emulator, Fault};
@@ -130,14 +132,14 @@ async fn counts_requests_in_flight() {
         if chat(&emulator, &question("x")).await.status() == 200 {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     panic!("the seat was never given back");
 }
 
 #[tokio::test]
 async fn counts_requests_within_a_window_and_turns_away_what_is_too_much() {
-    let window = std::time::Duration::from_secs(60);
+    let window = Duration::from_secs(60);
     let emulator = Emulator::builder().max_requests(2, window).start().await.unwrap();
     let mut statuses = Vec::new();
     for _ in 0..3 {
@@ -145,13 +147,13 @@ async fn counts_requests_within_a_window_and_turns_away_what_is_too_much() {
     }
     assert_eq!(statuses, [200, 200, 429]);
     let load = emulator.load();
-    assert_eq!((load.requests, load.crowded, load.most_in_window, load.most_in_flight), (3, 1, 3, 1));
+    assert_eq!((load.requests, load.over_limit, load.most_in_window, load.most_in_flight), (3, 1, 3, 1));
     assert_eq!(load.in_flight, 0, "an answer that was read is no longer in flight");
 }
 
 #[tokio::test]
-async fn faults_by_chance_come_after_those_of_the_script() {
-    let emulator = Emulator::builder().chance(1.0, 7, [Fault::Empty500]).start().await.unwrap();
+async fn random_faults_come_after_those_of_the_script() {
+    let emulator = Emulator::builder().random_faults(1.0, 7, [Fault::Empty500]).start().await.unwrap();
     emulator.script_together([]);
     assert_eq!(chat(&emulator, &question("x")).await.status(), 200);
     assert_eq!(chat(&emulator, &question("x")).await.status(), 500);
@@ -167,6 +169,57 @@ async fn a_large_body_arrives_whole() {
     let requests = emulator.requests();
     assert_eq!(requests[0].media[0].bytes, bytes.len());
     assert!(requests[0].body_bytes > bytes.len());
+}
+
+#[tokio::test]
+async fn no_number_in_a_fault_ends_the_server() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut tried = 0;
+    for number in ["99999999999", "18446744073709551615", "9223372036854775807"] {
+        for name in Fault::catalogue().iter().map(|entry| entry.name) {
+            let texts = [
+                format!("{name}={number}"),
+                format!("{name}=data:{number}"),
+                format!("{name}={number}|a: b"),
+            ];
+            for fault in texts.iter().filter_map(|text| text.parse::<Fault>().ok()) {
+                for body in [question("x"), streamed("x")] {
+                    emulator.script(fault.clone());
+                    let mut socket = TcpStream::connect(emulator.address()).await.unwrap();
+                    socket
+                        .write_all(&request("POST", CHAT, &[KEY], body.to_string().as_bytes()))
+                        .await
+                        .unwrap();
+                    let mut some = [0; 4_096];
+                    let _ = tokio::time::timeout(Duration::from_millis(10), socket.read(&mut some)).await;
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 60, "{tried}: most faults that take a number take this one");
+    assert_eq!(chat(&emulator, &question("x")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_request_of_many_large_pictures_is_decoded_within_a_budget() {
+    // Plain grey: 6000 x 6000 pixels in some kilobytes. One of them is what one request may cost.
+    let bomb = image::GrayImage::from_pixel(6_000, 6_000, image::Luma([200]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    bomb.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    let bomb = image_part(base64(bytes.get_ref()));
+    let mut list = vec![bomb; 50];
+    list.push(text_part("x"));
+    // A model without limits of its own: others refuse so many pictures once they are measured.
+    let emulator = Emulator::builder().any_model(true).start().await.unwrap();
+    let body = parts("any", json!(list)).to_string();
+    let mut socket = TcpStream::connect(emulator.address()).await.unwrap();
+    socket.write_all(&request("POST", "/v1/chat/completions", &[KEY], body.as_bytes())).await.unwrap();
+    let mut raw = Vec::new();
+    socket.read_to_end(&mut raw).await.unwrap();
+    let text = String::from_utf8(raw).unwrap();
+    assert_eq!(text.matches("6000x6000 px").count(), 50, "{text}");
+    assert_eq!(text.matches("mean colour #c8c8c8").count(), 1, "the others are measured by their headers");
 }
 
 #[tokio::test]
@@ -186,7 +239,7 @@ async fn stops_when_shut_down_or_dropped() {
         if TcpStream::connect(address).await.is_err() {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     panic!("it still listens");
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use polysight_core::{ApiKey, Error, ErrorKind, Result};
 use polysight_wire::chat::{Failure, FailureSource};
+use polysight_wire::json::{self, LoneHalves};
 use polysight_wire::{BaseUrl, Credentials, ReplyHead, Transport, bearer, classify};
 use ring::hmac;
 use serde::Deserialize;
@@ -105,7 +106,7 @@ impl IamKey {
             return Err(head.advise(refused(&head, &body)));
         }
         let body = reply.into_bytes().await.map_err(for_iam)?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+        let answer: Answer = json::read_owned(&body).map_err(|error| {
             Error::new(ErrorKind::Protocol, "the IAM's reply holds no key").with_source(error)
         })?;
         let header = bearer(&answer.token)?;
@@ -146,6 +147,8 @@ fn for_iam(error: Error) -> Error {
 
 /// The IAM's refusals are its clients' faults below status 500, and its code may stand in a header only.
 fn refused(head: &ReplyHead, body: &[u8]) -> Error {
+    let documents = json::documents(body, LoneHalves::Replace);
+    let body = documents.texts.first().map_or(body, String::as_bytes);
     let mut failure = Failure::read(FailureSource::Status, head, body);
     let named = |name| head.header(name).filter(|text| !text.is_empty()).map(str::to_owned);
     failure.code = failure.code.or_else(|| named("x-bce-error-code"));

@@ -85,7 +85,16 @@ impl Reply for ChatStream {
 
 /// Sends a plan, and waits for a stream's first event.
 pub(crate) async fn begin<R: Reply>(provider: &dyn VisionProvider, plan: Plan) -> Result<R> {
-    R::request(provider, plan).await?.begun().await
+    let begun = match R::request(provider, plan).await {
+        Ok(reply) => reply.begun().await,
+        Err(error) => Err(error),
+    };
+    begun.map_err(|error| named(error, provider))
+}
+
+/// Names the provider on an error that names none, so that each attempt says whose it was.
+pub(crate) fn named(error: Error, provider: &dyn VisionProvider) -> Error {
+    if error.provider().is_some() { error } else { error.with_provider(&*provider.id().name) }
 }
 
 /// Sends a plan and puts the observer on the outcome, be it a reply or an error.
@@ -147,4 +156,21 @@ pub(crate) fn attempts_of(error: Error, duration: Duration) -> Vec<Attempt> {
     // Where a provider lists more time than has passed, nothing is taken off.
     let own = duration.checked_sub(inside).unwrap_or(duration);
     error.into_attempts(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use polysight_core::ErrorKind;
+
+    use super::*;
+    use crate::testing::mock;
+
+    #[test]
+    fn an_error_without_a_name_gets_that_of_its_provider_and_others_keep_theirs() {
+        let error = || Error::new(ErrorKind::Server, "");
+        assert_eq!(named(error(), &mock("a")).provider(), Some("a"));
+        assert_eq!(named(error().with_provider("b"), &mock("a")).provider(), Some("b"));
+        let attempts = attempts_of(named(error(), &mock("a")), Duration::ZERO);
+        assert_eq!(attempts[0].provider.as_deref(), Some("a"));
+    }
 }

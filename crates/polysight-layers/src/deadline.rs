@@ -8,14 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::Stream;
 use polysight_core::{
-    AttemptLog, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
-    StreamEvent, TimeoutPhase, VisionProvider,
+    AttemptLog, ChatResponse, ChatStream, Error, ErrorKind, Plan, Result, StreamEvent, TimeoutPhase,
+    VisionProvider,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::call::Reply;
 use crate::config::{require, seconds};
+use crate::runtime::require_runtime;
 
 /// How long a call may take.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -79,6 +80,7 @@ impl Deadline {
         let Some(end) = Instant::now().checked_add(self.policy.total) else {
             return Ok((R::request(&*self.inner, plan).await?, None));
         };
+        require_runtime()?;
         let log = plan.attempt_log().cloned().unwrap_or_default();
         plan = plan.with_attempt_log(Some(log.clone()));
         let exceeded = Exceeded {
@@ -115,17 +117,7 @@ impl Exceeded {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl VisionProvider for Deadline {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
+    impl_layer!(plans with inner);
 
     async fn send(&self, plan: Plan) -> Result<ChatResponse> {
         Ok(self.start(plan).await?.0)
@@ -167,20 +159,14 @@ impl Stream for Limited {
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::{Message, VisionProviderExt as _};
+    use polysight_core::VisionProviderExt as _;
 
     use super::*;
-    use crate::testing::{MockProvider, mock};
+    use crate::testing::{MockProvider, SECOND, call, codes, mock, request};
     use crate::{Retry, RetryPolicy, Router, RouterPolicy, Target};
-
-    const SECOND: Duration = Duration::from_secs(1);
 
     fn limited(inner: impl VisionProvider + 'static, seconds: u32) -> Deadline {
         Deadline::new(Arc::new(inner), DeadlinePolicy { total: SECOND * seconds })
-    }
-
-    fn request() -> ChatRequest {
-        ChatRequest::new([Message::user("what is it?")])
     }
 
     #[tokio::test(start_paused = true)]
@@ -256,28 +242,20 @@ mod tests {
         Error::new(ErrorKind::Server, "busy").with_code(code)
     }
 
-    fn codes(error: &Error) -> Vec<&str> {
-        error.attempts().iter().filter_map(|attempt| attempt.code.as_deref()).collect()
-    }
-
     fn retried(mock: &MockProvider) -> Retry {
         Retry::new(Arc::new(mock.clone()), RetryPolicy::default())
     }
 
     #[tokio::test(start_paused = true)]
     async fn lists_the_attempts_that_failed_before_it_cuts() {
-        let script = || mock("a").error(busy("1")).error(busy("2")).after(SECOND).silence();
-        let (plain, streamed) = (script(), script());
-        let errors = [
-            limited(retried(&plain), 9).chat(request()).await.unwrap_err(),
-            limited(retried(&streamed), 9).chat_stream(request()).await.unwrap_err(),
-        ];
-        for error in errors {
+        for streamed in [false, true] {
+            let mock = mock("a").error(busy("1")).error(busy("2")).after(SECOND).silence();
+            let error = call(&limited(retried(&mock), 9), request(), streamed).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
-            assert_eq!((error.provider(), codes(&error)), (Some("a"), vec!["1", "2"]));
+            assert_eq!((error.provider(), codes(error.attempts())), (Some("a"), vec!["1", "2"]));
             assert_eq!(error.attempts()[1].duration, SECOND);
+            assert_eq!((mock.call_count(), mock.in_flight()), (3, 0));
         }
-        assert_eq!((plain.call_count(), plain.in_flight(), streamed.in_flight()), (3, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -289,7 +267,7 @@ mod tests {
         let targets = [&a, &b].map(|mock| Target::new(Arc::new(retried(mock))));
         let router = Router::new("r", targets, RouterPolicy::default()).unwrap();
         let error = limited(limited(router, 20), 30).chat(request()).await.unwrap_err();
-        assert_eq!((error.provider(), codes(&error)), (Some("r"), vec!["1", "2", "3", "4"]));
+        assert_eq!((error.provider(), codes(error.attempts())), (Some("r"), vec!["1", "2", "3", "4"]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,7 +276,7 @@ mod tests {
         let stream = limited(retried(&mock), 5).chat_stream(request()).await.unwrap();
         let failed = stream.collect_response().await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
-        assert_eq!((codes(&failed), mock.in_flight()), (vec!["1"], 0));
+        assert_eq!((codes(failed.attempts()), mock.in_flight()), (vec!["1"], 0));
         assert!(failed.partial().unwrap().text.starts_with("xxx"));
     }
 
@@ -308,7 +286,7 @@ mod tests {
         let layer = limited(retried(&mock), 5);
         let plan = layer.plan(&request()).unwrap();
         for code in ["1", "2"] {
-            assert_eq!(codes(&layer.send(plan.clone()).await.unwrap_err()), [code]);
+            assert_eq!(codes(layer.send(plan.clone()).await.unwrap_err().attempts()), [code]);
         }
     }
 }

@@ -12,6 +12,41 @@ macro_rules! show_as_wrapper {
     };
 }
 
+/// A layer plans as the provider inside does, and has one function for plain calls and streams.
+///
+/// `impl_layer!(Retry, inner, run)` is the whole of [`VisionProvider`](polysight_core::VisionProvider);
+/// `impl_layer!(plans with inner)` is all of it but `send` and `stream`.
+macro_rules! impl_layer {
+    ($layer:ident, $inner:ident, $run:ident) => {
+        #[async_trait::async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl polysight_core::VisionProvider for $layer {
+            impl_layer!(plans with $inner);
+
+            async fn send(&self, plan: polysight_core::Plan) -> polysight_core::Result<polysight_core::ChatResponse> {
+                self.$run(plan).await
+            }
+
+            async fn stream(&self, plan: polysight_core::Plan) -> polysight_core::Result<polysight_core::ChatStream> {
+                self.$run(plan).await
+            }
+        }
+    };
+    (plans with $inner:ident) => {
+        fn id(&self) -> &polysight_core::ProviderId {
+            self.$inner.id()
+        }
+
+        fn catalog(&self) -> &polysight_core::Catalog {
+            self.$inner.catalog()
+        }
+
+        fn plan(&self, request: &polysight_core::ChatRequest) -> polysight_core::Result<polysight_core::Plan> {
+            self.$inner.plan(request)
+        }
+    };
+}
+
 #[cfg(feature = "cache")]
 pub mod cache;
 mod call;
@@ -20,6 +55,7 @@ mod deadline;
 pub mod rate_limit;
 mod retry;
 pub mod router;
+mod runtime;
 mod stack;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

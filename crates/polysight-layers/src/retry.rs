@@ -12,11 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use polysight_core::{
-    AtFault, Attempt, Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId,
-    Result, VisionProvider,
-};
+use polysight_core::{AtFault, Attempt, Billed, Error, Plan, Result, VisionProvider};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
@@ -25,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::call::{EarlierAttempts, Reply, attempts_of, begin};
 use crate::config::{require, seconds};
 use crate::lock;
+use crate::runtime::require_runtime;
 
 /// How a delay is spread, so that calls that failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -265,29 +262,7 @@ impl Retry {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl VisionProvider for Retry {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
-
-    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
-        self.run(plan).await
-    }
-
-    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
-        self.run(plan).await
-    }
-}
+impl_layer!(Retry, inner, run);
 
 /// One call's attempts so far.
 struct RetryState<'a> {
@@ -324,6 +299,9 @@ impl<'a> RetryState<'a> {
         };
         self.attempts.extend(attempts_of(error, failed - start));
         self.log(plan);
+        if let Err(error) = require_runtime() {
+            return Err(error.with_earlier_attempts(mem::take(&mut self.attempts)));
+        }
         sleep(delay).await;
         if let Some(payment) = &mut self.payment {
             payment.sent();

@@ -19,6 +19,7 @@ use polysight_core::{
 use tokio::time::{Sleep, sleep};
 
 use crate::lock;
+use crate::runtime::require_runtime;
 
 /// Gives its scripted replies call by call, plain or streamed as it is called, then answers `ok`.
 ///
@@ -335,6 +336,7 @@ impl VisionProvider for MockProvider {
         if let End::Never = reply.end {
             return std::future::pending().await;
         }
+        require_runtime()?;
         let waits = if reply.paced { reply.events.len() as u32 } else { 1 };
         sleep(reply.delay.saturating_mul(waits)).await;
         let meta = self.outcome(reply.end, meta)?;
@@ -344,6 +346,7 @@ impl VisionProvider for MockProvider {
     }
 
     async fn stream(&self, plan: Plan) -> Result<ChatStream> {
+        require_runtime()?;
         let (reply, meta, open) = self.begin(plan)?;
         if let End::Never = reply.end {
             return std::future::pending().await;
@@ -382,11 +385,19 @@ impl Stream for Paced {
     }
 }
 
-/// A mock of a vendor `fake` for the layers' own tests: its models are one that takes five pictures, one that takes none,
-/// an expensive one, and one that takes end users.
+/// What the tests of all layers share.
 #[cfg(test)]
-pub(crate) fn mock(name: &str) -> MockProvider {
-    const CATALOG: &str = r#"
+mod shared {
+    use polysight_core::{Attempt, Message, VisionProviderExt as _};
+
+    use super::*;
+
+    pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+    /// A mock of a vendor `fake` for the layers' own tests: its models are one that takes five pictures, one that takes none,
+    /// an expensive one, and one that takes end users.
+    pub(crate) fn mock(name: &str) -> MockProvider {
+        const CATALOG: &str = r#"
 vendor = "fake"
 [defaults]
 source = "made up"
@@ -407,11 +418,42 @@ prices = [{ currency = "CNY", input = 10.0, output = 20.0 }]
 id = "hostess"
 end_user_id = { min = 1, max = 128 }
 "#;
-    MockProvider::new(name)
-        .with_vendor("fake")
-        .with_catalog(Catalog::from_toml(CATALOG).unwrap())
-        .with_model("eye")
+        MockProvider::new(name)
+            .with_vendor("fake")
+            .with_catalog(Catalog::from_toml(CATALOG).unwrap())
+            .with_model("eye")
+    }
+
+    pub(crate) fn request() -> ChatRequest {
+        ChatRequest::new([Message::user("What is it?")])
+    }
+
+    /// The outcome of a whole call, plain or streamed.
+    pub(crate) async fn call(
+        provider: &dyn VisionProvider,
+        request: ChatRequest,
+        streamed: bool,
+    ) -> Result<ChatResponse> {
+        if streamed {
+            provider.chat_stream(request).await?.collect_response().await
+        } else {
+            provider.chat(request).await
+        }
+    }
+
+    pub(crate) fn codes(attempts: &[Attempt]) -> Vec<&str> {
+        attempts.iter().filter_map(|attempt| attempt.code.as_deref()).collect()
+    }
+
+    /// Providers and kinds of failed attempts.
+    pub(crate) fn listed(attempts: &[Attempt]) -> Vec<String> {
+        let name = |attempt: &Attempt| attempt.provider.clone().unwrap_or_else(|| "?".to_owned());
+        attempts.iter().map(|attempt| format!("{} {}", name(attempt), attempt.kind.name())).collect()
+    }
 }
+
+#[cfg(test)]
+pub(crate) use shared::*;
 
 #[cfg(test)]
 mod tests {

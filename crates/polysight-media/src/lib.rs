@@ -1,2 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(any(feature = "fetch", feature = "frames"))]
+mod config;
+#[cfg(feature = "fetch")]
+pub mod fetch;
+#[cfg(feature = "fit")]
+pub mod fit;
+#[cfg(feature = "frames")]
+pub mod frames;
+#[cfg(any(feature = "fetch", feature = "frames"))]
+mod prepare;
+#[cfg(feature = "video")]
+pub mod video;

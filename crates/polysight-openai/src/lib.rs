@@ -4,7 +4,7 @@ mod errors;
 mod profile;
 mod settings;
 
-use polysight_core::{ApiKey, Error, ErrorKind, Result};
+use polysight_core::{ApiKey, Error, ErrorKind, Result, SecretFilter};
 pub use polysight_wire::chat::ThinkingParam;
 use polysight_wire::vendor::Faults;
 use polysight_wire::{DialectProvider, ProviderOptions, forward_provider};
@@ -51,7 +51,13 @@ impl OpenAi {
             return Err(Error::new(ErrorKind::Config, format!("{API_KEY_ENV} is not set")));
         }
         let url = url.unwrap_or_else(|_| "https://api.openai.com/v1".to_owned());
-        let mut options = ProviderOptions::new(VENDOR).with_base_url(url.parse()?);
+        let base_url = url.parse().map_err(|error: Error| {
+            // A key may have been put there.
+            let mut filter = SecretFilter::new();
+            filter.add(url.trim());
+            Error::new(ErrorKind::Config, format!("{BASE_URL_ENV}: {}", filter.hide(error.message())))
+        })?;
+        let mut options = ProviderOptions::new(VENDOR).with_base_url(base_url);
         options.api_key = key.ok().map(ApiKey::new).transpose()?;
         Self::new(options, &OpenAiSettings::new())
     }

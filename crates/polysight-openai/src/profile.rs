@@ -1,7 +1,7 @@
 //! What is written, where the shape leaves a choice.
 
 use polysight_core::plan::PlanBuilder;
-use polysight_core::{Error, ErrorKind, Plan, ProviderId, Result};
+use polysight_core::{Error, ErrorKind, Plan, ProviderId, Result, redact_name};
 use polysight_wire::chat::request::{self, MessageShape};
 use polysight_wire::chat::{Failure, RESERVED_EXTRAS};
 use polysight_wire::vendor::{BundledCatalog, ChatDialect, ChatProfile, Faults};
@@ -38,8 +38,10 @@ pub(crate) fn dialect(
     faults: &mut Faults,
 ) -> Option<OpenAiDialect> {
     if let Some(name) = &options.deployment {
-        let message =
-            format!("deployment `{name}`: openai has none, base_url alone says where the server is");
+        let message = format!(
+            "deployment `{}`: openai has none, base_url alone says where the server is",
+            redact_name(name)
+        );
         faults.add(Error::new(ErrorKind::Config, message));
     }
     let base_url = faults.keep(options.require_base_url(VENDOR));

@@ -10,15 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Image, MediaSource, Message, MessageRole, Part,
-    Partial, Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, ToolCall, Usage,
-    Video, VideoFormat,
+    ChatResponse, Error, ErrorKind, FinishReason, Image, MediaSource, Message, MessageRole, Part, Partial,
+    Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, Usage, Video, VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
-use polysight_wire::chat::lenient::{First, List, Maybe, Text, Whole, json_text};
+use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
 use polysight_wire::chat::{
-    self, CallPiece, FailureSource, StreamState, decode_failure, reply_meta, request, unread,
+    self, Arguments, CallPiece, FailureSource, StreamState, decode_failure, no_answer, reply_meta, request,
+    unread, whole_calls,
 };
+use polysight_wire::json::{self, Halves, LoneHalves};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::vendor::Deployment;
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
@@ -143,6 +144,9 @@ struct Envelope<'a> {
     code: Text<'a>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    /// The reply itself, of gateways that wrap it.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,11 +154,14 @@ struct Envelope<'a> {
 struct Output<'a> {
     #[serde(borrow)]
     choices: First<Choice<'a>>,
+    #[serde(borrow)]
+    finish_reason: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
+    index: Whole,
     #[serde(borrow)]
     message: Maybe<Answer<'a>>,
     #[serde(borrow)]
@@ -196,6 +203,8 @@ struct Function<'a> {
 struct UsageWire {
     input_tokens: Whole,
     output_tokens: Whole,
+    prompt_tokens: Whole,
+    completion_tokens: Whole,
     total_tokens: Whole,
     image_tokens: Whole,
     video_tokens: Whole,
@@ -222,9 +231,11 @@ fn details<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DetailsW
 }
 
 impl UsageWire {
-    fn usage(self) -> Usage {
-        let (input, output) =
-            (self.input_tokens.count().unwrap_or(0), self.output_tokens.count().unwrap_or(0));
+    /// The usage; unknown where every count is missing or zero, as servers write that do not count.
+    fn usage(self) -> Option<Usage> {
+        let either = |one: Whole, other: Whole| one.count().or(other.count()).unwrap_or(0);
+        let input = either(self.input_tokens, self.prompt_tokens);
+        let output = either(self.output_tokens, self.completion_tokens);
         let mut usage = Usage::new(input, output, self.total_tokens.count().unwrap_or(input + output));
         let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
         let mut details = TokenDetails::default();
@@ -234,7 +245,8 @@ impl UsageWire {
         details.video = prompt.video_tokens.count().or(self.video_tokens.count());
         details.reasoning = answer.reasoning_tokens.count();
         usage.details = details;
-        usage
+        let is_counted = (input, output, usage.total_tokens) != (0, 0, 0);
+        is_counted.then_some(usage)
     }
 }
 
@@ -245,15 +257,48 @@ impl<'a> Envelope<'a> {
         code || self.error.is_some_and(|error| error.get() != "null")
     }
 
-    fn choice(self) -> Option<Choice<'a>> {
-        self.output.0?.choices.0
+    /// Itself, or the answer or error that a gateway has wrapped in it.
+    fn unwrapped(self) -> Self {
+        let Some(data) = self.data.filter(|_| self.output.0.is_none()) else { return self };
+        match json::parse::<Self>(data.get().as_bytes()) {
+            Ok(inner) if inner.output.0.is_some() || inner.usage.0.is_some() || inner.is_failure() => inner,
+            _ => self,
+        }
+    }
+
+    /// True for an object that has nothing of an answer, such as a sign of life.
+    fn is_foreign(&self) -> bool {
+        self.output.0.is_none()
+            && self.usage.0.is_none()
+            && self.request_id.as_str().is_none()
+            && self.data.is_none()
+    }
+
+    /// The answer, and how it ended: replies in the older format say that beside the choices, and the worse one holds.
+    fn into_choice(self) -> Option<(Choice<'a>, Option<FinishReason>)> {
+        let output = self.output.0?;
+        let choice = output.choices.0?;
+        let words = [&choice.finish_reason, &output.finish_reason];
+        let finish = words.into_iter().filter_map(finish_of).reduce(FinishReason::worse);
+        Some((choice, finish))
     }
 }
 
+fn finish_of(word: &Text<'_>) -> Option<FinishReason> {
+    let raw = word.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
+    Some(FinishReason::new(chat::finish_kind(raw), raw))
+}
+
 impl Choice<'_> {
-    fn finish(&self) -> Option<FinishReason> {
-        let raw = self.finish_reason.as_str().filter(|raw| !matches!(*raw, "" | "null"))?;
-        Some(FinishReason::new(chat::finish_kind(raw), raw))
+    /// True for a frame that says that others follow.
+    fn goes_on(&self) -> bool {
+        self.finish_reason.as_str() == Some("null")
+    }
+}
+
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
     }
 }
 
@@ -264,46 +309,96 @@ pub(crate) fn decode(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| unread(head, body, error))?;
+    match json::parse::<Envelope<'_>>(body) {
+        Ok(envelope) => read_envelope(profile, plan, head, body, envelope, false),
+        Err(error) => decode_repaired(profile, plan, head, body, error),
+    }
+}
+
+/// Reads a reply that is not quite JSON. Several documents are none of this kind: they are the frames of a stream.
+fn decode_repaired(
+    profile: &QwenVlProfile,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+    error: serde_json::Error,
+) -> Result<ChatResponse> {
+    let documents = json::documents(body, LoneHalves::Keep);
+    let text = documents.single().or(documents.beginning());
+    match text.and_then(|text| json::parse::<Envelope<'_>>(text.as_bytes()).ok()) {
+        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope, true),
+        Some(envelope) if envelope.is_failure() => {
+            Err(decode_failure(profile, FailureSource::Body, head, body))
+        }
+        Some(envelope) => {
+            let (choice, _) = envelope.unwrapped().into_choice().unwrap_or_default();
+            let (text, reasoning, _) = read_answer(choice, true);
+            Err(unread(head, body, error).with_partial(Partial::new(text, reasoning)))
+        }
+        None => Err(unread(head, body, error)),
+    }
+}
+
+fn read_envelope(
+    profile: &QwenVlProfile,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+    envelope: Envelope<'_>,
+    is_repaired: bool,
+) -> Result<ChatResponse> {
     if envelope.is_failure() {
         return Err(decode_failure(profile, FailureSource::Body, head, body));
     }
-    let usage = envelope.usage.0.map(UsageWire::usage);
+    let envelope = envelope.unwrapped();
+    if envelope.is_failure() {
+        return Err(decode_failure(profile, FailureSource::Body, head, body));
+    }
+    let usage = envelope.usage.0.and_then(UsageWire::usage);
     let request_id = envelope.request_id.clone().non_empty().or_else(|| head.request_id().map(str::to_owned));
     let named = |error: Error| match &request_id {
         Some(id) => error.with_request_id(id),
         None => error,
     };
-    let Some(choice) = envelope.choice() else {
-        let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
-        return Err(named(error));
+    let Some((choice, finish)) = envelope.into_choice() else {
+        return Err(named(no_answer(profile, head, body)));
     };
-    let finish = choice.finish();
-    let answer = choice.message.0.unwrap_or_default();
-    let (text, reasoning) = (
-        answer.content.non_empty().unwrap_or_default(),
-        answer.reasoning_content.non_empty().unwrap_or_default(),
-    );
-    let Some(finish) = finish else {
+    let goes_on = choice.goes_on();
+    let (text, reasoning, calls) = read_answer(choice, is_repaired);
+    // A whole answer that does not say how it ended is one all the same.
+    let is_empty = text.is_empty() && calls.is_empty();
+    let is_answer = !goes_on && !is_empty;
+    let Some(finish) = finish.or_else(|| is_answer.then(FinishReason::unknown)) else {
         let error = Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended");
         return Err(named(error.with_status(head.status).with_partial(Partial::new(text, reasoning))));
     };
-    let tool_calls: Vec<ToolCall> = answer.tool_calls.0.into_iter().filter_map(tool_call).collect();
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        let error = chat::no_calls().with_status(head.status);
-        return Err(named(error.with_partial(Partial::new(text, reasoning))));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
-    (response.usage, response.request_id) = (usage, request_id);
+    (response.text, response.reasoning) = (text, reasoning);
+    (response.usage, response.request_id) = (usage, request_id.clone());
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, calls) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(named(error.with_status(head.status).with_partial(partial)));
+        }
+    }
+    Ok(response)
 }
 
-fn tool_call(call: Call<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let arguments = json_text(function.arguments);
-    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+/// Text, reasoning and tool calls of a whole answer.
+fn read_answer(choice: Choice<'_>, is_repaired: bool) -> (String, String, Vec<CallPiece>) {
+    let answer = choice.message.0.unwrap_or_default();
+    let mut halves = Halves::of_reply(is_repaired);
+    let mut text = halves.text(answer.content.non_empty().unwrap_or_default());
+    let mut reasoning = halves.reasoning(answer.reasoning_content.non_empty().unwrap_or_default());
+    let calls: Vec<_> = answer.tool_calls.0.into_iter().map(|call| halves.piece(call_piece(call))).collect();
+    let [text_end, reasoning_end] = halves.finish();
+    text.extend(text_end);
+    reasoning.extend(reasoning_end);
+    (text, reasoning, calls)
 }
 
 /// Reads the event stream of the native protocol.
@@ -316,7 +411,7 @@ pub(crate) struct NativeStreamDecoder {
 
 impl fmt::Debug for NativeStreamDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
+        f.debug_struct("NativeStreamDecoder").field("finish", &self.state.finish()).finish_non_exhaustive()
     }
 }
 
@@ -325,7 +420,6 @@ impl NativeStreamDecoder {
         Self { profile, state: StreamState::new(plan, head), status: None }
     }
 
-    /// Old servers wrote no blank line between frames, so that one event may hold the data of several.
     fn read_event(&mut self, event: SseEvent<'_>, events: &mut Events) -> Result<Progress> {
         let data = event.data.trim_ascii();
         if data.is_empty() {
@@ -334,38 +428,101 @@ impl NativeStreamDecoder {
         if data.starts_with(b"[DONE]") {
             return Ok(Progress::Done);
         }
-        for frame in serde_json::Deserializer::from_slice(data).into_iter::<&RawValue>() {
-            let text = frame.map_err(garbled)?.get();
-            let envelope: Envelope<'_> = serde_json::from_str(text).map_err(garbled)?;
-            let is_error = event.name == Some(b"error") && envelope.output.0.is_none();
-            if is_error || envelope.is_failure() {
-                return Err(self.failure(text.as_bytes()));
-            }
-            self.state.keep(text.as_bytes());
-            self.read_frame(envelope, events);
-        }
-        self.status = None;
-        Ok(Progress::Event)
+        self.read_data(data, event.name == Some(b"error"), events)
     }
 
-    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) {
+    fn read_data(&mut self, data: &[u8], is_error: bool, events: &mut Events) -> Result<Progress> {
+        let progress = match json::parse::<Envelope<'_>>(data) {
+            Ok(envelope) if !self.state.halves.is_waiting() => {
+                let is_foreign = envelope.is_foreign();
+                let progress = self.read_envelope(data, envelope, is_error, events)?;
+                if is_foreign {
+                    return Ok(Progress::None);
+                }
+                self.state.keep(data);
+                progress
+            }
+            Err(_) if is_error => return Err(self.failure(data)),
+            parsed => return self.read_repaired(data, parsed.err(), events),
+        };
+        self.status = None;
+        Ok(progress)
+    }
+
+    /// Reads data that are not quite JSON, or that may begin with half a character. Old servers wrote no blank line between
+    /// frames, so that one event may hold the data of several. What does not even begin as JSON is no part of an answer.
+    fn read_repaired(
+        &mut self,
+        data: &[u8],
+        error: Option<serde_json::Error>,
+        events: &mut Events,
+    ) -> Result<Progress> {
+        if !json::is_document(data) {
+            return Ok(Progress::None);
+        }
+        let documents = json::documents(data, LoneHalves::Keep);
+        if documents.cut.is_some() {
+            return Err(garbled(error));
+        }
+        let mut progress = Progress::None;
+        self.state.halves.is_repairing = true;
+        let outcome = documents.texts.iter().try_for_each(|text| {
+            let envelope =
+                json::parse::<Envelope<'_>>(text.as_bytes()).map_err(|error| garbled(Some(error)))?;
+            progress = self.read_envelope(text.as_bytes(), envelope, false, events)?.max(progress);
+            Ok(())
+        });
+        self.state.halves.is_repairing = false;
+        outcome?;
+        for text in json::documents(data, LoneHalves::Replace).texts {
+            self.state.keep(text.as_bytes());
+        }
+        self.status = None;
+        Ok(progress)
+    }
+
+    fn read_envelope(
+        &mut self,
+        text: &[u8],
+        envelope: Envelope<'_>,
+        is_error: bool,
+        events: &mut Events,
+    ) -> Result<Progress> {
+        let is_error = is_error && envelope.output.0.is_none();
+        let envelope = envelope.unwrapped();
+        if is_error || envelope.is_failure() || (envelope.output.0.is_none() && chat::tells_failure(text)) {
+            return Err(self.failure(text));
+        }
+        let read = events.len();
+        self.read_frame(envelope, events)?;
+        Ok(if events.len() > read { Progress::Event } else { Progress::Empty })
+    }
+
+    fn read_frame(&mut self, envelope: Envelope<'_>, events: &mut Events) -> Result<()> {
         if let Some(id) = envelope.request_id.clone().non_empty() {
             self.state.meta.request_id = Some(id);
         }
         if let Some(usage) = envelope.usage.0 {
-            self.state.meta.usage = Some(usage.usage());
+            self.state.meta.usage = usage.usage().or(self.state.meta.usage);
         }
-        let Some(choice) = envelope.choice() else { return };
-        if let Some(finish) = choice.finish() {
-            self.state.finish = Some(finish);
+        let Some((choice, finish)) = envelope.into_choice() else { return Ok(()) };
+        if choice.index().is_some_and(|index| index > 0) {
+            return Ok(());
         }
-        let Some(answer) = choice.message.0 else { return };
-        events.extend(answer.reasoning_content.non_empty().map(StreamEvent::Reasoning));
-        events.extend(answer.content.non_empty().map(StreamEvent::Text));
+        if let Some(finish) = finish {
+            self.state.end_with(finish);
+        }
+        let Some(answer) = choice.message.0 else { return Ok(()) };
+        let halves = &mut self.state.halves;
+        let reasoning = answer.reasoning_content.non_empty().map(|text| halves.reasoning(text));
+        let text = answer.content.non_empty().map(|text| halves.text(text));
+        push(events, [text, reasoning]);
         let count = answer.tool_calls.0.len();
         for (place, call) in answer.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
+            let delta = self.state.calls.delta(place, count, self.state.halves.piece(call_piece(call)))?;
+            events.extend(delta.map(StreamEvent::ToolCall));
         }
+        Ok(())
     }
 
     /// An error frame comes under HTTP 200; its own status stands in the comment before it.
@@ -381,10 +538,20 @@ impl NativeStreamDecoder {
 }
 
 /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
-fn garbled(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of the native protocol")
-        .with_retry(RetryAdvice::After(None))
-        .with_source(error)
+fn garbled(cause: Option<serde_json::Error>) -> Error {
+    let error = Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of the native protocol")
+        .with_retry(RetryAdvice::After(None));
+    match cause {
+        Some(cause) => error.with_source(cause),
+        None => error,
+    }
+}
+
+/// Pieces of the text and of the reasoning, which stands first.
+fn push(events: &mut Events, [text, reasoning]: [Option<String>; 2]) {
+    let filled = |piece: &String| !piece.is_empty();
+    events.extend(reasoning.filter(filled).map(StreamEvent::Reasoning));
+    events.extend(text.filter(filled).map(StreamEvent::Text));
 }
 
 fn call_piece(call: Call<'_>) -> CallPiece {
@@ -393,7 +560,7 @@ fn call_piece(call: Call<'_>) -> CallPiece {
     piece.index = call.index.count().and_then(|index| usize::try_from(index).ok());
     piece.id = call.id.non_empty();
     piece.name = function.name.non_empty();
-    piece.arguments = json_text(function.arguments);
+    piece.arguments = Arguments::of(function.arguments);
     piece
 }
 
@@ -409,19 +576,22 @@ impl StreamDecoder for NativeStreamDecoder {
                 Ok(Progress::None)
             }
             SseItem::Event(event) => self.read_event(event, events),
-            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
-                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
-                _ => Ok(Progress::None),
-            },
+            // One that is not whole may be a line of a longer document.
+            SseItem::NonField(line)
+                if json::is_document(line) && json::documents(line, LoneHalves::Replace).cut.is_none() =>
+            {
+                self.read_data(line, false, events)
+            }
             _ => Ok(Progress::None),
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.state.finish.is_some()
+        self.state.finish().is_some()
     }
 
-    fn finish(&mut self, _: &mut Events) -> Result<ResponseMeta> {
+    fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
+        push(events, self.state.halves.finish());
         self.state.end()
     }
 }
@@ -446,7 +616,8 @@ pub fn ocr_result(response: &ChatResponse) -> Option<Value> {
 
 fn content_values(response: &ChatResponse, key: &str) -> Vec<Value> {
     let frames = response.raw.iter().flat_map(RawReply::frames);
-    let frames = frames.filter_map(|frame| serde_json::from_slice::<Value>(frame).ok());
+    let frames = frames.flat_map(|frame| json::documents(frame, LoneHalves::Replace).texts);
+    let frames = frames.filter_map(|frame| serde_json::from_str::<Value>(&frame).ok());
     let mut found = Vec::new();
     for frame in frames {
         let parts = frame.pointer("/output/choices/0/message/content").and_then(Value::as_array);

@@ -1,6 +1,6 @@
 //! What can be set for this vendor alone.
 
-use polysight_core::{Error, ErrorKind, Result, redact};
+use polysight_core::{Error, ErrorKind, Result, redact_name};
 use polysight_wire::BaseUrl;
 use serde::Deserialize;
 
@@ -18,6 +18,9 @@ pub struct QwenVlSettings {
     pub protocol: Protocol,
     /// Id of a workspace: its own host is asked, unless there is a `base_url`, and it is named in a header.
     pub workspace: Option<String>,
+    /// Whether media that are too large to stand in a request go to the vendor's temporary store (see
+    /// [`QwenVl::upload`](crate::QwenVl::upload)). It is the facade that does so, with its feature `media`; default false.
+    pub upload: bool,
 }
 
 impl QwenVlSettings {
@@ -48,12 +51,20 @@ impl QwenVlSettings {
         self
     }
 
+    /// Uploads media that are too large to stand in a request.
+    #[must_use]
+    pub fn with_upload(mut self, upload: bool) -> Self {
+        self.upload = upload;
+        self
+    }
+
     /// The settings that only the vendor itself has, and whether they are given.
-    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 3] {
+    pub(crate) fn of_vendor(&self) -> [(&'static str, bool); 4] {
         [
             ("protocol", self.protocol == Protocol::Native),
             ("workspace", self.workspace.is_some()),
             ("region", self.region != Region::default()),
+            ("upload", self.upload),
         ]
     }
 
@@ -186,7 +197,7 @@ pub(crate) fn check_workspace(id: &str) -> Result<()> {
     }
     let message = format!(
         "workspace `{}` is no workspace id: 1 to 64 letters, digits, _ and -, the first no sign",
-        redact(id)
+        redact_name(id)
     );
     Err(Error::new(ErrorKind::Config, message))
 }

@@ -8,6 +8,7 @@
 use http::HeaderMap;
 use polysight_core::{Error, ErrorKind, Image, MediaSource, Result, RetryAdvice, Video};
 use polysight_wire::body::FormBody;
+use polysight_wire::json;
 use polysight_wire::{BaseUrl, Call, Dialect as _, DialectProvider, Transport, WireReply, WireRequest};
 use serde::Deserialize;
 use url::Url;
@@ -71,6 +72,9 @@ pub(crate) async fn upload(
     })?;
     tickets.query_pairs_mut().append_pair("action", "getPolicy").append_pair("model", model);
     let ticket = ticket(dialect, transport, call, tickets).await?;
+    for secret in [&ticket.policy, &ticket.signature, &ticket.oss_access_key_id] {
+        call.keep_secret(secret);
+    }
     let limit = ticket.max_file_size_mb.map(|limit| limit.saturating_mul(1 << 20));
     if let Some(limit) = limit.filter(|limit| length > *limit) {
         let message = format!("the file is {length} bytes, and the store takes at most {limit}");
@@ -96,7 +100,7 @@ async fn ticket(dialect: &QwenVlDialect, transport: &Transport, call: &mut Call,
     }
     let head = reply.head.clone();
     let body = reply.into_bytes().await?;
-    match serde_json::from_slice::<TicketReply>(&body) {
+    match json::read_owned::<TicketReply>(&body) {
         Ok(reply) => Ok(reply.data),
         Err(error) if body.windows(6).any(|window| window == b"\"code\"") => {
             Err(dialect.decode_error(&head, &body).with_source(error))
@@ -113,7 +117,7 @@ fn store_url(host: &str, vendor: Option<&Url>) -> Result<Url> {
     let url = Url::parse(host).ok().filter(Url::has_host);
     let plain = vendor.is_some_and(|vendor| vendor.scheme() == "http");
     url.filter(|url| url.scheme() == "https" || (plain && url.scheme() == "http")).ok_or_else(|| {
-        let host = polysight_core::redact(host);
+        let host = polysight_core::redact_name(host);
         Error::new(
             ErrorKind::Protocol,
             format!("the ticket names `{host}` as its store, which is no https URL"),

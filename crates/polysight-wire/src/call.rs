@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use polysight_core::media::VideoSource;
 use polysight_core::{
-    ChatRequest, Error, ErrorKind, Part, Plan, ProviderId, ResponseMeta, Result, RetryAdvice, Video,
+    Catalog, ChatRequest, Error, ErrorKind, Part, Plan, ProviderId, ResponseMeta, Result, RetryAdvice,
+    SecretFilter, Video, redact_name,
 };
 
 use crate::secrets::Secrets;
@@ -57,8 +58,26 @@ impl Call {
             && self.secrets.credentials().renew(self.secrets.authorization())
     }
 
-    /// Takes away the ids of an answer that repeat what was sent: they go into logs and spans.
+    /// Keeps a text that the vendor gave out of errors, such as a ticket for an upload.
+    pub fn keep_secret(&mut self, text: &str) {
+        self.secrets.note_text(text);
+    }
+
+    /// Keeps the links of a request out of errors that come when its plan is no longer there.
+    pub(crate) fn note_links(&mut self, request: &ChatRequest) {
+        self.secrets.note_links(request);
+    }
+
+    /// What no text about any call of this provider may show.
+    pub(crate) fn filter(&self) -> SecretFilter {
+        self.secrets.filter()
+    }
+
+    /// Takes away the ids of an answer, and the name of its model, where they repeat what was sent: they go into logs and spans.
     pub(crate) fn hide_ids(&self, meta: &mut ResponseMeta) {
+        if self.secrets.is_repeated(&meta.model) {
+            "..".clone_into(&mut meta.model);
+        }
         for id in [&mut meta.id, &mut meta.request_id] {
             id.take_if(|id| self.secrets.is_repeated(id));
         }
@@ -68,9 +87,18 @@ impl Call {
     /// about, and nothing secret.
     #[must_use]
     pub fn finish(&self, error: Error) -> Error {
+        self.finish_with(error, None)
+    }
+
+    /// The same for a call whose request is at hand, so that its links and media are known.
+    pub(crate) fn finish_request(&self, error: Error, request: &ChatRequest) -> Error {
+        self.finish_with(error, Some(request))
+    }
+
+    fn finish_with(&self, error: Error, request: Option<&ChatRequest>) -> Error {
         let is_stale = error.retry() == RetryAdvice::RefreshCredentials && !self.can_renew(&error);
         let error = if is_stale { error.with_retry(RetryAdvice::Never) } else { error };
-        let error = with_id(self.secrets.hide(error), self.request_id.as_deref());
+        let error = with_id(self.secrets.hide(error, request), self.request_id.as_deref());
         if error.provider().is_some() { error } else { error.with_provider(&*self.provider) }
     }
 }
@@ -81,10 +109,28 @@ impl fmt::Debug for Call {
     }
 }
 
-/// Adds to the error of a reply what its head says, and tells a medium that the vendor cannot read from one that it could not
-/// fetch.
-pub(crate) fn replied(plan: &Plan, head: &ReplyHead, error: Error) -> Error {
-    head.advise(with_id(reachable(plan, error), head.request_id()))
+/// Adds to the error of a reply what its head says, tells a medium that the vendor cannot read from one that it could not
+/// fetch, and names the model where the vendor has none of that name.
+pub(crate) fn replied(plan: &Plan, catalog: &Catalog, head: &ReplyHead, error: Error) -> Error {
+    head.advise(with_id(model_named(plan, catalog, reachable(plan, error)), head.request_id()))
+}
+
+/// Names the model that was sent and the nearest known ones.
+fn model_named(plan: &Plan, catalog: &Catalog, error: Error) -> Error {
+    if error.kind() != ErrorKind::ModelNotFound {
+        return error;
+    }
+    let sent = format!("`{}` was sent", redact_name(plan.model()));
+    let what = if error.message().is_empty() { sent } else { format!("{}: {sent}", error.message()) };
+    let near = catalog.nearest(plan.model());
+    let hint = match near.as_slice() {
+        [] if plan.card.known => {
+            ", which the catalogue knows: this key, region or deployment may not have it".to_owned()
+        }
+        [] => String::new(),
+        near => format!(", the nearest known models are {}", near.join(", ")),
+    };
+    error.reclassified(ErrorKind::ModelNotFound, what + &hint)
 }
 
 /// Adds an id to an error that has none.

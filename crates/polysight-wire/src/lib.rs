@@ -5,6 +5,7 @@ pub mod chat;
 #[doc(hidden)]
 pub mod forward;
 mod http;
+pub mod json;
 mod provider;
 mod secrets;
 pub mod sse;

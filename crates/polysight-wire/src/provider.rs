@@ -17,7 +17,9 @@ use polysight_core::{
 
 use crate::call::replied;
 use crate::http::event_reader::EventReader;
-use crate::http::reply::too_large;
+use crate::http::form::{Form, events_in, form_of};
+use crate::http::reply::{ReplyBody, too_large};
+use crate::json;
 use crate::{Call, Chunks, Credentials, Dialect, Mode, ReplyHead, Transport, WireReply, WireRequest};
 
 /// Makes the ids of requests that come without one.
@@ -79,6 +81,17 @@ impl<D: Dialect> DialectProvider<D> {
         self.dialect.encode(plan, mode)
     }
 
+    /// A plan, or its refusal, without what the configuration keeps secret: a key may stand in place of a model's name.
+    fn planned(&self, planned: Result<Plan>) -> Result<Plan> {
+        if self.transport.secrets().is_empty() {
+            return planned;
+        }
+        let filter = self.call().filter();
+        let mut plan = planned.map_err(|error| error.without_secrets(&filter))?;
+        plan.notes.iter_mut().for_each(|note| *note = filter.hide(note));
+        Ok(plan)
+    }
+
     /// Begins to send a plan. Its id is made now, since a plan may be sent twice.
     fn begin(&self, plan: &mut Plan) -> Result<Call> {
         plan.require_provider(self.dialect.id())?;
@@ -110,14 +123,53 @@ impl<D: Dialect> DialectProvider<D> {
         if (300..400).contains(&head.status) {
             return Err(redirected(&head));
         }
-        Err(replied(plan, &head, self.dialect.decode_error(&head, &body)))
+        Err(replied(plan, self.dialect.catalog(), &head, self.dialect.decode_error(&head, &body)))
     }
 
     /// Sends a plan and reads the whole reply.
     async fn answer(&self, plan: &Plan, call: &mut Call) -> Result<ChatResponse> {
         let reply = self.exchange(plan, Mode::Plain, call).await?;
         let (head, body) = reply.into_whole().await?;
-        self.decode(plan, &head, &body, call)
+        self.read_whole(plan, &head, body, call).await
+    }
+
+    /// Reads a body that has come to its end. What it is it says itself.
+    async fn read_whole(
+        &self,
+        plan: &Plan,
+        head: &ReplyHead,
+        body: Bytes,
+        call: &Call,
+    ) -> Result<ChatResponse> {
+        // Boxed, since few calls go this way, and all would carry its size.
+        if form_of(&body) == Some(Form::Events) {
+            return Box::pin(self.read_events(plan, head, body, call)).await;
+        }
+        let answer = self.decode(plan, head, &body, call);
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Protocol)
+            && let Some(events) = events_in(&body)
+        {
+            return Box::pin(self.read_events(plan, head, events.into(), call)).await;
+        }
+        answer
+    }
+
+    /// Reads events that have all come.
+    async fn read_events(
+        &self,
+        plan: &Plan,
+        head: &ReplyHead,
+        events: Bytes,
+        call: &Call,
+    ) -> Result<ChatResponse> {
+        let limits = self.transport.limits();
+        let events = events.slice_ref(json::begin(&events));
+        let reader = self.reader(plan, head, Chunks::new(ReplyBody::Whole(events), limits, None));
+        let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
+        let failed = |error| replied(plan, self.dialect.catalog(), head, error);
+        let mut answer = stream.collect_response().await.map_err(failed)?;
+        call.hide_ids(&mut answer.meta);
+        Ok(answer)
     }
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes, call: &Call) -> Result<ChatResponse> {
@@ -129,7 +181,8 @@ impl<D: Dialect> DialectProvider<D> {
             Err(error) => {
                 // The vendor answered, and what it says is no refusal: the call is likely billed.
                 let answered = error.kind() == ErrorKind::Protocol || error.partial().is_some();
-                Err(replied(plan, head, if answered { error.with_billed(Billed::Likely) } else { error }))
+                let error = if answered { error.with_billed(Billed::Likely) } else { error };
+                Err(replied(plan, self.dialect.catalog(), head, error))
             }
         }
     }
@@ -137,40 +190,35 @@ impl<D: Dialect> DialectProvider<D> {
     /// Sends a plan and opens the answer.
     async fn open(&self, plan: Plan, mut call: Call) -> Result<ChatStream> {
         match self.opened(&plan, &mut call).await {
-            Ok(Opened::Events(reader)) => Ok(ChatStream::new(Finishing { reader, call })
-                .with_collect_limit(self.transport.limits().max_reply_bytes)),
+            Ok(Opened::Events(reader)) => {
+                call.note_links(&plan.request);
+                Ok(ChatStream::new(Finishing { reader, call })
+                    .with_collect_limit(self.transport.limits().max_reply_bytes)
+                    .with_origin(&*self.dialect.id().name, plan.request.request_id.as_deref()))
+            }
             Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(response)),
-            Err(error) => Err(call.finish(error)),
+            Err(error) => Err(call.finish_request(error, &plan.request)),
         }
     }
 
     /// Sends a plan and puts the pieces of its answer together.
     async fn collect(&self, plan: Plan, call: Call) -> Result<ChatResponse> {
-        let collecting = self.call().with_request_id(plan.request.request_id.as_deref());
-        let answer = self.open(plan, call).await?.collect_response().await;
-        // What the stream itself failed of is finished already; an answer that is too long is found here.
-        answer.map_err(|error| if error.provider().is_some() { error } else { collecting.finish(error) })
+        self.open(plan, call).await?.collect_response().await
     }
 
     async fn opened(&self, plan: &Plan, call: &mut Call) -> Result<Opened> {
         let reply = self.exchange(plan, Mode::Stream, call).await?;
-        if is_document(&reply.head) {
-            let (head, body) = reply.into_whole().await?;
-            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
-        }
-        let is_typed = reply.head.is_event_stream();
         let (head, mut chunks) = reply.into_chunks()?;
-        if is_typed {
-            return Ok(Opened::Events(self.reader(plan, &head, chunks)));
-        }
-        // Without a usable type what arrives first decides.
-        let first = first_bytes(&mut chunks).await?;
-        if first.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'<')) {
-            let body = rest_of(first, chunks, self.transport.limits().max_reply_bytes).await?;
-            return Ok(Opened::Whole(self.decode(plan, &head, &body, call)?));
+        let limit = self.transport.limits().max_reply_bytes;
+        let (first, form) = first_bytes(&mut chunks, limit).await?;
+        // Nothing under no type is a stream that never began.
+        let is_stream = head.is_event_stream() || (first.is_empty() && head.media_type().is_empty());
+        if form == Form::Document || (form == Form::Unclear && !is_stream) {
+            let body = rest_of(first, chunks, limit).await?;
+            return Ok(Opened::Whole(self.read_whole(plan, &head, body, call).await?));
         }
         let mut reader = self.reader(plan, &head, chunks);
-        reader.push(first);
+        reader.push(first.slice_ref(json::begin(&first)));
         Ok(Opened::Events(reader))
     }
 
@@ -202,8 +250,9 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         let card = self.dialect.catalog().card(request.model.as_deref().unwrap_or_default());
         let mut builder = PlanBuilder::new(self.dialect.id(), request, card);
         self.dialect.check(&mut builder);
+        builder.name_models(self.dialect.catalog());
         let estimate = self.dialect.estimate(&builder.request, &builder.card);
-        builder.finish(estimate)
+        self.planned(builder.finish(estimate))
     }
 
     async fn send(&self, mut plan: Plan) -> Result<ChatResponse> {
@@ -213,7 +262,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
             // Boxed, since few calls go this way, and all would carry its size.
             return Box::pin(self.collect(plan, call)).await;
         }
-        self.answer(&plan, &mut call).await.map_err(|error| call.finish(error))
+        self.answer(&plan, &mut call).await.map_err(|error| call.finish_request(error, &plan.request))
     }
 
     async fn stream(&self, mut plan: Plan) -> Result<ChatStream> {
@@ -226,6 +275,7 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
 impl<D: Dialect> fmt::Debug for DialectProvider<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ProviderId { name, vendor, endpoint, .. } = self.dialect.id();
+        let endpoint = self.call().filter().hide(endpoint);
         write!(f, "{vendor} provider `{name}` at {endpoint} with {:?}", self.credentials)
     }
 }
@@ -271,27 +321,28 @@ fn random_ids() -> RequestIds {
 }
 
 fn redirected(head: &ReplyHead) -> Error {
-    let target = head.header("location").map(polysight_core::redact).unwrap_or_default();
+    let target = head.header("location").map(polysight_core::redact_name).unwrap_or_default();
     let message =
         format!("the server redirects to `{target}`, which is not followed with a key: set base_url");
     Error::new(ErrorKind::Protocol, message).with_status(head.status)
 }
 
-fn is_document(head: &ReplyHead) -> bool {
-    let media_type = head.media_type().to_ascii_lowercase();
-    media_type.ends_with("json") || media_type == "text/html"
-}
-
-async fn first_bytes(chunks: &mut Chunks) -> Result<Bytes> {
-    let mut first = Bytes::new();
+/// Waits until a body says what it is, or ends. White space before that counts towards the limit of a reply.
+async fn first_bytes(chunks: &mut Chunks, limit: usize) -> Result<(Bytes, Form)> {
+    let (mut first, mut received) = (Bytes::new(), 0);
     chunks.use_first_byte_timeout();
-    while first.trim_ascii_start().is_empty() {
-        match chunks.next_chunk().await? {
-            Some(chunk) => first = chunk,
-            None => break,
+    loop {
+        if let Some(form) = form_of(&first) {
+            return Ok((first, form));
         }
+        let Some(chunk) = chunks.next_chunk().await? else { return Ok((first, Form::Unclear)) };
+        received += chunk.len();
+        if received > limit && form_of(&chunk).is_none() {
+            return Err(too_large(limit));
+        }
+        let is_blank = first.trim_ascii_start().is_empty();
+        first = if is_blank { chunk } else { [first, chunk].concat().into() };
     }
-    Ok(first)
 }
 
 async fn rest_of(first: Bytes, mut chunks: Chunks, limit: usize) -> Result<Bytes> {
@@ -314,17 +365,18 @@ mod tests {
     use crate::{JsonBody, NoKey, WireBody};
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_of_no_type_is_waited_for_as_long_as_a_stream() {
+    async fn the_first_bytes_are_waited_for_as_long_as_the_first_event() {
         let wait = async |pieces: &[&'static str]| {
             let begun = tokio::time::Instant::now();
             let drip = crate::http::chunks::drips::drip(100, pieces);
-            let reply = WireReply::new(http::Response::new(drip).into(), &crate::Limits::default(), None);
+            let reply = WireReply::new(http::Response::new(drip), &crate::Limits::default(), None);
             let (_, mut chunks) = reply.into_chunks().unwrap();
-            (first_bytes(&mut chunks).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
+            (first_bytes(&mut chunks, 20).await.map_err(|error| error.kind()), begun.elapsed().as_secs())
         };
-        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok(Bytes::from("data: a\n\n")), 200));
+        assert_eq!(wait(&["\n", "data: a\n\n"]).await, (Ok((Bytes::from("data: a\n\n"), Form::Events)), 200));
         let late = ErrorKind::Timeout(polysight_core::TimeoutPhase::FirstByte);
         assert_eq!(wait(&["\n"]).await, (Err(late), 300));
+        assert_eq!(wait(&["          ", "          ", "\n"]).await, (Err(ErrorKind::Protocol), 300));
     }
 
     #[test]

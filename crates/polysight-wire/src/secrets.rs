@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::Error;
+use polysight_core::media::VideoSource;
+use polysight_core::{
+    ApiKey, ChatRequest, Error, MediaSource, Part, SecretFilter, Url, is_ordinary, is_secret_name,
+};
 
 use crate::{Credentials, Transport};
 
@@ -14,13 +17,16 @@ const SHORTEST: usize = 8;
 /// The secrets of one call, kept beside it as shared values until an error needs them.
 ///
 /// They are the `Authorization` header, every other header that is
-/// [marked as sensitive](http::HeaderValue::set_sensitive), the transport's own headers, and what the
-/// [credentials](Credentials::secrets) were made from.
+/// [marked as sensitive](http::HeaderValue::set_sensitive), the transport's own headers and [secrets](crate::TransportBuilder::secret),
+/// what the [credentials](Credentials::secrets) were made from, and links and media of the request.
 pub(crate) struct Secrets {
     credentials: Arc<dyn Credentials>,
     own: Arc<HeaderMap>,
+    configured: Arc<[ApiKey]>,
     authorization: Option<HeaderValue>,
     more: Vec<HeaderValue>,
+    texts: Vec<ApiKey>,
+    links: Vec<Url>,
 }
 
 impl Secrets {
@@ -29,9 +35,22 @@ impl Secrets {
         Self {
             credentials: Arc::clone(credentials),
             own: Arc::clone(transport.headers()),
+            configured: Arc::clone(transport.secrets()),
             authorization: None,
             more: Vec::new(),
+            texts: Vec::new(),
+            links: Vec::new(),
         }
+    }
+
+    /// Adds a secret that the vendor gave.
+    pub(crate) fn note_text(&mut self, text: &str) {
+        self.texts.extend(ApiKey::new(text).ok());
+    }
+
+    /// Adds the links of a request. Its other media are not kept here: they are large.
+    pub(crate) fn note_links(&mut self, request: &ChatRequest) {
+        for_each_source(request, &mut |source| self.links.extend(source.url().cloned()));
     }
 
     /// Adds those that these headers carry.
@@ -53,23 +72,50 @@ impl Secrets {
         &*self.credentials
     }
 
-    /// Takes them out of an error.
-    pub(crate) fn hide(&self, error: Error) -> Error {
+    /// Takes them out of an error; also what stands in `request`, if its media are at hand.
+    pub(crate) fn hide(&self, error: Error, request: Option<&ChatRequest>) -> Error {
+        let mut filter = self.filter();
+        self.links.iter().for_each(|link| filter.add_link(link));
+        if let Some(request) = request {
+            for_each_source(request, &mut |source| filter.add_media(source));
+        }
+        error.without_secrets(&filter)
+    }
+
+    /// Takes out what is secret in every call.
+    pub(crate) fn filter(&self) -> SecretFilter {
+        let mut filter = SecretFilter::new();
         let keys = self.credentials.secrets();
-        let all: Vec<&str> = self.sent().chain(keys.iter().map(polysight_core::ApiKey::expose)).collect();
-        error.without_secrets(&all)
+        let keys = keys.iter().chain(&*self.configured).chain(&self.texts).map(ApiKey::expose);
+        self.sent().chain(keys).for_each(|secret| filter.add(secret));
+        filter
     }
 
     /// Whether a text holds something that was sent: a server repeats it.
     pub(crate) fn is_repeated(&self, text: &str) -> bool {
-        self.sent().any(|word| word.len() >= SHORTEST && text.contains(word))
+        let configured = self.configured.iter().map(ApiKey::expose);
+        self.sent().chain(configured).any(|word| word.len() >= SHORTEST && text.contains(word))
     }
 
     /// The words of all headers that may hold a secret.
     fn sent(&self) -> impl Iterator<Item = &str> {
-        let own = self.own.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
-        let sent = self.authorization.iter().chain(&self.more).chain(own);
-        sent.filter_map(|value| value.to_str().ok()).flat_map(words)
+        let own = self.own.iter().flat_map(|(name, value)| secret_words(name, value));
+        let sent = self.authorization.iter().chain(&self.more);
+        sent.filter_map(|value| value.to_str().ok()).flat_map(words).chain(own)
+    }
+}
+
+fn for_each_source(request: &ChatRequest, note: &mut dyn FnMut(&MediaSource)) {
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        match part {
+            Part::Image(image) => note(image.source()),
+            Part::Video(video) => match video.source() {
+                VideoSource::Whole(source) => note(source),
+                VideoSource::Frames(frames) => frames.iter().for_each(|frame| note(frame.source())),
+                _ => {}
+            },
+            _ => {}
+        }
     }
 }
 
@@ -78,10 +124,13 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"')).filter(|word| !word.is_empty())
 }
 
-/// Whether a header that a program adds to all requests may hold a secret.
-fn is_secret(name: &HeaderName) -> bool {
+/// The words of a header that a program adds to all requests, which may be secret: all of one that is called so, else those that
+/// are no ordinary words. Ordinary ones stand in codes and messages too.
+fn secret_words<'v>(name: &HeaderName, value: &'v HeaderValue) -> impl Iterator<Item = &'v str> + use<'v> {
     let plain = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
-    !plain.contains(name)
+    let value = value.to_str().ok().filter(|_| !plain.contains(name));
+    let is_named = is_secret_name(name.as_str());
+    value.into_iter().flat_map(words).filter(move |word| is_named || !is_ordinary(word))
 }
 
 impl fmt::Debug for Secrets {
@@ -92,7 +141,7 @@ impl fmt::Debug for Secrets {
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::{ApiKey, ErrorKind};
+    use polysight_core::{ErrorKind, Image};
 
     use super::*;
     use crate::BearerKey;
@@ -109,7 +158,7 @@ mod tests {
         }
         secrets.note(&map);
         let error = Error::new(ErrorKind::Server, "").with_vendor_message(words);
-        secrets.hide(error).vendor_message().unwrap().to_owned()
+        secrets.hide(error, None).vendor_message().unwrap().to_owned()
     }
 
     #[test]
@@ -120,6 +169,54 @@ mod tests {
         assert_eq!(shown(&bearer, "x-api-key canary-0123 and text/plain"), "x-api-key .. and text/plain");
         assert_eq!(shown(&[("authorization", "Bearer any")], "any model"), "any model");
         assert_eq!(shown(&[("x-trace", "0123456789")], "trace 0123456789"), "trace 0123456789");
+    }
+
+    #[test]
+    fn ordinary_words_of_own_headers_stay_and_others_go() {
+        let own = |name: &str, value: &str, words: &str| {
+            let none: Arc<dyn Credentials> = Arc::new(crate::NoKey);
+            let transport = Transport::builder().header(name, value).build().unwrap();
+            let error = Error::new(ErrorKind::Server, "").with_code(words);
+            Secrets::new(&none, &transport).hide(error, None).code().unwrap().to_owned()
+        };
+        for (name, value) in [
+            ("x-team", "error"),
+            ("x-team", "invalid_request_error"),
+            ("x-stage", "production"),
+            ("x-model", "qwen3-vl-plus"),
+            ("x-version", "2026-11-01"),
+            ("x-group", "InvalidParameter, rate_limit_exceeded"),
+        ] {
+            let code = value.split(", ").last().unwrap();
+            assert_eq!(own(name, value, code), code);
+        }
+        for (name, value) in [
+            ("x-team", "canary-0123456789"),
+            ("x-tenant", "s3cr3tpass"),
+            ("x-api-key", "production"),
+            ("authorization", "Basic cHJvZHVjdGlvbg"),
+            ("cookie", "session=production"),
+        ] {
+            let secret = value.split(' ').next_back().unwrap();
+            assert_eq!(own(name, value, &format!("no {secret}!")), "no ..!", "{name}");
+        }
+    }
+
+    #[test]
+    fn links_and_media_of_the_request_are_taken_out() {
+        let none: Arc<dyn Credentials> = Arc::new(crate::NoKey);
+        let mut secrets = Secrets::new(&none, &Transport::builder().build().unwrap());
+        let link = Image::from_url("https://h.example/a.jpg?Signature=canary01").unwrap();
+        let png =
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0\x08\x02\0\0\0 canary canary canary canary";
+        let request = ChatRequest::ask("?", [link, Image::from_bytes(&png[..]).unwrap()]);
+        let base64 = base64_simd::STANDARD.encode_to_string(png);
+        let error = || Error::new(ErrorKind::Server, format!("no %3Dcanary01, no '{}'", &base64[20..]));
+        assert_eq!(secrets.hide(error(), Some(&request)).message(), "no %3D.., no '..'");
+        secrets.note_links(&request);
+        secrets.note_text("policy0123456789");
+        let later = Error::new(ErrorKind::Server, "canary01 and policy 0123456789");
+        assert_eq!(secrets.hide(later, None).message(), ".. and ..");
     }
 
     #[test]
@@ -145,7 +242,7 @@ mod tests {
         }
         assert_eq!(secrets.authorization().unwrap(), "Bearer token-two");
         let error = Error::new(ErrorKind::Server, "token-one, token-two, also-token-one, also-token-two");
-        assert_eq!(secrets.hide(error).message(), ".., .., .., ..");
+        assert_eq!(secrets.hide(error, None).message(), ".., .., .., ..");
         assert_eq!(format!("{secrets:?}"), "Secrets(..)");
     }
 }

@@ -25,6 +25,7 @@ pub struct ZhipuProfile {
     /// Whether streams must be asked for usage.
     asks_for_usage: bool,
     language: Option<HeaderValue>,
+    strips_box_markers: bool,
 }
 
 /// How the wires of the deployments differ.
@@ -96,6 +97,7 @@ pub(crate) fn dialect(
         deployment,
         asks_for_usage: quirks::asks_for_usage(&base_url),
         language: language.flatten(),
+        strips_box_markers: settings.strip_box_markers,
     };
     let url = faults.keep(base_url.join("chat/completions"))?;
     let id = deployment.id(options, VENDOR, &base_url);
@@ -143,7 +145,13 @@ impl ChatProfile for ZhipuProfile {
             _ => &[extras::CLEAR_THINKING],
         };
         let replay_reasoning = quirks::clear_thinking(request) == Some(false);
-        let shape = MessageShape { replay_reasoning, ..MessageShape::of_card(&plan.card, false) };
+        // The schema has a string here, which may be left out beside tool calls; an empty one was refused with 1214.
+        // Source: chat reference, assistant message, 2026-11-21.
+        let shape = MessageShape {
+            replay_reasoning,
+            null_content: false,
+            ..MessageShape::of_card(&plan.card, false)
+        };
         JsonBody::object(|root| {
             root.field("model", plan.model());
             root.optional("request_id", request.request_id.as_deref());
@@ -171,6 +179,10 @@ impl ChatProfile for ZhipuProfile {
 
     fn safety(&self, fields: &SafetyFields<'_>) -> Vec<SafetyLabel> {
         quirks::safety(fields)
+    }
+
+    fn stripped_markers(&self) -> &'static [&'static str] {
+        if self.strips_box_markers { quirks::BOX_MARKERS } else { &[] }
     }
 }
 

@@ -66,6 +66,10 @@ pub(crate) fn asks_for_usage(base_url: &BaseUrl) -> bool {
     !settings::is_official_host(base_url)
 }
 
+/// GLM-4.1V and later write these around the answer proper.
+/// Source: the models' README, live replies.
+pub(crate) const BOX_MARKERS: &[&str] = &["<|begin_of_box|>", "<|end_of_box|>"];
+
 /// Four finish reasons are the vendor's own; failures after the stream has begun come only as such.
 /// Source: GLM-4V reference (`sensitive`, `network_error`), newer references (`model_context_window_exceeded`).
 pub(crate) fn finish_kind(raw: &str) -> FinishKind {

@@ -21,6 +21,9 @@ pub struct ZhipuSettings {
     pub language: Option<String>,
     /// Whether requests without an id get a random one. Default true.
     pub generate_request_ids: Option<bool>,
+    /// Whether the markers `<|begin_of_box|>` and `<|end_of_box|>`, which GLM's vision models write around the answer proper,
+    /// are left out of the text. Default false: they show where the answer stands.
+    pub strip_box_markers: bool,
 }
 
 impl ZhipuSettings {
@@ -55,6 +58,13 @@ impl ZhipuSettings {
     #[must_use]
     pub fn with_generate_request_ids(mut self, generate: bool) -> Self {
         self.generate_request_ids = Some(generate);
+        self
+    }
+
+    /// Says whether the markers around the answer proper are left out of the text.
+    #[must_use]
+    pub fn with_strip_box_markers(mut self, strip: bool) -> Self {
+        self.strip_box_markers = strip;
         self
     }
 

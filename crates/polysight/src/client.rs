@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use polysight_core::{ApiKey, ChatRequest, PlanComparison, Result, VisionProvider, compare_plans};
 use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
@@ -13,8 +12,8 @@ use polysight_wire::Transport;
 use ring::digest::{SHA256, digest};
 
 use crate::config::{
-    Config, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts, Variables,
-    connect_store,
+    Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts,
+    Variables, connect_store,
 };
 use crate::{Registry, Role};
 
@@ -50,8 +49,11 @@ struct Ready {
     /// What pays for the retries of all roles of a provider: an outage is one for all of them.
     budgets: HashMap<String, RetryBudget>,
     store: Option<Arc<dyn RateLimitStore>>,
-    /// By connect limit and proxy, which transports that share connections must have alike.
-    transports: HashMap<(Duration, Option<String>), Transport>,
+    /// What the pictures of all roles may take that are fitted at once.
+    #[cfg(feature = "media")]
+    fit_pool: polysight_media::fit::FitPool,
+    /// By what transports that share connections must have alike.
+    transports: HashMap<Connecting, Transport>,
 }
 
 /// A role in both its places.
@@ -138,8 +140,8 @@ impl Polysight {
         Ok(self.make_role(&mut self.ready(), name)?.role)
     }
 
-    /// The provider of this name. It is made once, and all providers of the same proxy and connect limit share
-    /// connections.
+    /// The provider of this name. It is made once, and all providers that connect alike (proxy, protocol, certificates,
+    /// connect limit) share connections.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown provider, a missing environment variable or key file,
@@ -190,22 +192,23 @@ impl Polysight {
         name: &str,
         entry: &RoleEntry,
     ) -> Result<Arc<dyn VisionProvider>> {
-        let stack = Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() };
-        match &entry.target {
+        let target = match &entry.target {
             RoleTarget::Provider { name: provider, .. } => {
                 let stack = Stack {
                     retry: entry.layers.retry(),
                     retry_budget: Some(ready.budgets.entry(provider.clone()).or_default().clone()),
                     #[cfg(feature = "trace")]
                     attempt_trace: entry.layers.trace.clone(),
-                    ..stack
+                    ..Stack::default()
                 };
-                stack.build(self.make_provider(ready, provider)?)
+                let retrying = stack.build(self.make_provider(ready, provider)?)?;
+                #[cfg(feature = "media")]
+                let retrying = entry.layers.preparing(entry.layers.fitting(retrying, &ready.fit_pool)?)?;
+                retrying
             }
-            RoleTarget::Roles { roles, router, .. } => {
-                stack.build(self.make_router(ready, name, roles, router)?)
-            }
-        }
+            RoleTarget::Roles { roles, router, .. } => self.make_router(ready, name, roles, router)?,
+        };
+        Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() }.build(target)
     }
 
     fn make_router(
@@ -250,7 +253,7 @@ impl Polysight {
         let options = config
             .options(name)
             .map_err(fault)?
-            .with_transport(make_transport(ready, &config).map_err(fault)?);
+            .with_transport(make_transport(ready, &config, &self.config.source, variables).map_err(fault)?);
         let limited = |key: Option<ApiKey>| {
             let account = key.as_ref().map(fingerprint).unwrap_or_default();
             let mut options = options.clone();
@@ -298,7 +301,10 @@ impl Polysight {
     fn keys(&self, config: &ProviderConfig) -> Result<Vec<Option<ApiKey>>> {
         let one = match (&config.api_key, &config.api_key_file) {
             (Some(key), _) => Some(ApiKey::new(key)?),
-            (None, Some(file)) => Some(self.config.source.key_in(file)?),
+            (None, Some(file)) => {
+                let home = (self.lookup)("HOME").or_else(|| (self.lookup)("USERPROFILE"));
+                Some(self.config.source.key_in(file, home.as_deref())?)
+            }
             (None, None) => None,
         };
         match &config.api_keys {
@@ -309,16 +315,17 @@ impl Polysight {
 }
 
 /// A transport with a provider's own headers and limits, over connections that are made once.
-fn make_transport(ready: &mut Ready, config: &ProviderConfig) -> Result<Transport> {
-    let connecting = (config.limits().connect, config.proxy.clone());
-    let transport = config.transport();
+fn make_transport(
+    ready: &mut Ready,
+    config: &ProviderConfig,
+    source: &Source,
+    variables: &Variables<'_>,
+) -> Result<Transport> {
+    let (connecting, transport) = (config.connecting(), config.transport(variables.secrets()));
     if let Some(other) = ready.transports.get(&connecting) {
         return transport.sharing(other).build();
     }
-    let transport = match &config.proxy {
-        Some(proxy) => transport.proxy(proxy).build()?,
-        None => transport.build()?,
-    };
+    let transport = connecting.apply(transport, source)?.build()?;
     ready.transports.insert(connecting, transport.clone());
     Ok(transport)
 }
@@ -390,6 +397,29 @@ mod tests {
             note.starts_with("config:5: roles.one.model: ") && note.contains("did you mean `glm-4.6v"),
             "{note}"
         );
+    }
+
+    #[cfg(feature = "zhipu")]
+    #[test]
+    fn notes_are_of_every_way_to_name_a_model() {
+        let notes = |provider: &str, role: &str| {
+            let text = format!(
+                "[providers.a]\nbackend = \"zhipu\"\napi_key = \"k.1\"\n{provider}\n[roles.one]\n{role}\n[roles.two]\n{role}"
+            );
+            Polysight::from_toml(&text).unwrap().notes().to_vec()
+        };
+        let default = notes("model = \"glm-4.6w\"", "");
+        assert!(default.len() == 1 && default[0].contains("config:4: providers.a.model: "), "{default:?}");
+        assert_eq!(notes("", "model = \"glm-4.6w\"").len(), 2);
+        assert_eq!(notes("base_url = \"https://h.example/v1\"", "model = \"glm-4.6w\"").len(), 2);
+        assert_eq!(notes("model = \"glm-4.6w\"", "model = \"GLM-4.6V\""), Vec::<String>::new());
+        assert_eq!(notes("model = \"${MODEL}\"", ""), Vec::<String>::new());
+        assert_eq!(
+            notes("deployment = \"vllm\"\nbase_url = \"http://h.example\"", "model = \"glm-4.6w\""),
+            Vec::<String>::new()
+        );
+        let far = notes("", "model = \"zzzz\"");
+        assert!(far[0].ends_with("does not know `zzzz`: it is sent without limits"), "{far:?}");
     }
 
     #[cfg(feature = "openai")]

@@ -8,6 +8,8 @@ mod config;
 #[cfg(feature = "config")]
 mod registry;
 mod role;
+#[cfg(feature = "qwen-vl")]
+mod uploads;
 
 #[cfg(feature = "config")]
 pub use client::Polysight;
@@ -18,6 +20,8 @@ pub use polysight_ernie as ernie;
 pub use polysight_layers as layers;
 #[cfg(feature = "testing")]
 pub use polysight_layers::testing::MockProvider;
+#[cfg(feature = "media")]
+pub use polysight_media as media;
 #[cfg(feature = "openai")]
 pub use polysight_openai as openai;
 #[cfg(feature = "qwen-vl")]

@@ -42,8 +42,7 @@ impl Registry {
         }
         #[cfg(feature = "qwen-vl")]
         {
-            let build = |options, settings| Ok(shared(polysight_qwen_vl::QwenVl::new(options, &settings)?));
-            let backend = Backend::new(polysight_qwen_vl::QwenVl::check, build);
+            let backend = Backend::new(crate::uploads::check, crate::uploads::build);
             backends.insert("qwen-vl", backend.with_catalog(polysight_qwen_vl::catalog));
         }
         #[cfg(feature = "ernie")]
@@ -92,7 +91,7 @@ impl Registry {
     }
 }
 
-#[cfg(any(feature = "ernie", feature = "openai", feature = "qwen-vl", feature = "zhipu"))]
+#[cfg(any(feature = "ernie", feature = "openai", feature = "zhipu"))]
 fn shared(provider: impl VisionProvider + 'static) -> Arc<dyn VisionProvider> {
     Arc::new(provider)
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::clients::{Picture, Question};
+use crate::clients::{Client as _, Facade, Http2, Limit, Naive, Picture, Question};
 use crate::corpus;
+use crate::measure::Sample;
 use crate::server::Scenario;
 
 /// One thing that is measured.
@@ -18,11 +19,52 @@ pub struct Case {
     pub requests: usize,
     /// Requests at a time.
     pub in_flight: usize,
-    /// Whether it is part of a run that names no cases.
-    pub by_default: bool,
-    /// Whether it is a point of the grid: what handwritten copies hold there would not fit a machine, so that only those
-    /// that hold none take turns.
-    pub in_grid: bool,
+    pub group: Group,
+}
+
+/// What cases are run, and shown, together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Those of a run that names no cases.
+    Main,
+    /// Sizes of pictures by requests in flight. What handwritten copies hold there would not fit a machine, so that only
+    /// those that hold none take turns.
+    Grid,
+    /// TLS, over a line with a delay.
+    Tls,
+    /// Run by name alone.
+    Named,
+}
+
+impl Group {
+    pub const ALL: [Self; 4] = [Self::Main, Self::Grid, Self::Tls, Self::Named];
+
+    /// As the command line names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Grid => "grid",
+            Self::Tls => "tls",
+            Self::Named => "named",
+        }
+    }
+
+    /// Those who take turns, the one that others are held against first.
+    pub fn clients(self) -> &'static [&'static str] {
+        match self {
+            Self::Main | Self::Named => &[Facade::<false>::NAME, Limit::NAME, Naive::NAME],
+            Self::Grid => &[Facade::<false>::NAME, Limit::NAME],
+            Self::Tls => &[Facade::<false>::NAME, Http2::NAME, Naive::NAME],
+        }
+    }
+
+    /// What a repetition cost: CPU a unit, time for what waits, in microseconds.
+    pub fn cost(self, sample: &Sample) -> f64 {
+        match self {
+            Self::Tls => sample.wall_us as f64,
+            _ => sample.first_us.unwrap_or(sample.cpu_us as f64 / sample.units.max(1) as f64),
+        }
+    }
 }
 
 /// The pictures of a request.
@@ -45,8 +87,7 @@ const PLAIN: Case = Case {
     scenario: Scenario::Answer,
     requests: 2_000,
     in_flight: 1,
-    by_default: true,
-    in_grid: false,
+    group: Group::Main,
 };
 
 const fn deltas(name: &'static str, what: &'static str, chunk: usize) -> Case {
@@ -75,10 +116,14 @@ const fn grid(name: &'static str, size: usize, in_flight: usize) -> Case {
         pictures: Pictures::Shared(size),
         requests: if in_flight > least { in_flight } else { least },
         in_flight,
-        by_default: false,
-        in_grid: true,
+        group: Group::Grid,
         ..PLAIN
     }
+}
+
+const fn tls(name: &'static str, what: &'static str, in_flight: usize) -> Case {
+    let pictures = Pictures::Shared(4_900_000);
+    Case { name, what, pictures, requests: in_flight, in_flight, group: Group::Tls, ..PLAIN }
 }
 
 pub const CASES: &[Case] = &[
@@ -141,13 +186,15 @@ pub const CASES: &[Case] = &[
     grid("G-20M-1", 20 * MB, 1),
     grid("G-20M-16", 20 * MB, 16),
     grid("G-20M-256", 20 * MB, 256),
+    tls("TLS-1", "4.9 MB over TLS and 40 ms of round trip, until the answer is there", 1),
+    tls("TLS-16", "the same, 16 at once, until every answer is there", 16),
     Case {
         name: "check",
         what: "whether the pictures arrive whole",
         pictures: Pictures::Files(2, PHOTO),
         scenario: Scenario::Check,
         requests: 2,
-        by_default: false,
+        group: Group::Named,
         ..PLAIN
     },
 ];
@@ -177,6 +224,12 @@ impl Case {
             (scenario, _) => scenario,
         };
         Self { scenario, requests: requests.unwrap_or(self.requests), ..*self }
+    }
+
+    /// The request that goes before what is measured: over a slow line one without pictures.
+    pub fn warm_up(&self, folder: &Path) -> Question {
+        let pictures = if self.group == Group::Tls { Pictures::None } else { self.pictures };
+        Self { pictures, ..*self }.question(folder)
     }
 
     /// The request, with pictures from a folder or made for it.

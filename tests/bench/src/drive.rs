@@ -6,20 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde::Serialize;
 
-use crate::cases::{self, CASES, Case};
-use crate::clients::{Client as _, Facade, Limit, Naive};
+use crate::cases::{self, CASES, Case, Group};
 use crate::measure::Sample;
 use crate::{Result, table};
-
-/// Those who take turns.
-const CLIENTS: &[&str] = &[Limit::NAME, Naive::NAME, Facade::NAME];
-
-/// Those who take turns in the grid.
-const GRID_CLIENTS: &[&str] = &[Limit::NAME, Facade::NAME];
-
-fn clients(case: &Case) -> &'static [&'static str] {
-    if case.in_grid { GRID_CLIENTS } else { CLIENTS }
-}
 
 /// What to run.
 pub struct Options {
@@ -44,7 +33,7 @@ pub struct Measured {
     /// One a repetition; the same place is the same repetition for every client.
     pub samples: Vec<Sample>,
     /// A repetition of its own, with counting switched on.
-    pub counted: Sample,
+    pub counted: Option<Sample>,
     /// Instructions a unit.
     pub instructions: Option<f64>,
 }
@@ -57,15 +46,18 @@ pub fn drive(options: &Options) -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     cases::write_files(folder.path())?;
-    let server = Server::start()?;
-    let run = |case: &Case, client: &str, more: &[&str]| one(&server.base, folder.path(), case, client, more);
+    let server = Server::start(folder.path())?;
+    let run =
+        |case: &Case, client: &str, more: &[&str]| one(server.base(case), folder.path(), case, client, more);
     let mut measured = Vec::new();
     for case in &chosen {
         eprintln!("{}: {}", case.name, case.what);
-        for client in clients(case) {
-            let counted = run(case, client, &["--counts"])?;
-            let instructions = if options.instructions && case.in_flight == 1 {
-                instructions(&server.base, folder.path(), case, client)
+        for client in case.group.clients() {
+            // What waits for its line is not worth a repetition of its own.
+            let counted =
+                if case.group == Group::Tls { None } else { Some(run(case, client, &["--counts"])?) };
+            let instructions = if options.instructions && counted.is_some() && case.in_flight == 1 {
+                instructions(server.base(case), folder.path(), case, client)
             } else {
                 None
             };
@@ -85,8 +77,8 @@ pub fn drive(options: &Options) -> Result<()> {
             }
         }
     }
-    for table in [table::markdown(&chosen, &measured), table::grid(&chosen, &measured)] {
-        print!("{table}");
+    for group in Group::ALL {
+        print!("{}", table::markdown(group, &chosen, &measured));
     }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&measured)?)?;
@@ -96,33 +88,48 @@ pub fn drive(options: &Options) -> Result<()> {
 
 fn chosen(names: Option<&str>) -> Result<Vec<&'static Case>> {
     match names {
-        None => Ok(CASES.iter().filter(|case| case.by_default).collect()),
+        None => Ok(of_group(Group::Main)),
         Some("list") => {
             for case in CASES {
                 println!("{:10} {}", case.name, case.what);
             }
             Ok(Vec::new())
         }
-        Some("grid") => Ok(CASES.iter().filter(|case| case.in_grid).collect()),
-        Some(names) => names
-            .split(',')
-            .map(|name| cases::named(name).ok_or_else(|| format!("no case {name}: see --cases list").into()))
-            .collect(),
+        Some(names) => match Group::ALL.into_iter().find(|group| group.name() == names) {
+            Some(group) => Ok(of_group(group)),
+            None => names.split(',').map(of_name).collect(),
+        },
     }
+}
+
+fn of_group(group: Group) -> Vec<&'static Case> {
+    CASES.iter().filter(|case| case.group == group).collect()
+}
+
+fn of_name(name: &str) -> Result<&'static Case> {
+    cases::named(name).ok_or_else(|| format!("no case {name}: see --cases list").into())
 }
 
 struct Server {
     process: Child,
-    base: String,
+    plain: String,
+    tls: String,
 }
 
 impl Server {
-    fn start() -> Result<Self> {
-        let mut process =
-            Command::new(std::env::current_exe()?).arg("serve").stdout(Stdio::piped()).spawn()?;
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().ok_or("the server has no output")?).read_line(&mut port)?;
-        Ok(Self { process, base: format!("http://127.0.0.1:{}", port.trim()) })
+    fn start(folder: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut process = command.arg("--folder").arg(folder).arg("serve").stdout(Stdio::piped()).spawn()?;
+        let mut ports = String::new();
+        BufReader::new(process.stdout.take().ok_or("the server has no output")?).read_line(&mut ports)?;
+        let (plain, tls) = ports.trim().split_once(' ').ok_or("the server names no ports")?;
+        let (plain, tls) = (format!("http://127.0.0.1:{plain}"), format!("https://localhost:{tls}"));
+        Ok(Self { process, plain, tls })
+    }
+
+    /// Where a case is answered.
+    fn base(&self, case: &Case) -> &str {
+        if case.group == Group::Tls { &self.tls } else { &self.plain }
     }
 }
 

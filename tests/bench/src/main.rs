@@ -10,14 +10,15 @@ mod drive;
 mod measure;
 mod server;
 mod table;
+mod tls;
 mod usage;
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clients::{Client as _, Facade, Limit, Naive};
+use clients::{Client as _, Facade, Http2, Limit, Naive};
 use lexopt::prelude::{Long, Value, ValueExt as _};
 
 /// A program that measures stops at whatever is not as it expects.
@@ -25,7 +26,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 const HELP: &str = "polysight-bench [--cases W1,W2] [--reps N] [--json PATH] [--instructions]
 
-  --cases          these cases only; `list` prints them, `grid` is 15 of them
+  --cases          these cases only, or those of the group `grid` or `tls`; `list` prints them
   --reps           repetitions of each, interleaved (default 7)
   --json           writes every sample and the summary to a file
   --instructions   counts instructions too, where valgrind is installed; takes minutes";
@@ -70,7 +71,7 @@ fn run() -> Result<()> {
                 println!("{HELP}");
                 return Ok(());
             }
-            Value(word) if word == "serve" => return serve(),
+            Value(word) if word == "serve" => return serve(&arguments.folder),
             Value(client) => arguments.one = Some((client.string()?, parser.value()?.string()?)),
             other => return Err(format!("{}\n\n{HELP}", other.unexpected()).into()),
         }
@@ -81,9 +82,11 @@ fn run() -> Result<()> {
     }
 }
 
-fn serve() -> Result<()> {
+fn serve(folder: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tls = runtime.block_on(tls::start(folder))?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("{}", listener.local_addr()?.port());
+    println!("{} {tls}", listener.local_addr()?.port());
     std::io::stdout().flush()?;
     Ok(server::serve(&listener)?)
 }
@@ -92,7 +95,8 @@ fn one(arguments: &Arguments, client: &str, case: &str) -> Result<()> {
     let Arguments { base, folder, counts, .. } = arguments;
     let case = cases::named(case).ok_or("no such case")?.scaled(arguments.requests, arguments.deltas);
     let sample = match client {
-        Facade::NAME => measure::measure::<Facade>(&case, base, folder, *counts),
+        Facade::<false>::NAME => measure::measure::<Facade>(&case, base, folder, *counts),
+        Http2::NAME => measure::measure::<Http2>(&case, base, folder, *counts),
         Limit::NAME => measure::measure::<Limit>(&case, base, folder, *counts),
         Naive::NAME => measure::measure::<Naive>(&case, base, folder, *counts),
         _ => Err("no such client".into()),
@@ -141,6 +145,19 @@ mod tests {
     #[test]
     fn what_is_written_by_hand_hands_out_what_was_sent() {
         every_case_hands_out_what_was_sent::<Naive>();
+    }
+
+    #[test]
+    fn over_tls_every_client_hands_out_what_was_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let base = format!("https://localhost:{}", runtime.block_on(tls::start(folder.path())).unwrap());
+        let case =
+            cases::Case { pictures: cases::Pictures::Shared(1_000), ..*cases::named("TLS-16").unwrap() };
+        let wrong = |sample: Result<measure::Sample>| sample.unwrap().wrong;
+        assert_eq!(wrong(measure::measure::<Facade>(&case, &base, folder.path(), false)), 0);
+        assert_eq!(wrong(measure::measure::<Http2>(&case, &base, folder.path(), false)), 0);
+        assert_eq!(wrong(measure::measure::<Naive>(&case, &base, folder.path(), false)), 0);
     }
 
     /// What `peers/README.md` says a harness is.

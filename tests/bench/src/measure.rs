@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cases::Case;
 use crate::clients::{Client, Question, Sink};
-use crate::{Result, alloc, usage};
+use crate::{Result, alloc, tls, usage};
 
 /// What a repetition took.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,8 +38,10 @@ pub fn measure<C: Client>(case: &Case, base: &str, folder: &Path, counts: bool) 
         tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.enable_all().build()?;
+    let ca = base.starts_with("https").then(|| folder.join(tls::CA_FILE));
     let run = Run {
-        client: C::new(&format!("{base}/{}/v4", case.scenario.segment()))?,
+        client: C::new(&format!("{base}/{}/v4", case.scenario.segment()), ca.as_deref())?,
+        warm_up: case.warm_up(folder),
         question: case.question(folder),
         expected: case.expected(),
         is_streamed: case.is_streamed(),
@@ -50,6 +52,7 @@ pub fn measure<C: Client>(case: &Case, base: &str, folder: &Path, counts: bool) 
 
 struct Run<C> {
     client: C,
+    warm_up: Question,
     question: Question,
     expected: Option<String>,
     is_streamed: bool,
@@ -75,7 +78,7 @@ impl Outcome {
 async fn run_case<C: Client>(case: &Case, run: Arc<Run<C>>, counts: bool) -> Result<Sample> {
     // The connection, the blocks and what is made at the first use: not what is measured.
     for _ in 0..3 {
-        run.once(&run.question).await?;
+        run.once(&run.warm_up).await?;
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
     let resident = usage::resident_kib()?;

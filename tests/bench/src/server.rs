@@ -169,19 +169,25 @@ impl Connection {
     }
 
     fn plain(&mut self, text: &str) -> io::Result<()> {
-        let message = json!({"role": "assistant", "content": text});
-        let reply = json!({
-            "id": ID, "created": 1_763_712_000, "model": MODEL,
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 1234, "completion_tokens": 567, "total_tokens": 1801},
-        })
-        .to_string();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=UTF-8\r\ncontent-length: {}\r\n\r\n",
-            reply.len()
-        );
+        let reply = document(text);
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: {JSON}\r\ncontent-length: {}\r\n\r\n", reply.len());
         self.stream.write_all(&[head.as_bytes(), reply.as_bytes()].concat())
     }
+}
+
+/// The type of a plain reply.
+pub const JSON: &str = "application/json; charset=UTF-8";
+
+/// The body of a plain reply.
+pub fn document(text: &str) -> String {
+    let message = json!({"role": "assistant", "content": text});
+    json!({
+        "id": ID, "created": 1_763_712_000, "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1234, "completion_tokens": 567, "total_tokens": 1801},
+    })
+    .to_string()
 }
 
 const ID: &str = "20261121104512f3c1d7a5b2e4c60a";

@@ -1,86 +1,53 @@
 //! What was measured, as Markdown.
 
-use std::fmt::Write as _;
-
-use crate::cases::Case;
-use crate::clients::{Client as _, Facade, Limit, Naive};
+use crate::cases::{Case, Group};
 use crate::drive::Measured;
 use crate::measure::Sample;
 
-/// One table: ratios first, then what they are ratios of. Empty without cases outside the grid.
-pub fn markdown(cases: &[&Case], measured: &[Measured]) -> String {
-    let mut text = String::new();
-    for case in cases.iter().filter(|case| !case.in_grid) {
-        if text.is_empty() {
-            text.push_str(
-                "| case | CPU to naive | CPU to limit | CPU a unit, µs: polysight, limit, naive | \
-                 peak over base, MiB | allocations a unit | bytes allocated a unit | instructions a unit |\n\
-                 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-            );
-        }
-        let of = |client: &str| {
-            measured.iter().find(|measured| measured.case == case.name && measured.client == client)
-        };
-        let (Some(own), Some(limit), Some(naive)) = (of(Facade::NAME), of(Limit::NAME), of(Naive::NAME))
-        else {
-            continue;
-        };
-        let three = |value: &dyn Fn(&Measured) -> String| [own, limit, naive].map(value).join(", ");
-        // For what waits, time is what counts.
-        let cost: fn(&Sample) -> f64 = if own.samples.iter().any(|sample| sample.first_us.is_some()) {
-            |sample| sample.first_us.unwrap_or(f64::NAN)
-        } else {
-            |sample| sample.cpu_us as f64 / sample.units.max(1) as f64
-        };
-        let _ = writeln!(
-            text,
-            "| {} ({}) | {:.2} | {:.2} | {} | {} | {} | {} | {} |",
-            case.name,
-            case.unit(),
-            ratio(own, naive, cost),
-            ratio(own, limit, cost),
-            three(&|one| number(median(one.samples.iter().map(cost)))),
-            three(&|one| format!("{:.2}", peak_mib(one))),
-            three(&|one| number(per_unit(&one.counted, one.counted.allocations))),
-            three(&|one| number(per_unit(&one.counted, one.counted.allocated_bytes))),
-            three(&|one| one.instructions.map_or("-".to_owned(), number)),
-        );
+/// The table of a group: ratios first, then what they are ratios of. Empty where none of its cases was measured.
+pub fn markdown(group: Group, cases: &[&Case], measured: &[Measured]) -> String {
+    let rows: String =
+        cases.iter().filter(|case| case.group == group).map(|case| row(case, measured)).collect();
+    if rows.is_empty() {
+        return rows;
     }
-    text
+    let clients = group.clients();
+    let ratios: String = clients.iter().skip(1).map(|other| format!(" cost to {other} |")).collect();
+    let names = clients.join(", ");
+    let line = " ---: |".repeat(clients.len() + 4);
+    format!(
+        "| case |{ratios} cost, µs: {names} | peak over base, MiB | allocations a unit | bytes allocated a unit | \
+         instructions a unit |\n| --- |{line}\n{rows}"
+    )
 }
 
-/// The table of the grid: what a request costs and holds, by the size of its picture and the number in flight. Empty
-/// without points of the grid.
-pub fn grid(cases: &[&Case], measured: &[Measured]) -> String {
-    let mut text = String::new();
-    for case in cases.iter().filter(|case| case.in_grid) {
-        let of = |client: &str| {
-            measured.iter().find(|measured| measured.case == case.name && measured.client == client)
-        };
-        let (Some(own), Some(limit)) = (of(Facade::NAME), of(Limit::NAME)) else { continue };
-        if text.is_empty() {
-            text.push_str(
-                "| point | CPU to limit | CPU a request, µs: polysight, limit | peak over base, MiB: polysight, limit | \
-                 peak a request in flight, KiB: polysight, limit |\n| --- | ---: | ---: | ---: | ---: |\n",
-            );
-        }
-        let cost = |sample: &Sample| sample.cpu_us as f64 / sample.units.max(1) as f64;
-        let two = |value: &dyn Fn(&Measured) -> String| [own, limit].map(value).join(", ");
-        let _ = writeln!(
-            text,
-            "| {} | {:.2} | {} | {} | {} |",
-            case.name,
-            ratio(own, limit, cost),
-            two(&|one| number(median(one.samples.iter().map(cost)))),
-            two(&|one| format!("{:.2}", peak_mib(one))),
-            two(&|one| number(peak_mib(one) * 1024.0 / case.in_flight as f64)),
-        );
-    }
-    text
+fn row(case: &Case, measured: &[Measured]) -> String {
+    let turns: Vec<_> = measured.iter().filter(|one| one.case == case.name).collect();
+    let Some((own, others)) = turns.split_first() else { return String::new() };
+    let cost = |sample: &Sample| case.group.cost(sample);
+    let ratios: String = others.iter().map(|other| format!(" {:.2} |", ratio(own, other, cost))).collect();
+    let all = |value: &dyn Fn(&Measured) -> String| {
+        turns.iter().map(|one| value(one)).collect::<Vec<_>>().join(", ")
+    };
+    let counted = |count: fn(&Sample) -> Option<u64>| {
+        all(&|one| {
+            one.counted.as_ref().map_or("-".to_owned(), |sample| number(per_unit(sample, count(sample))))
+        })
+    };
+    format!(
+        "| {} ({}) |{ratios} {} | {} | {} | {} | {} |\n",
+        case.name,
+        case.unit(),
+        all(&|one| number(median(one.samples.iter().map(cost)))),
+        all(&|one| format!("{:.2}", peak_mib(one))),
+        counted(|sample| sample.allocations),
+        counted(|sample| sample.allocated_bytes),
+        all(&|one| one.instructions.map_or("-".to_owned(), number)),
+    )
 }
 
 /// The median of the ratios within each repetition.
-fn ratio(own: &Measured, other: &Measured, cost: fn(&Sample) -> f64) -> f64 {
+fn ratio(own: &Measured, other: &Measured, cost: impl Fn(&Sample) -> f64) -> f64 {
     median(own.samples.iter().zip(&other.samples).map(|(own, other)| cost(own) / cost(other)))
 }
 

@@ -72,7 +72,11 @@ async fn read_stream(
     let mut observed = Observed { text: String::new(), error: None, end: None, attempts: 0 };
     let mut stream = match calls::open(provider, request).await {
         Ok(stream) => stream,
-        Err(error) => return Observed { error: Some(error), ..observed },
+        // What came as a document stands on the error.
+        Err(error) => {
+            let text = error.partial().map(|partial| partial.text.clone()).unwrap_or_default();
+            return Observed { text, error: Some(error), ..observed };
+        }
     };
     let mut ends = 0;
     while let Some(event) = stream.next_event().await {

@@ -4,7 +4,7 @@ use ErrorKind::{
     Authentication, Billing, ContentRefused, ContextTooLong, InvalidRequest, MediaFetchFailed, ModelNotFound,
     Overloaded, Permission, QuotaExhausted, RateLimited, Server, Unsupported,
 };
-use polysight::{ErrorKind, RateLimitScope};
+use polysight::{Billed, ErrorKind, RateLimitScope};
 use polysight_emulator::Fault;
 
 use super::row::Advice::{self, Later, Never};
@@ -17,6 +17,7 @@ pub(super) struct Coded {
     kind: ErrorKind,
     advice: Advice,
     throttle: Option<RateLimitScope>,
+    billed: Billed,
 }
 
 /// How the code arrives.
@@ -36,13 +37,18 @@ impl Coded {
         self
     }
 
+    const fn costing(mut self, billed: Billed) -> Self {
+        self.billed = billed;
+        self
+    }
+
     const fn under(mut self, status: u16, words: &'static str) -> Self {
         self.form = Form::With(status, words);
         self
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        refused(self.kind, self.advice).throttled_by(self.throttle).coded(self.code)
+        refused(self.kind, self.advice).throttled_by(self.throttle).coded(self.code).costing(self.billed)
     }
 
     /// The emulator's fault that sends it; `None` where a server of the row's own must.
@@ -59,11 +65,11 @@ impl Coded {
 }
 
 const fn code(code: &'static str, kind: ErrorKind, advice: Advice) -> Coded {
-    Coded { code, form: Form::Usual, kind, advice, throttle: None }
+    Coded { code, form: Form::Usual, kind, advice, throttle: None, billed: Billed::No }
 }
 
 const fn number(code: &'static str, kind: ErrorKind, advice: Advice) -> Coded {
-    Coded { code, form: Form::Numeric, kind, advice, throttle: None }
+    Coded { code, form: Form::Numeric, kind, advice, throttle: None, billed: Billed::No }
 }
 
 /// The vendor's table of 2026, and those of 2024 and 2025 for what may still be seen.
@@ -309,10 +315,10 @@ pub(super) const GATEWAY: &[Coded] = &[
     code("429", RateLimited, Later).under(429, "RateLimitError"),
     code("insufficient_quota", QuotaExhausted, Never).under(429, "you exceeded your current quota"),
     code("server_error", Server, Later).under(500, "inference failed"),
-    code("502", Server, Later).under(502, "no reply from behind"),
+    code("502", Server, Later).under(502, "no reply from behind").costing(Billed::Perhaps),
     code("overloaded_error", Overloaded, Later).under(529, "overloaded"),
     code("service_unavailable", Overloaded, Later).under(503, "try again later"),
-    code("504", Server, Later).under(504, "no reply from behind"),
+    code("504", Server, Later).under(504, "no reply from behind").costing(Billed::Likely),
     code("Arrearage", Billing, Never),
     code("DataInspectionFailed", ContentRefused, Never),
     code("Throttling.RateQuota", RateLimited, Later).throttled_by(RateLimitScope::Requests),

@@ -189,6 +189,10 @@ pub(super) enum Text {
     MiddleTwice,
     /// The whole with padding somewhere.
     Long,
+    /// As much as stood before a cut whose place is not the row's: a beginning, all or nothing.
+    UpToCut,
+    /// The whole, with marks for bytes that were no text.
+    Marked,
     /// The whole behind this.
     After(&'static str),
     Exactly(&'static str),
@@ -205,6 +209,8 @@ impl fmt::Display for Text {
             Self::Beginning => f.write_str("beginning"),
             Self::MiddleTwice => f.write_str("1 delta twice"),
             Self::Long => f.write_str("padded"),
+            Self::UpToCut => f.write_str("up to the cut"),
+            Self::Marked => f.write_str("marked"),
             Self::After(_) => f.write_str("more, whole"),
             Self::Exactly(text) => write!(f, "{text:?}"),
         }
@@ -237,6 +243,8 @@ impl Reference {
                 observed == [self.deltas[..=middle].concat(), self.deltas[middle..].concat()].concat()
             }
             Text::Long => observed.len() > whole.len() && observed.trim_start_matches('x') == whole,
+            Text::UpToCut => whole.starts_with(observed),
+            Text::Marked => observed.contains('\u{fffd}') && observed.replace('\u{fffd}', "") == whole,
             Text::After(before) => observed == format!("{before}{whole}"),
             Text::Exactly(text) => observed == *text,
         }
@@ -300,6 +308,10 @@ impl Outcome {
 
     pub(super) fn with_requests_left(self, requests: u64) -> Self {
         self.changed(|failure| failure.requests_left = Some(requests))
+    }
+
+    pub(super) fn costing(self, billed: Billed) -> Self {
+        self.changed(|failure| failure.billed = billed)
     }
 
     pub(super) fn coded(self, code: &'static str) -> Self {

@@ -55,7 +55,11 @@ pub(crate) fn check_finish(finish: &FinishReason, limited: bool) {
 }
 
 pub(crate) fn check_response(response: &ChatResponse, limited: bool) {
-    check_finish(&response.finish, limited);
+    // A whole reply need not say how its answer ended, if there is one.
+    let is_unsaid = response.finish.kind == FinishKind::Unknown && response.finish.raw.is_empty();
+    if !is_unsaid || (response.text.is_empty() && response.tool_calls.is_empty()) {
+        check_finish(&response.finish, limited);
+    }
     let message = response.to_message();
     assert!(message.text().len() <= response.text.len());
 }

@@ -39,9 +39,14 @@ pub const TARGETS: &[Target] = &[
     target("qwen_reply", targets::replies::qwen, 150),
     target("qwen_native_reply", targets::replies::qwen_native, 150),
     target("ernie_reply", targets::replies::ernie, 150),
+    target("stream_endings", targets::pieces::endings, 1_500),
+    target("tool_call_pieces", targets::pieces::tool_calls, 1_500),
     target("base64", targets::base64::check, 1_000),
     target("picture", targets::probes::picture, 1_500),
     target("video", targets::probes::video, 1_500),
+    target("heif_items", targets::structures::heif::check, 500),
+    target("jpeg_segments", targets::structures::jpeg::check, 500),
+    target("mp4_boxes", targets::structures::mp4::check, 500),
     target("config", targets::config::check, 400),
     target("interval", targets::interval::check, 3_000),
     target("zhipu_token", targets::zhipu_token::check, 800),
@@ -49,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     target("redact", targets::redact::check, 300),
     target("plan", targets::plan::check, 800),
     target("client", targets::client::check, 150),
+    target("almost_json", targets::almost_json::check, 300),
 ];
 
 /// The target of this name.

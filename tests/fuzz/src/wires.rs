@@ -95,7 +95,7 @@ pub(crate) fn read_stream(
                         let end = decoder.finish(&mut events);
                         return (events, end);
                     }
-                    Ok(Progress::Event | Progress::None) => {}
+                    Ok(Progress::Event | Progress::Empty | Progress::None) => {}
                 },
             }
         }

@@ -12,6 +12,7 @@ pub mod acme;
 pub mod calls;
 mod emulated;
 mod media;
+pub mod pictures;
 mod reply;
 mod server;
 mod wire;

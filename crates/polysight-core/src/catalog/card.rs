@@ -142,7 +142,9 @@ pub struct ThinkingCard {
     pub efforts: Vec<Effort>,
     /// Whether it reasons only when the answer is streamed.
     pub stream_only: bool,
-    /// Whether the reasoning stands inside the text, between `<think>` and `</think>`.
+    /// Whether the reasoning may stand inside the text, between `<think>` and `</think>`. Of a model that always reasons
+    /// the closing tag alone is enough, since chat templates open the block in the prompt: what a stream says before it is
+    /// held back until the tag comes or the answer ends.
     pub in_text: bool,
 }
 

@@ -41,7 +41,7 @@ pub use price::{Money, Price, Quotas};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, redact_name};
 
 /// One model's row of a catalogue: what a config file or a program says about a model. Its fields are those of
 /// [`ModelCard`]; unknown ones are refused when the row is added to a catalogue.
@@ -110,13 +110,19 @@ impl Catalog {
             }
         };
         if let Some(key) = table.keys().next() {
-            return Err(Error::new(ErrorKind::Config, format!("model catalogue: unknown key `{key}`")));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("model catalogue: unknown key `{}`", redact_name(key)),
+            ));
         }
         let mut catalog = Self::empty(vendor, defaults)?;
         for row in rows {
             let (id, row) = named(row)?;
             if catalog.by_name.contains_key(&id.to_lowercase()) {
-                return Err(Error::new(ErrorKind::Config, format!("two models are called `{id}`")));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("two models are called `{}`", redact_name(&id)),
+                ));
             }
             catalog.put(&id, row)?;
         }
@@ -152,14 +158,17 @@ impl Catalog {
         let card = read_card(&self.defaults, row.clone()).map_err(|error| {
             Error::new(
                 ErrorKind::Config,
-                format!("model `{id}` of the {} catalogue: {}", self.vendor, error.message()),
+                format!("model `{}` of the {} catalogue: {}", redact_name(id), self.vendor, error.message()),
             )
         })?;
         let index = known.unwrap_or(self.cards.len());
         for name in std::iter::once(&card.id).chain(&card.aliases) {
             let before = self.by_name.insert(name.to_lowercase(), index);
             if before.is_some_and(|before| before != index) {
-                return Err(Error::new(ErrorKind::Config, format!("two models are called `{name}`")));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("two models are called `{}`", redact_name(name)),
+                ));
             }
         }
         let card = Arc::new(ModelCard { known: true, ..card });
@@ -205,6 +214,29 @@ impl Catalog {
     #[must_use]
     pub fn card(&self, model: &str) -> Arc<ModelCard> {
         self.find(model).unwrap_or_else(|| Arc::clone(&self.unknown))
+    }
+
+    /// Ids of the models that are most like this name, the nearest first, at most three; none where the model is known or no
+    /// other is like it.
+    #[must_use]
+    pub fn nearest(&self, model: &str) -> Vec<&str> {
+        /// Names that are longer are none of a model; comparing takes time.
+        const LONGEST: usize = 100;
+        const SOME: usize = 3;
+        if model.is_empty() || model.len() > LONGEST || self.find(model).is_some() {
+            return Vec::new();
+        }
+        // Not the names of owners, which many models share.
+        let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
+        let model = bare(model);
+        let likeness = |card: &ModelCard| {
+            let names = std::iter::once(&card.id).chain(&card.aliases);
+            names.map(|name| strsim::jaro_winkler(&model, &bare(name))).fold(0.0, f64::max)
+        };
+        let known = self.cards.iter().map(|card| (likeness(card), card));
+        let mut near: Vec<_> = known.filter(|(likeness, _)| *likeness > 0.85).collect();
+        near.sort_by(|(left, _), (right, _)| right.total_cmp(left));
+        near.into_iter().map(|(_, card)| card.id.as_str()).take(SOME).collect()
     }
 
     /// The card of a known model.

@@ -4,6 +4,7 @@ mod kind;
 mod reaction;
 mod redact;
 mod redact_secrets;
+mod spelling;
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
@@ -14,6 +15,7 @@ pub use kind::{Billed, ErrorKind, Partial, RateLimitScope, RetryAdvice, TimeoutP
 pub use reaction::{AtFault, Reaction};
 pub(crate) use redact::OneLine;
 pub use redact::redact;
+pub use redact_secrets::{SecretFilter, is_ordinary, is_secret_name};
 
 use crate::{Attempt, RateLimits, SafetyLabel, Violation};
 
@@ -191,10 +193,11 @@ impl Error {
         self
     }
 
-    /// Adds the underlying error.
+    /// Adds the underlying error. One whose words, or those of its own sources, have more than 300 bytes or one line is
+    /// replaced by what may be shown of them.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(Arc::from(source.into()));
+        self.0.source = Some(redact_secrets::short_source(source.into()));
         self
     }
 

@@ -69,6 +69,8 @@ pub enum AtFault {
 ///   or headers, goes first where there is one. Credentials that had expired have been renewed once already when an error
 ///   gets this far.
 /// - *slow down* is for a rate limiter: a limit on how much is sent was met, as everywhere that the vendor names one.
+/// - *usually billed*: a `server` error whose status came from what stands before the vendor is perhaps billed (408, 502,
+///   520) or likely (504, 524), since the vendor may have been at work.
 /// - *wait* is the vendor's own where it names one ([`RetryAdvice::After`]).
 /// - *local* is an error of this side ([`Error::is_local`]); *final* one that the same request would meet again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

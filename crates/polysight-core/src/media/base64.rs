@@ -80,7 +80,7 @@ impl Base64Text {
 
     /// Reads what the text encodes, decoding only what is asked for.
     #[must_use]
-    pub fn reader(&self) -> impl Read + Seek + use<> {
+    pub fn reader(&self) -> impl Read + Seek + Send + use<> {
         Base64Reader { text: self.text.clone(), len: self.byte_len(), at: 0 }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{name, unusable};
 use crate::{Error, ErrorKind, Result};
@@ -13,7 +13,6 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub struct MediaFile {
     path: Arc<Path>,
-    len: u64,
     modified: Option<SystemTime>,
     identity: FileIdentity,
 }
@@ -45,7 +44,7 @@ impl MediaFile {
         }
         let path: Arc<Path> = path.into();
         let identity = FileIdentity::new(&path, &metadata);
-        Ok((Self { path, len: metadata.len(), modified: metadata.modified().ok(), identity }, file))
+        Ok((Self { path, modified: metadata.modified().ok(), identity }, file))
     }
 
     /// The file's path.
@@ -57,7 +56,7 @@ impl MediaFile {
     /// The file's length when it was looked at, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> u64 {
-        self.len
+        self.identity.len
     }
 
     /// When the file had last been written to when it was looked at, where the file system says so. Programs can set this
@@ -82,11 +81,12 @@ impl MediaFile {
         file.metadata().map(|metadata| FileIdentity::new(&self.path, &metadata))
     }
 
-    /// Opens the file for reading, and checks that it is still the one that was looked at.
+    /// Opens the file for reading, and checks that it is still the one that was looked at, with the same
+    /// [identity](FileIdentity): a file that was put in its place is noticed, also one of the same length and modification time.
+    /// So is a change of attributes alone, such as permissions, which cannot be told from it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidMedia`] when it is gone, or its length or modification time changed, and
-    /// [`ErrorKind::Overloaded`] as for [`open`](Self::open).
+    /// [`ErrorKind::InvalidMedia`] when it is gone or changed, and [`ErrorKind::Overloaded`] as for [`open`](Self::open).
     pub fn reopen(&self) -> Result<File> {
         let gone = |error: io::Error| match passing(&error) {
             Some(trouble) => later(&self.path, trouble).with_source(error),
@@ -95,8 +95,9 @@ impl MediaFile {
         };
         let file = open_at_once(&self.path).map_err(gone)?;
         let metadata = file.metadata().map_err(gone)?;
-        let is_same =
-            metadata.is_file() && metadata.len() == self.len && metadata.modified().ok() == self.modified;
+        let is_same = metadata.is_file()
+            && metadata.modified().ok() == self.modified
+            && FileIdentity::new(&self.path, &metadata) == self.identity;
         if !is_same {
             let changed = "the file changed since it was opened: open it again";
             return Err(unusable(name::of_path(&self.path), changed));
@@ -124,6 +125,14 @@ impl FileIdentity {
     fn new(path: &Arc<Path>, metadata: &Metadata) -> Self {
         let len = metadata.len();
         Self { file: platform::name(path, metadata), len, changed: platform::last_change(metadata) }
+    }
+
+    /// Whether equal identities mean equal content, once the last change is `age` or longer ago: only where the system keeps a
+    /// time of change that no program can set.
+    #[must_use]
+    pub fn is_certain_after(&self, age: Duration) -> bool {
+        let passed = self.changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        cfg!(unix) && passed.is_some_and(|passed| passed >= age)
     }
 
     /// When the file last changed, where the file system says so.

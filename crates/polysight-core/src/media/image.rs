@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
 use super::probe;
-use super::{Base64Text, ImageInfo, MediaFile, MediaSource, SourceMap, is_data_uri, parse_url, unusable};
+use super::{
+    Base64Text, ImageInfo, MediaFile, MediaSource, PlannedMedia, SourceMap, is_data_uri, parse_url, unusable,
+};
 use crate::Result;
 
 /// How closely the model should look, where a vendor offers the choice.
@@ -111,6 +113,32 @@ impl Image {
         Self::probed(MediaSource::Base64(Base64Text::from_data_uri(uri)?))
     }
 
+    /// A picture that will be made from this one before it is sent; limits are checked on what `info` declares of it. What
+    /// the caller said of how to look at the picture is kept.
+    #[must_use]
+    pub fn planned(&self, media: PlannedMedia, info: ImageInfo) -> Self {
+        Self { source: MediaSource::Planned(media), info: Some(info), ..self.clone() }
+    }
+
+    /// The same picture from elsewhere: from where its bytes are now, with what their header says. What the caller said of how
+    /// to look at the picture is kept; of a URL, and of what is planned, nothing is known.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes) and [`from_file`](Self::from_file).
+    pub fn with_source(&self, source: MediaSource) -> Result<Self> {
+        let Self { source, info, .. } = Self::probed(source)?;
+        Ok(Self { source, info, ..self.clone() })
+    }
+
+    /// The picture that was made for a planned one, in its place: its bytes and what their header says.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn made(&self, bytes: impl Into<Bytes>) -> Result<Self> {
+        let made = Self::from_bytes(bytes)?;
+        Ok(Self { source: made.source, info: made.info, ..self.clone() })
+    }
+
     pub(super) fn probed(source: MediaSource) -> Result<Self> {
         match source.reader() {
             None => Ok(Self::unprobed(source)),
@@ -125,6 +153,10 @@ impl Image {
         }
         let info = probe::image(reader).map_err(|problem| unusable(source.name(), problem.to_string()))?;
         Ok(Self { info: Some(info), ..Self::unprobed(source) })
+    }
+
+    pub(super) fn unmade(media: PlannedMedia, info: ImageInfo) -> Self {
+        Self { info: Some(info), ..Self::unprobed(MediaSource::Planned(media)) }
     }
 
     fn unprobed(source: MediaSource) -> Self {

@@ -21,9 +21,10 @@ pub use file::{FileIdentity, MediaFile};
 pub use format::{ImageFormat, ImageInfo, VideoFormat, VideoInfo};
 pub(crate) use image::Hint;
 pub use image::{Detail, Image};
+pub use name::redact_name;
 pub use orientation::Orientation;
-pub use source::MediaSource;
 pub(crate) use source::SourceMap;
+pub use source::{MediaSource, PlannedMedia, Readable};
 pub use video::{Video, VideoSource};
 
 use crate::{Error, ErrorKind, Result};
@@ -75,13 +76,32 @@ impl Media {
         }
     }
 
+    /// Takes a medium from where its bytes are; its content says whether it is a picture or a video. A URL counts as by
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidMedia`] when it is empty, cannot be read, or is neither.
+    pub fn from_source(source: MediaSource) -> Result<Self> {
+        match source.reader() {
+            None => match source.url() {
+                Some(url) => Self::open(url.as_str()),
+                None => Err(unusable(source.name(), "it is planned and not made yet")),
+            },
+            Some(reader) => Self::read(source, &mut *reader?, false),
+        }
+    }
+
     fn of_text(text: Base64Text, declared_video: bool) -> Result<Self> {
         let mut reader = text.reader();
         Self::read(MediaSource::Base64(text), &mut reader, declared_video)
     }
 
     /// Decides by content. What the source is called only decides which error unreadable content gets.
-    fn read<R: Read + Seek>(source: MediaSource, reader: &mut R, called_video: bool) -> Result<Self> {
+    fn read<R: Read + Seek + ?Sized>(
+        source: MediaSource,
+        reader: &mut R,
+        called_video: bool,
+    ) -> Result<Self> {
         if probe::looks_like_video(reader) || (called_video && !probe::looks_like_picture(reader)) {
             Video::read(source, reader).map(Self::Video)
         } else {

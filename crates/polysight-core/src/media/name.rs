@@ -17,8 +17,19 @@ pub(super) fn of_path(path: &Path) -> String {
     shown(&path.display().to_string())
 }
 
-/// A path, a link or other text that was given for a medium, made fit for an error: without query and password, and of
-/// bounded length.
+/// Makes a name that somebody gave (a path, a link, a model, a word of a config file) fit for an error: without query and
+/// password, at most 120 characters long, and of a medium in its place only the beginning.
+///
+/// ```
+/// # use polysight_core as polysight;
+/// assert_eq!(polysight::redact_name("cdn.example/a.jpg?Signature=abc"), "cdn.example/a.jpg?..");
+/// assert_eq!(polysight::redact_name(&"x".repeat(5_000)), "xxxxxxxxxxxxxxxx.. (5000 characters)");
+/// ```
+#[must_use]
+pub fn redact_name(text: &str) -> String {
+    shown(text)
+}
+
 pub(super) fn shown(text: &str) -> String {
     let text = trim(text);
     let length = text.chars().count();
@@ -62,6 +73,7 @@ pub(super) fn is_base64_medium(text: &str) -> bool {
         b'_' => b'/',
         other => other,
     };
+    let text = text.split_once(";base64,").map_or(text, |(_, text)| text);
     let start = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(first);
     let mut start: Vec<u8> = start.take(FIRST).take_while(|byte| *byte != b'=').collect();
     start.truncate(start.len() / 4 * 4);

@@ -25,6 +25,8 @@ impl StoredSource {
             MediaSource::File(file) => Self::Path(path_as_text(file.path())?.into()),
             MediaSource::Bytes(bytes) => Self::Base64(base64_simd::STANDARD.encode_to_string(bytes)),
             MediaSource::Base64(text) => Self::Base64(String::from_utf8_lossy(text.text()).into_owned()),
+            // What was planned for one model is not what a dialogue keeps.
+            MediaSource::Planned(planned) => return Self::of(planned.original()),
         })
     }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::probe;
 use super::{
-    Base64Text, Hint, Image, MediaFile, MediaSource, SourceMap, VideoInfo, is_data_uri, parse_url, unusable,
+    Base64Text, Hint, Image, ImageInfo, MediaFile, MediaSource, PlannedMedia, SourceMap, VideoInfo,
+    is_data_uri, parse_url, unusable,
 };
 use crate::Result;
 
@@ -169,6 +170,39 @@ impl Video {
         self.info
     }
 
+    /// The same video from elsewhere: from where its bytes are now, with what their header says. What the caller said of how
+    /// finely to sample it is kept; of a URL, and of what is planned, nothing is known.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes) and [`from_file`](Self::from_file).
+    pub fn with_source(&self, source: MediaSource) -> Result<Self> {
+        let Self { source, info, .. } = Self::probed(source)?;
+        Ok(Self { source, info, ..self.clone() })
+    }
+
+    /// The same video as frames that are not made yet: so many of the size that `frame` declares.
+    #[must_use]
+    pub fn planned_frames(&self, media: &PlannedMedia, frame: ImageInfo, count: usize) -> Self {
+        let frame = Image::unmade(media.clone(), frame);
+        Self { source: VideoSource::Frames(vec![frame; count]), info: None, max_frames: None, ..self.clone() }
+    }
+
+    /// The same video as frames.
+    ///
+    /// # Errors
+    /// As [`from_frames`](Self::from_frames).
+    pub fn with_frames(&self, frames: impl IntoIterator<Item = Image>) -> Result<Self> {
+        let source = Self::from_frames(frames)?.source;
+        Ok(Self { source, info: None, max_frames: None, ..self.clone() })
+    }
+
+    /// Replaces what is known of the header: for a reader that knows more containers than this crate does.
+    #[must_use]
+    pub fn with_info(mut self, info: VideoInfo) -> Self {
+        self.info = Some(info);
+        self
+    }
+
     /// Frames a second, if the caller said so.
     #[must_use]
     pub fn fps(&self) -> Option<f64> {
@@ -206,6 +240,14 @@ impl Video {
             VideoSource::Frames(frames) => frames.iter_mut().try_for_each(|frame| frame.map_source(map))?,
         }
         Ok(())
+    }
+
+    /// The frames; none for a video in one piece.
+    pub(crate) fn frames(&self) -> &[Image] {
+        match &self.source {
+            VideoSource::Frames(frames) => frames,
+            VideoSource::Whole(_) => &[],
+        }
     }
 
     /// The frames; none for a video in one piece.

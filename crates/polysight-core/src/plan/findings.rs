@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
-use crate::ModelCard;
+use super::Limit;
+use crate::catalog::Status;
 use crate::error::OneLine;
+use crate::{Catalog, ModelCard};
 
 /// What may be changed in a request on its way out. Media is never dropped, under any tolerance.
 #[derive(
@@ -20,7 +22,8 @@ pub enum Tolerance {
     /// Nothing: whatever the vendor would not take as it stands is a violation.
     Strict,
     /// What does not change the meaning: form of base64, order of parts where one is demanded, spelling of greedy
-    /// sampling, rounding to the decimals that the vendor takes, streaming where a model demands it.
+    /// sampling, rounding to the decimals that the vendor takes, streaming where a model demands it, and leaving out empty texts
+    /// and hints how closely to look at a picture where the model takes none.
     #[default]
     Lossless,
     /// Also: numbers brought into range, settings dropped that the vendor does not have.
@@ -28,7 +31,7 @@ pub enum Tolerance {
 }
 
 /// One rule that a request breaks, or one fault of a config file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// Where: a path such as `messages[0].parts[2]` or `temperature`.
@@ -41,6 +44,9 @@ pub struct Violation {
     pub fix: String,
     /// The document that states the limit, and the day it was read.
     pub source: Option<String>,
+    /// The limit as numbers, where it is one: of pictures, videos, counts and settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_value: Option<Limit>,
 }
 
 impl Violation {
@@ -58,6 +64,7 @@ impl Violation {
             limit: limit.into(),
             fix: fix.into(),
             source: None,
+            limit_value: None,
         }
     }
 }
@@ -91,6 +98,14 @@ pub struct Adjustment {
     pub lossless: bool,
 }
 
+impl Adjustment {
+    /// A change, and whether the request means the same as before.
+    #[must_use]
+    pub fn new(path: impl Into<String>, change: impl Into<String>, lossless: bool) -> Self {
+        Self { path: path.into(), change: change.into(), lossless }
+    }
+}
+
 impl fmt::Display for Adjustment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.lossless { "" } else { " (lossy)" };
@@ -107,11 +122,14 @@ pub struct Findings {
     tolerance: Tolerance,
     model: String,
     card: Arc<ModelCard>,
+    /// Violations of which other models are free: their places, and what such a model has.
+    wanted: Vec<(usize, fn(&ModelCard) -> bool)>,
 }
 
 impl Findings {
     pub(super) fn new(tolerance: Tolerance, model: String, card: Arc<ModelCard>) -> Self {
-        Self { violations: Vec::new(), adjustments: Vec::new(), notes: Vec::new(), tolerance, model, card }
+        let (violations, adjustments, notes, wanted) = Default::default();
+        Self { violations, adjustments, notes, tolerance, model, card, wanted }
     }
 
     /// What the caller tolerates.
@@ -120,7 +138,7 @@ impl Findings {
         self.tolerance
     }
 
-    /// The model's id, for messages.
+    /// The model's id, as it may be shown in messages.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
@@ -140,13 +158,48 @@ impl Findings {
         limit: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.violations.push(Violation {
-            path: path.into(),
-            problem: problem.into(),
-            limit: limit.into(),
-            fix: fix.into(),
-            source: self.card.citation(),
-        });
+        let violation = Violation::new(path, problem, limit, fix);
+        self.violations.push(Violation { source: self.card.citation(), ..violation });
+    }
+
+    /// The same for a rule that is a number, so that a program can read it.
+    pub fn reject_limit(
+        &mut self,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        value: Limit,
+        limit: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.reject(path, problem, limit, fix);
+        if let Some(violation) = self.violations.last_mut() {
+            violation.limit_value = Some(value);
+        }
+    }
+
+    /// Records that the model is the wrong one. Which others have what is wanted is said by [`name_models`](Self::name_models).
+    pub(super) fn reject_model(
+        &mut self,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        limit: impl Into<String>,
+        has: fn(&ModelCard) -> bool,
+    ) {
+        self.wanted.push((self.violations.len(), has));
+        self.reject(path, problem, limit, "choose a model that does");
+    }
+
+    /// Names models that have what this one has not.
+    pub(super) fn name_models(&mut self, catalog: &Catalog) {
+        /// So many are named.
+        const SOME: usize = 3;
+        for (place, has) in &self.wanted {
+            let live = catalog.cards().iter().filter(|card| card.status == Status::Live && has(card));
+            let names: Vec<&str> = live.map(|card| card.id.as_str()).take(SOME).collect();
+            if let Some(violation) = self.violations.get_mut(*place).filter(|_| !names.is_empty()) {
+                violation.fix = format!("{}, such as {}", violation.fix, names.join(", "));
+            }
+        }
     }
 
     /// Records something the caller should know.

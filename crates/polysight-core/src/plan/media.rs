@@ -1,6 +1,6 @@
 //! Pictures and videos against the model's limits.
 
-use super::Findings;
+use super::{Findings, Limit, Quantity, Tolerance};
 use crate::catalog::NumberRange;
 use crate::catalog::{ImageCard, VideoCard};
 use crate::media::{Hint, Image, MediaSource, Video, VideoSource};
@@ -9,10 +9,16 @@ use crate::{Capability, ChatRequest, Interval, Message, ModelCard, Part};
 pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
     let images = count(request, |part| matches!(part, Part::Image(_)));
     let videos = count(request, |part| matches!(part, Part::Video(_)));
-    check_count("picture", images, limit_of(&card.image, |card| card.count), findings);
+    check_count("picture", Quantity::Images, images, limit_of(&card.image, |card| card.count), findings);
     let inline = count(request, |part| matches!(part, Part::Image(image) if image.source().url().is_none()));
-    check_count("inline picture", inline, limit_of(&card.image, |card| card.inline_count), findings);
-    check_count("video", videos, limit_of(&card.video, |card| card.count), findings);
+    check_count(
+        "inline picture",
+        Quantity::InlineImages,
+        inline,
+        limit_of(&card.image, |card| card.inline_count),
+        findings,
+    );
+    check_count("video", Quantity::Videos, videos, limit_of(&card.video, |card| card.count), findings);
     if images > 0 && videos > 0 && card.image_with_video == Some(false) {
         let problem = format!("{images} pictures and {videos} videos in one request");
         let fix = "ask about the video and the pictures in separate requests";
@@ -40,15 +46,20 @@ fn count(request: &ChatRequest, wanted: impl Fn(&Part) -> bool) -> u64 {
     request.messages.iter().flat_map(|message| &message.parts).filter(|part| wanted(part)).count() as u64
 }
 
+fn at_most(of: Quantity, limit: u64, actual: u64) -> Limit {
+    Limit::at_most(of, limit as f64, actual as f64)
+}
+
 fn limit_of<C>(capability: &Capability<C>, limit: impl Fn(&C) -> Option<u64>) -> Option<u64> {
     capability.limits().and_then(limit)
 }
 
-fn check_count(what: &str, count: u64, limit: Option<u64>, findings: &mut Findings) {
+fn check_count(what: &str, of: Quantity, count: u64, limit: Option<u64>, findings: &mut Findings) {
     if let Some(limit) = limit.filter(|limit| count > *limit) {
         let problem = format!("{count} {what}s in the request, earlier turns included");
         let fix = "send fewer, or forget those of earlier turns";
-        findings.reject("messages", problem, format!("at most {limit} for {}", findings.model()), fix);
+        let text = format!("at most {limit} for {}", findings.model());
+        findings.reject_limit("messages", problem, at_most(of, limit, count), text, fix);
     }
 }
 
@@ -60,7 +71,7 @@ fn check_image(
 ) {
     if capability.is_no() {
         let problem = format!("{} takes no pictures", findings.model());
-        findings.reject(path(), problem, "text only", "choose a vision model");
+        findings.reject_model(path(), problem, "text only", |card| card.image.is_yes());
         return;
     }
     let Some(card) = capability.limits() else { return };
@@ -89,16 +100,22 @@ fn check_pixels(path: &dyn Fn() -> String, image: &Image, card: &ImageCard, find
         findings.reject(path(), format!("the picture is {}", info.format), names.join(", "), "convert it");
     }
     if let Some(limit) = card.max_side.filter(|limit| long > *limit) {
-        findings.reject(path(), &size, format!("sides of at most {limit} px"), "scale it down");
+        let value = at_most(Quantity::LongSide, limit, long);
+        findings.reject_limit(path(), &size, value, format!("sides of at most {limit} px"), "scale it down");
     }
     if let Some(limit) = card.min_side.filter(|limit| short < *limit) {
-        findings.reject(path(), &size, format!("sides of at least {limit} px"), "scale it up or crop it");
+        let value = Limit::at_least(Quantity::ShortSide, limit as f64, short as f64);
+        let text = format!("sides of at least {limit} px");
+        findings.reject_limit(path(), &size, value, text, "scale it up or crop it");
     }
     if let Some(limit) = card.max_pixels.filter(|limit| info.pixels() > *limit) {
-        findings.reject(path(), &size, format!("at most {limit} px in all"), "scale it down");
+        let value = at_most(Quantity::Pixels, limit, info.pixels());
+        findings.reject_limit(path(), &size, value, format!("at most {limit} px in all"), "scale it down");
     }
     if let Some(limit) = card.max_aspect.filter(|limit| long as f64 > short as f64 * limit) {
-        findings.reject(path(), &size, format!("sides at most {limit} : 1"), "crop it or cut it in pieces");
+        let value = Limit::at_most(Quantity::Aspect, limit, long as f64 / short as f64);
+        let text = format!("sides at most {limit} : 1");
+        findings.reject_limit(path(), &size, value, text, "crop it or cut it in pieces");
     }
 }
 
@@ -123,29 +140,43 @@ fn budget_rule(range: Option<Interval>) -> Capability<NumberRange> {
     range.map_or(Capability::No, |range| Capability::Yes(NumberRange(Some(range))))
 }
 
-/// Hints say how closely to look; what cannot be said to a vendor may be left unsaid, or said in other numbers, only
-/// where losses are tolerated.
+/// Hints for which a model has nothing are left out: those that say how closely to look under every tolerance but strict, and
+/// those that say which moments are seen only where losses are tolerated. Numbers out of range are changed only there, too.
 fn check_hints(
     path: &dyn Fn() -> String,
     hints: &[(Hint, Option<f64>, Capability<NumberRange>)],
     set: &mut dyn FnMut(Hint, Option<f64>),
     findings: &mut Findings,
 ) {
-    let mut unsupported = Vec::new();
+    let mut unsupported: [Vec<Hint>; 2] = Default::default();
+    let [closeness, moments] = &mut unsupported;
     for (hint, value, rule) in hints {
         let Some(value) = *value else { continue };
         match rule {
-            Capability::No => unsupported.push(*hint),
+            Capability::No if matches!(hint, Hint::Fps | Hint::MaxFrames) => moments.push(*hint),
+            Capability::No => closeness.push(*hint),
             Capability::Unknown => check_hint(path, *hint, value, None, set, findings),
             Capability::Yes(range) => check_hint(path, *hint, value, range.0, set, findings),
         }
     }
-    if unsupported.is_empty() {
+    for (hints, needed) in unsupported.into_iter().zip([Tolerance::Lossless, Tolerance::Lossy]) {
+        leave_out(path, hints, needed, set, findings);
+    }
+}
+
+fn leave_out(
+    path: &dyn Fn() -> String,
+    hints: Vec<Hint>,
+    needed: Tolerance,
+    set: &mut dyn FnMut(Hint, Option<f64>),
+    findings: &mut Findings,
+) {
+    if hints.is_empty() {
         return;
     }
-    let names = unsupported.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if findings.lossy(path(), format!("{names} left out")) {
-        unsupported.into_iter().for_each(|hint| set(hint, None));
+    let names = hints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if findings.allow(needed, path(), format!("{names} left out")) {
+        hints.into_iter().for_each(|hint| set(hint, None));
     } else {
         let problem = format!("{} has no {names} for media", findings.model());
         findings.reject(path(), problem, "nothing of the kind", "leave it out, or tolerate losses");
@@ -171,14 +202,15 @@ fn check_hint(
         set(hint, Some(nearest));
     } else {
         let fix = "choose a value in range";
-        findings.reject(path(), format!("{hint} is {value}"), range.to_string(), fix);
+        let limit = Limit::within(Quantity::Number, range, value);
+        findings.reject_limit(path(), format!("{hint} is {value}"), limit, range.to_string(), fix);
     }
 }
 
 fn check_video(path: &dyn Fn() -> String, video: &mut Video, card: &ModelCard, findings: &mut Findings) {
     if card.video.is_no() {
         let problem = format!("{} takes no videos", findings.model());
-        findings.reject(path(), problem, "pictures and text", "choose a model that does");
+        findings.reject_model(path(), problem, "pictures and text", |card| card.video.is_yes());
         return;
     }
     let Some(limits) = card.video.limits() else { return };
@@ -217,7 +249,8 @@ fn check_video_info(path: &dyn Fn() -> String, video: &Video, card: &VideoCard, 
         && !range.contains(duration.as_secs_f64())
     {
         let problem = format!("the video takes {:.1} s", duration.as_secs_f64());
-        findings.reject(path(), problem, format!("{range} s"), "cut it");
+        let limit = Limit::within(Quantity::Seconds, range, duration.as_secs_f64());
+        findings.reject_limit(path(), problem, limit, format!("{range} s"), "cut it");
     }
 }
 
@@ -235,7 +268,9 @@ fn check_frame_count(
     }
     let range = limits.frames.limits().and_then(|range| range.0);
     if let Some(range) = range.filter(|range| !range.contains(count as f64)) {
-        findings.reject(path(), format!("{count} frames"), range.to_string(), "choose fewer or more");
+        let limit = Limit::within(Quantity::Frames, range, count as f64);
+        let fix = "choose fewer or more";
+        findings.reject_limit(path(), format!("{count} frames"), limit, range.to_string(), fix);
     }
     true
 }
@@ -292,7 +327,10 @@ fn check_source(
 ) {
     match source {
         MediaSource::Url(url) => check_url(path, url, rules, findings),
-        MediaSource::Bytes(_) | MediaSource::File(_) | MediaSource::Base64(_) => {
+        MediaSource::Planned(planned) if planned.is_uploaded() => {
+            check_uploaded(path, planned.max_bytes(), rules, findings);
+        }
+        MediaSource::Bytes(_) | MediaSource::File(_) | MediaSource::Base64(_) | MediaSource::Planned(_) => {
             check_inline(path, source, rules, findings);
         }
     }
@@ -319,12 +357,19 @@ fn check_url(path: &dyn Fn() -> String, url: &url::Url, rules: &SourceRules<'_>,
     let length = url.as_str().len() as u64;
     if let Some(limit) = rules.max_url_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what}'s URL is {length} bytes long");
-        findings.reject(
-            path(),
-            problem,
-            format!("at most {limit} bytes"),
-            "use a shorter URL or send the bytes",
-        );
+        let value = at_most(Quantity::UrlBytes, limit, length);
+        let fix = "use a shorter URL or send the bytes";
+        findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), fix);
+    }
+}
+
+/// The store's URL is not known yet; what is behind it is.
+fn check_uploaded(path: &dyn Fn() -> String, length: u64, rules: &SourceRules<'_>, findings: &mut Findings) {
+    let what = rules.what;
+    if let Some(limit) = rules.max_bytes.filter(|limit| length > *limit) {
+        let problem = format!("the {what} is {length} bytes");
+        let value = at_most(Quantity::Bytes, limit, length);
+        findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), "make it smaller");
     }
 }
 
@@ -343,14 +388,16 @@ fn check_inline(
     let length = source.byte_len().unwrap_or_default();
     if let Some(limit) = rules.max_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what} is {length} bytes");
-        findings.reject(path(), problem, format!("at most {limit} bytes"), "make it smaller");
+        let value = at_most(Quantity::Bytes, limit, length);
+        findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), "make it smaller");
     }
     let prefix = "data:;base64,".len() + rules.media_type.map_or(0, str::len);
     let length = source.base64_len().unwrap_or_default() + prefix as u64;
     if let Some(limit) = rules.max_base64_bytes.filter(|limit| length > *limit) {
         let problem = format!("the {what} is {length} bytes as a data URI");
         let fix = "make it smaller, or put it where the vendor can fetch it";
-        findings.reject(path(), problem, format!("at most {limit} bytes"), fix);
+        let value = at_most(Quantity::Base64Bytes, limit, length);
+        findings.reject_limit(path(), problem, value, format!("at most {limit} bytes"), fix);
     }
     let MediaSource::Base64(text) = source else { return };
     let (change, limit) = match rules.data_uri {

@@ -7,6 +7,7 @@ mod compare;
 mod content;
 mod findings;
 mod format;
+mod limit;
 mod media;
 mod options;
 mod schema_form;
@@ -16,9 +17,13 @@ use std::sync::Arc;
 pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 pub use format::Rung;
+pub use limit::{Limit, Quantity};
 
 use crate::catalog::{Money, Price, Status};
-use crate::{Attempt, AttemptLog, ChatRequest, Error, ErrorKind, ModelCard, ProviderId, Result};
+use crate::request::image_path;
+use crate::{
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId, Result,
+};
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
 ///
@@ -89,15 +94,29 @@ impl Plan {
         &self.original
     }
 
-    /// Checks that a provider made this plan.
+    /// Checks that a provider made this plan and can send it: no medium is still [planned](MediaSource::Planned).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] that names both providers.
+    /// [`ErrorKind::InvalidRequest`] that names both providers, or the medium that is not made yet.
     pub fn require_provider(&self, id: &ProviderId) -> Result<()> {
-        if self.provider == *id {
-            return Ok(());
+        if self.provider != *id {
+            return Err(Self::refuse(&self.provider, id));
         }
-        Err(Self::refuse(&self.provider, id))
+        let is_planned = |source: &MediaSource| matches!(source, MediaSource::Planned(_));
+        let mut images = self.request.images();
+        let image = images.find(|(.., image)| is_planned(image.source()));
+        let image = image.map(|(message, part, frame, _)| image_path(message, part, frame));
+        let mut videos = self.request.whole_videos();
+        let mut video = || videos.find(|(.., source)| is_planned(source));
+        match image.or_else(|| video().map(|(message, part, _)| image_path(message, part, None))) {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!(
+                    "{path} is planned and not made yet: send the plan by the layer that planned it, which makes it"
+                );
+                Err(Error::new(ErrorKind::InvalidRequest, message).with_provider(&*id.name))
+            }
+        }
     }
 
     fn refuse(made_by: &ProviderId, sent_by: &ProviderId) -> Error {
@@ -124,6 +143,7 @@ impl Plan {
                 limit: "a streamed call".to_owned(),
                 fix: "call chat_stream, or switch thinking off".to_owned(),
                 source: self.card.citation(),
+                limit_value: None,
             };
             return Err(Error::from_violations(vec![violation]).with_provider(&*self.provider.name));
         }
@@ -222,6 +242,15 @@ impl Estimate {
     }
 }
 
+/// What is said of a model behind its id.
+const NOT_KNOWN: &str = " is not in the catalogue: its limits are not known";
+
+/// A model's id as it may be shown: a picture or a link may have been given in its place.
+fn shown_model(model: String) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+    if model.len() <= 64 && model.bytes().all(is_plain) { model } else { crate::redact_name(&model) }
+}
+
 /// A request on its way to becoming a [`Plan`].
 #[derive(Debug)]
 pub struct PlanBuilder {
@@ -245,15 +274,17 @@ impl PlanBuilder {
         let mut request = request.clone();
         let tolerance = request.tolerance.unwrap_or_default();
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
-        let findings = Findings::new(tolerance, model, Arc::clone(&card));
+        let findings = Findings::new(tolerance, shown_model(model), Arc::clone(&card));
         let provider = provider.clone();
         let mut builder =
             Self { request, card, findings, provider, original, requires_streaming: false, rung: None };
         builder.note_model();
-        content::check(&builder.request, &mut builder.findings);
+        content::check(&builder.request, &builder.card, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
         builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
+        // Last, so that paths of other findings are those of the caller's request.
+        content::leave_out_empty_texts(&mut builder.request, &mut builder.findings);
         builder.note_streaming();
         builder
     }
@@ -276,7 +307,7 @@ impl PlanBuilder {
             let fix = "name one in the request or in the role";
             findings.reject("model", "no model is named", "a model id", fix);
         } else if !self.card.known {
-            findings.warn([findings.model(), " is not in the catalogue: its limits are not known"].concat());
+            findings.warn([findings.model(), NOT_KNOWN].concat());
         }
         match (self.card.status, &self.card.replacement) {
             (Status::Live, _) => {}
@@ -284,6 +315,20 @@ impl PlanBuilder {
                 findings.warn(format!("{} is {status}: move to {newer}", findings.model()));
             }
             (status, None) => findings.warn(format!("{} is {status}", findings.model())),
+        }
+    }
+
+    /// Names models of this catalogue where a model that has something is to be chosen, and the known ones nearest to a model
+    /// that is not in it.
+    pub fn name_models(&mut self, catalog: &Catalog) {
+        self.findings.name_models(catalog);
+        let near = catalog.nearest(self.request.model.as_deref().unwrap_or_default());
+        if self.card.known || near.is_empty() {
+            return;
+        }
+        let unknown = self.findings.notes.iter_mut().find(|note| note.ends_with(NOT_KNOWN));
+        if let Some(note) = unknown {
+            *note = format!("{note}; the nearest known ones are {}", near.join(", "));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sampling, limits, ids, tools and thinking against the model's card.
 
-use super::{Findings, Tolerance};
+use super::{Findings, Limit, Quantity, Tolerance};
 use crate::catalog::{GreedyForm, IdLength, NumberRange, SamplingCard, ThinkingCard, ThinkingMode};
 use crate::{
     Capability, ChatRequest, Effort, Interval, ModelCard, RandomSampling, Sampling, Thinking, ToolChoice,
@@ -39,7 +39,8 @@ fn check_sampling(request: &mut ChatRequest, card: &SamplingCard, findings: &mut
         (Some(seed), Capability::No) => drop_option("seed", seed, findings),
         (Some(seed), Capability::Yes(NumberRange(Some(range)))) if !range.contains(seed as f64) => {
             let problem = format!("seed is {seed}");
-            findings.reject("seed", problem, range.to_string(), "choose a seed in range");
+            let limit = Limit::within(Quantity::Number, *range, seed as f64);
+            findings.reject_limit("seed", problem, limit, range.to_string(), "choose a seed in range");
             Some(seed)
         }
         (seed, _) => seed,
@@ -105,7 +106,8 @@ fn check_number(
             }
             _ => {
                 let problem = format!("{name} is {value}");
-                findings.reject(name, problem, range.to_string(), "choose a value in range");
+                let limit = Limit::within(Quantity::Number, range, value);
+                findings.reject_limit(name, problem, limit, range.to_string(), "choose a value in range");
             }
         }
     } else if let Some(rounded) = nearest.filter(|rounded| *rounded != value) {
@@ -163,13 +165,17 @@ fn check_max_tokens(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
         None => format!("at least {least}"),
     };
     let fix = if tokens < least { "leave it out for no limit of your own" } else { "choose a lower limit" };
-    findings.reject("max_tokens", format!("max_tokens is {tokens}"), limit, fix);
+    let at_most = cap.map(|cap| cap as f64);
+    let value = Limit { at_most, ..Limit::at_least(Quantity::Tokens, least as f64, tokens as f64) };
+    findings.reject_limit("max_tokens", format!("max_tokens is {tokens}"), value, limit, fix);
 }
 
 fn check_stop(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) {
     let count = request.stop.len() as u64;
     if let Some(limit) = card.stop.count.filter(|limit| count > *limit) {
-        findings.reject("stop", format!("{count} stop texts"), format!("at most {limit}"), "give fewer");
+        let value = Limit::at_most(Quantity::Number, limit as f64, count as f64);
+        let text = format!("at most {limit}");
+        findings.reject_limit("stop", format!("{count} stop texts"), value, text, "give fewer");
     }
     for (index, text) in request.stop.iter().enumerate() {
         let length = text.chars().count() as u64;
@@ -271,13 +277,13 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
     }
     if card.tools.is_no() {
         let problem = format!("{} calls no functions", findings.model());
-        findings.reject("tools", problem, "no tools", "choose a model that does");
+        findings.reject_model("tools", problem, "no tools", |card| card.tools.is_yes());
         return;
     }
     for (index, tool) in request.tools.iter().enumerate() {
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(legal) {
-            let problem = format!("a function is called `{}`", crate::redact(&tool.name));
+            let problem = format!("a function is called `{}`", crate::redact_name(&tool.name));
             let limit = "1 to 64 letters, digits, _ and -";
             findings.reject(format!("tools[{index}].name"), problem, limit, "rename it");
         }
@@ -294,7 +300,9 @@ fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findi
     let Some(limits) = card.tools.limits() else { return };
     let count = request.tools.len() as u64;
     if let Some(limit) = limits.count.filter(|limit| count > *limit) {
-        findings.reject("tools", format!("{count} tools"), format!("at most {limit}"), "offer fewer");
+        let value = Limit::at_most(Quantity::Number, limit as f64, count as f64);
+        let text = format!("at most {limit}");
+        findings.reject_limit("tools", format!("{count} tools"), value, text, "offer fewer");
     }
     let choice = match &request.tool_choice {
         ToolChoice::Auto => None,

@@ -122,6 +122,35 @@ pub enum FinishKind {
     Failed,
     /// A word that this version does not know: see [`FinishReason::raw`].
     Other,
+    /// The reply was whole and did not say.
+    Unknown,
+}
+
+impl FinishKind {
+    /// Whether this ending takes more from an answer than `other`. Of several endings that a server says the worst one
+    /// holds: withdrawn, failed, context window full, unknown, cut at a limit, asking for tool calls, done.
+    #[must_use]
+    pub fn is_worse_than(self, other: Self) -> bool {
+        self.badness() > other.badness()
+    }
+
+    /// Whether the answer did not come to its own end.
+    #[must_use]
+    pub fn is_cut(self) -> bool {
+        !matches!(self, Self::Stop | Self::ToolCalls)
+    }
+
+    fn badness(self) -> u8 {
+        match self {
+            Self::Stop => 0,
+            Self::ToolCalls => 1,
+            Self::Length => 2,
+            Self::Other | Self::Unknown => 3,
+            Self::ContextWindow => 4,
+            Self::Failed => 5,
+            Self::ContentFilter => 6,
+        }
+    }
 }
 
 /// How an answer ended: the common kind and the vendor's own word.
@@ -141,10 +170,22 @@ impl FinishReason {
         Self { kind, raw: raw.into() }
     }
 
+    /// The finish of a whole reply that does not say how its answer ended.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::new(FinishKind::Unknown, "")
+    }
+
+    /// The worse of two endings that a server says; the first one where neither [is](FinishKind::is_worse_than).
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if other.kind.is_worse_than(self.kind) { other } else { self }
+    }
+
     /// The error that this ending stands for; `None` for a good one.
     pub(super) fn failure(&self, limited: bool) -> Option<Error> {
         let (kind, message) = match self.kind {
-            FinishKind::Stop | FinishKind::ToolCalls => return None,
+            FinishKind::Stop | FinishKind::ToolCalls | FinishKind::Unknown => return None,
             FinishKind::Length if limited => return None,
             FinishKind::Length => (
                 ErrorKind::Interrupted,

@@ -627,9 +627,10 @@ mod on_unix {
     use std::path::Path;
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use polysight_core::media::MediaFile;
-    use polysight_core::{ErrorKind, Image, Media, RetryAdvice};
+    use polysight_core::{ErrorKind, Image, Media, MediaSource, RetryAdvice};
 
     use super::{Folder, encoded, mp4, png, refused};
 
@@ -710,7 +711,10 @@ mod on_unix {
         let second = MediaFile::open(&path).unwrap();
         assert_eq!((first.byte_len(), first.modified()), (second.byte_len(), second.modified()));
         assert_ne!(first.identity(), second.identity());
-        assert_ne!(first.identity(), &first.identity_of(&first.reopen().unwrap()).unwrap());
+        let swapped = first.reopen().unwrap_err().to_string();
+        assert!(swapped.contains("the file changed since it was opened: open it again"), "{swapped}");
+        let taken = MediaSource::File(first).in_memory().unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::InvalidMedia);
 
         // The same file gets other content, and its old time.
         while MediaFile::open(&path).unwrap().identity() == second.identity() {
@@ -720,6 +724,9 @@ mod on_unix {
         let third = MediaFile::open(&path).unwrap();
         assert_eq!((third.byte_len(), third.modified()), (second.byte_len(), second.modified()));
         assert_ne!(second.identity(), third.identity());
+        assert!(second.reopen().is_err() && third.reopen().is_ok());
+        assert!(third.identity().is_certain_after(Duration::ZERO));
+        assert!(!third.identity().is_certain_after(Duration::from_secs(3_600)));
     }
 
     /// Tells the program of tests that it is the one with few file handles.

@@ -76,6 +76,10 @@ fn only_lossy(path: &'static str, words: &'static str, change: &'static str) -> 
     [Refused(path, words), Refused(path, words), Changed(path, change)]
 }
 
+fn but_strict(path: &'static str, words: &'static str, change: &'static str) -> [Outcome; 3] {
+    [Refused(path, words), Changed(path, change), Changed(path, change)]
+}
+
 fn ask() -> ChatRequest {
     ChatRequest::new([Message::user("What is it?")])
 }
@@ -116,6 +120,115 @@ fn a_dialogue_has_a_user_message_and_no_empty_ones() {
         &ChatRequest::new([Message::new(MessageRole::User).with(picture(1, 1))]),
         always(Same),
     );
+}
+
+#[test]
+fn an_empty_text_beside_something_else_is_left_out() {
+    let parts = |parts: Vec<Part>| ChatRequest::new([Message::user_parts(parts)]);
+    let about = || Part::Image(picture(1, 1));
+    for (name, request, path) in [
+        ("before a picture", parts(vec!["".into(), about()]), FIRST),
+        ("behind a picture", parts(vec![about(), "".into()]), "messages[0].parts[1]"),
+        ("white space", parts(vec![about(), " \n".into()]), "messages[0].parts[1]"),
+        ("beside a video", parts(vec![clip(1).into(), "".into()]), "messages[0].parts[1]"),
+        ("beside a text", parts(vec!["?".into(), "".into()]), "messages[0].parts[1]"),
+        ("in the instructions", ask().with_message(Message::system("x").with("")), "messages[1].parts[1]"),
+    ] {
+        check(name, "", &request, but_strict(path, "the text is empty", "an empty text left out"));
+        let planned = plan("", &request, Tolerance::Lossless).unwrap();
+        let count =
+            |request: &ChatRequest| request.messages.iter().map(|message| message.parts.len()).sum::<usize>();
+        assert_eq!(count(&planned.request) + 1, count(planned.original()), "{name}");
+    }
+    for empty in [vec!["".into()], vec!["".into(), "".into()]] {
+        check("empty", "", &parts(empty), always(Refused("messages[0]", "the user message is empty")));
+    }
+}
+
+#[test]
+fn texts_that_cannot_fit_are_refused_and_others_never() {
+    let rules = "context = 131072";
+    let words = "131072 tokens with the answer for eye";
+    let refused = |text: String| {
+        check("long", rules, &ChatRequest::new([Message::user(text)]), always(Refused("messages", words)));
+    };
+    refused("word ".repeat(400_000));
+    refused("a ".repeat(131_073));
+    refused("图\n".repeat(200_000));
+    refused("x".repeat(256 * 131_072 + 1));
+    let two = [Message::system("a ".repeat(70_000)), Message::user("b ".repeat(70_000))];
+    check("together", rules, &ChatRequest::new(two), always(Refused("messages", words)));
+    for fits in ["a ".repeat(131_072), " ".repeat(2 << 20) + "?", "=".repeat(2 << 20), "图".repeat(700_000)]
+    {
+        check("fits", rules, &ChatRequest::new([Message::user(fits)]), always(Same));
+    }
+    check("unknown", "", &ChatRequest::new([Message::user("word ".repeat(400_000))]), always(Same));
+}
+
+#[test]
+fn a_model_that_does_is_named() {
+    let text = "vendor = 'acme'
+        [[models]]
+        id = 'reader'
+        image = false
+        video = false
+        tools = false
+        [[models]]
+        id = 'eye'
+        image = true
+        [[models]]
+        id = 'old'
+        image = true
+        status = 'retired'
+        [[models]]
+        id = 'cinema'
+        video = true
+        tools = true";
+    let catalog = Catalog::from_toml(text).unwrap();
+    let plan = |request: &ChatRequest, model: &str| {
+        let request = request.clone().with_model(model);
+        let mut builder = builder(&request, catalog.card(model));
+        builder.name_models(&catalog);
+        builder.finish(Estimate::default())
+    };
+    let tools = ask().with_tools([ToolDefinition::new("f", "", serde_json::json!({}))]);
+    for (request, named) in [
+        (ask_about(picture(1, 1)), "such as eye ["),
+        (ask_about(clip(1)), "such as cinema"),
+        (tools, "such as cinema"),
+    ] {
+        let error = plan(&request, "reader").unwrap_err().to_string();
+        assert!(error.contains("choose a model that does, ") && (error + " [").contains(named), "{named}");
+    }
+    let notes = plan(&ask(), "cinemma").unwrap().notes;
+    assert_eq!(
+        notes,
+        ["cinemma is not in the catalogue: its limits are not known; the nearest known ones are cinema"]
+    );
+    assert_eq!(plan(&ask(), "cinema").unwrap().notes, Vec::<String>::new());
+    assert_eq!(
+        plan(&ask(), "zzzz").unwrap().notes,
+        ["zzzz is not in the catalogue: its limits are not known"]
+    );
+}
+
+#[test]
+fn what_was_given_as_a_model_is_not_shown_whole() {
+    use base64_simd::STANDARD;
+    let picture = STANDARD.encode_to_string(png(60, 40));
+    for (model, secret) in [
+        (picture.clone(), &picture[20..]),
+        (format!("data:image/png;base64,{picture}"), &picture[20..]),
+        ("https://h.example/v1?key=canary".to_owned(), "canary"),
+        ("https://me:canary@h.example/v1".to_owned(), "canary"),
+        ("h.example/v1?key=canary".to_owned(), "canary"),
+        ("x".repeat(9_000), "xxxxxxxxxxxxxxxxx"),
+    ] {
+        let request = ask_about(self::picture(9, 9)).with_model(model.as_str());
+        let planned = builder(&request, card("image = false")).finish(Estimate::default()).unwrap_err();
+        let shown = format!("{planned} {planned:?}");
+        assert!(!shown.contains(secret) && shown.len() < 900, "{shown}");
+    }
 }
 
 #[test]
@@ -305,7 +418,7 @@ fn a_list_of_frames_is_taken_where_the_model_takes_it() {
 fn hints_that_a_model_has_not_are_left_out_and_the_others_kept() {
     let detailed = ask_about(picture(9, 9).with_detail(Detail::High));
     let refused = "eye has no detail for media";
-    check("detail", "image = true", &detailed, only_lossy(FIRST, refused, "detail left out"));
+    check("detail", "image = true", &detailed, but_strict(FIRST, refused, "detail left out"));
     check("detail taken", "image.detail = true", &detailed, always(Same));
     check("unknown", "", &detailed, always(Same));
 
@@ -314,7 +427,7 @@ fn hints_that_a_model_has_not_are_left_out_and_the_others_kept() {
         "all",
         "image = true",
         &both,
-        only_lossy(FIRST, "no detail, min_pixels, max_pixels", "detail, min_pixels, max_pixels left out"),
+        but_strict(FIRST, "no detail, min_pixels, max_pixels", "detail, min_pixels, max_pixels left out"),
     );
     let planned = plan("image.pixel_budget = '[4, 1000]'", &both, Tolerance::Lossy).unwrap();
     assert_eq!(planned.adjustments[0].change, "detail left out");
@@ -323,7 +436,9 @@ fn hints_that_a_model_has_not_are_left_out_and_the_others_kept() {
 
     let sampled = ask_about(clip(1).with_fps(2.0).with_max_frames(8).with_total_pixels(64));
     let planned = plan("video.max_frames = '[4, 10]'", &sampled, Tolerance::Lossy).unwrap();
-    assert_eq!(planned.adjustments[0].change, "fps, total_pixels left out");
+    let changes: Vec<_> =
+        planned.adjustments.iter().map(|made| (made.change.as_str(), made.lossless)).collect();
+    assert_eq!(changes, [("total_pixels left out", true), ("fps left out", false)]);
     let Part::Video(video) = &planned.request.messages[0].parts[0] else { panic!() };
     assert_eq!((video.fps(), video.max_frames(), video.total_pixels()), (None, Some(8), None));
 }

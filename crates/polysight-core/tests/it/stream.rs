@@ -181,3 +181,26 @@ fn a_stream_can_cross_threads() {
     fn sendable<T: Send + 'static>() {}
     sendable::<ChatStream>();
 }
+
+#[tokio::test]
+async fn what_is_found_in_a_stream_names_provider_and_request() {
+    let named = |error: Error| (error.provider().map(str::to_owned), error.request_id().map(str::to_owned));
+    let expected = (Some("p".to_owned()), Some("r-1".to_owned()));
+    let origin = |items| scripted(items).0.with_origin("p", Some("r-1"));
+    let cut = origin(vec![text("a")]).collect_response().await.unwrap_err();
+    assert_eq!(named(cut), expected);
+    let long = origin(vec![text("a".repeat(99).as_str()), end()]).with_collect_limit(9);
+    assert_eq!(named(long.collect_response().await.unwrap_err()), expected);
+    let mut read = origin(vec![text("a")]);
+    let items = [read.next_event().await, read.next_event().await];
+    assert_eq!(named(items.into_iter().flatten().find_map(Result::err).unwrap()), expected);
+    let wrapped = origin(vec![text("a")]).map_stream(|inner| inner);
+    assert_eq!(named(wrapped.collect_response().await.unwrap_err()), expected);
+    let nameless = origin(vec![text("a"), Err(Error::new(ErrorKind::Server, ""))]);
+    assert_eq!(named(nameless.collect_response().await.unwrap_err()), expected);
+    let own = Error::new(ErrorKind::Server, "").with_provider("q").with_request_id("r-2");
+    let kept = origin(vec![Err(own)]).collect_response().await.unwrap_err();
+    assert_eq!(named(kept), (Some("q".to_owned()), Some("r-2".to_owned())));
+    let none = scripted(vec![text("a")]).0.collect_response().await.unwrap_err();
+    assert_eq!(named(none), (None, None));
+}

@@ -199,8 +199,10 @@ impl Planner<'_> {
     }
 
     fn pause(&mut self) {
-        if let Some(pace) = argument_of!(self.faults, Pace).filter(|pace: &Duration| !pace.is_zero()) {
-            self.steps.push(Step::Pause(pace));
+        if let Some(delay) =
+            argument_of!(self.faults, DelayDeltas).filter(|delay: &Duration| !delay.is_zero())
+        {
+            self.steps.push(Step::Pause(delay));
         }
     }
 

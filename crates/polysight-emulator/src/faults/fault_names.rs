@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[FaultEntry] = &[
     taking("huge-body", "[BYTES]", "a valid body of this length"),
     plain(&Fault::InvalidJson, "invalid-json", "JSON cut in the middle; in a stream, that of one frame"),
     taking("delay", "MS", "waits before the status line"),
-    taking("pace", "MS", "waits before every delta"),
+    taking("delay-deltas", "MS", "waits before every delta"),
     taking("slow-headers", "MS", "the head line by line, with pauses"),
     plain(&Fault::EndlessHeaders, "endless-headers", "headers without end"),
     plain(&Fault::StallBeforeHead, "stall-before-head", "nothing is sent, the connection stays open"),
@@ -120,7 +120,7 @@ pub(super) fn argument(fault: &Fault) -> Option<String> {
         | Fault::RedirectTo(text)
         | Fault::FinishReason(text) => Some(text.clone()),
         Fault::HugeBody(bytes) | Fault::ResetDuringUpload(bytes) => Some(bytes.to_string()),
-        Fault::Delay(time) | Fault::Pace(time) | Fault::SlowHeaders(time) => {
+        Fault::Delay(time) | Fault::DelayDeltas(time) | Fault::SlowHeaders(time) => {
             Some(time.as_millis().to_string())
         }
         Fault::StallBetweenDeltas(count)
@@ -164,7 +164,7 @@ fn parse_with_argument(name: &str, argument: &str) -> Option<Fault> {
         "redirect" => Fault::RedirectTo(text()?),
         "huge-body" => Fault::HugeBody(or_default(argument, 64 * MIB)?),
         "delay" => Fault::Delay(time()?),
-        "pace" => Fault::Pace(time()?),
+        "delay-deltas" => Fault::DelayDeltas(time()?),
         "slow-headers" => Fault::SlowHeaders(time()?),
         "stall-between-deltas" => Fault::StallBetweenDeltas(argument.parse().ok()?),
         "reset-during-upload" => Fault::ResetDuringUpload(argument.parse().ok()?),
@@ -230,7 +230,7 @@ mod tests {
         "redirect=http://127.0.0.1:1/x=y",
         "huge-body=1000",
         "delay=20",
-        "pace=1",
+        "delay-deltas=1",
         "slow-headers=5",
         "stall-between-deltas=3",
         "reset-during-upload=10",

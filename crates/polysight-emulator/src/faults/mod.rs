@@ -76,7 +76,7 @@ pub enum Fault {
     /// Waits before the status line.
     Delay(Duration),
     /// Waits before every delta.
-    Pace(Duration),
+    DelayDeltas(Duration),
     /// Sends the head line by line with this pause between.
     SlowHeaders(Duration),
     /// Headers without end.

@@ -27,9 +27,9 @@ pub(crate) struct Picture {
 pub(crate) struct DecodeBudget(u64);
 
 impl Default for DecodeBudget {
-    /// Four pictures of the largest size: seconds of work.
+    /// One picture of the largest size: a second or so of work, several in a build without optimisation.
     fn default() -> Self {
-        Self(4 * MAX_PIXELS)
+        Self(MAX_PIXELS)
     }
 }
 

@@ -215,7 +215,7 @@ async fn with_timeout<T>(action: impl Future<Output = io::Result<T>>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::body_memory::BodyMemory;
+    use crate::state::body_memory::{BodyMemory, MAX_BYTES};
 
     async fn read(text: &str) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
         let mut reader = text.as_bytes();
@@ -257,6 +257,22 @@ mod tests {
     async fn bounds_a_body_of_unknown_length() {
         let text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n";
         assert!(matches!(read(text).await, Err(ReadError::TooLarge(100))));
+    }
+
+    #[tokio::test]
+    async fn bounds_all_bodies_together() {
+        let memory = BodyMemory::default();
+        let mut others = memory.hold();
+        assert!(others.grow(MAX_BYTES - 4));
+        for length in [BodyLength::Exact(5), BodyLength::Chunked] {
+            let mut body: &[u8] =
+                if length == BodyLength::Chunked { b"5\r\nhello\r\n0\r\n\r\n" } else { b"hello" };
+            let refused = read_body(&mut body, length, 100, &mut memory.hold()).await;
+            assert!(matches!(refused, Err(ReadError::OutOfMemory)), "{length:?}");
+        }
+        drop(others);
+        let body = read_body(&mut &b"hello"[..], BodyLength::Exact(5), 100, &mut memory.hold()).await;
+        assert_eq!(body.unwrap(), b"hello");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of all bodies together, at most: four of the largest.
-const MAX_BYTES: u64 = 4 * crate::route::MAX_BODY;
+pub(crate) const MAX_BYTES: u64 = 4 * crate::route::MAX_BODY;
 
 /// The bytes that are held.
 #[derive(Clone, Default)]

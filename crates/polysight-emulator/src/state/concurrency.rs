@@ -12,11 +12,11 @@ use super::lock;
 pub struct Load {
     /// Chat requests that arrived.
     pub requests: u64,
-    /// Those that met a fault, by script, by header or by chance.
+    /// Those that met a fault, by script, by header or at random.
     pub faulty: u64,
     /// Those that were over [`max_in_flight`](crate::EmulatorBuilder::max_in_flight) or
     /// [`max_requests`](crate::EmulatorBuilder::max_requests).
-    pub crowded: u64,
+    pub over_limit: u64,
     /// Chat requests that are being answered now.
     pub in_flight: usize,
     /// Most of them at once.
@@ -95,7 +95,7 @@ impl Concurrency {
         load.most_in_window = load.most_in_window.max(arrivals.len());
         let over = |count: usize, most: Option<usize>| most.is_some_and(|most| count > most);
         let over_limit = over(load.in_flight, allowed.in_flight) || over(arrivals.len(), allowed.in_window);
-        load.crowded += u64::from(over_limit);
+        load.over_limit += u64::from(over_limit);
         InFlight { concurrency: self.clone(), over_limit }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         assert!(arrive(9).over_limit, "four within ten seconds");
         assert!(!arrive(12).over_limit, "two of them are too long ago");
         let load = concurrency.load();
-        assert_eq!((load.requests, load.crowded, load.in_flight), (5, 2, 0));
+        assert_eq!((load.requests, load.over_limit, load.in_flight), (5, 2, 0));
         assert_eq!((load.most_in_flight, load.most_in_window), (3, 4));
     }
 

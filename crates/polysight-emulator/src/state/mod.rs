@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) legacy: bool,
     /// The gateway serves models that it does not know.
     pub(crate) any_model: bool,
-    pub(crate) pace: Option<Duration>,
+    pub(crate) delta_delay: Option<Duration>,
     pub(crate) async_polls: u32,
     pub(crate) allowed: Allowed,
     pub(crate) random_faults: Option<Arc<RandomFaults>>,
@@ -58,7 +58,7 @@ impl Default for Settings {
             keys: Vec::new(),
             legacy: false,
             any_model: false,
-            pace: None,
+            delta_delay: None,
             async_polls: 1,
             allowed: Allowed::default(),
             random_faults: None,
@@ -148,7 +148,7 @@ impl State {
         lock(&self.script).push_back(faults);
     }
 
-    /// The faults of the next request: those of the script, and by chance when it is over.
+    /// The faults of the next request: those of the script, then random ones.
     pub(crate) fn next_faults(&self) -> Vec<Fault> {
         let scripted = lock(&self.script).pop_front();
         scripted.unwrap_or_else(|| {

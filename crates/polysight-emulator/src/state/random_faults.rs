@@ -1,4 +1,4 @@
-//! Faults by chance, the same in each run of the same seed.
+//! Random faults, the same in each run of the same seed.
 
 use std::sync::Mutex;
 

@@ -1,13 +1,14 @@
 //! The key of a request: a digest of all that shapes its answer.
 
-use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use moka::sync::Cache as Bounded;
-use polysight_core::media::MediaFile;
+use polysight_core::media::{FileIdentity, MediaFile, PlannedMedia};
 use polysight_core::{ChatRequest, MediaSource, Plan, ProviderId};
 use sha2::{Digest as _, Sha256};
+
+use crate::runtime::require_runtime;
 
 use super::CachePolicy;
 
@@ -23,10 +24,10 @@ const BLOCK: usize = 64 << 10;
 /// File systems may give two changes within this time the same change time.
 const CHANGE_TIME_GRAIN: Duration = Duration::from_secs(2);
 
-/// Makes keys, and remembers the digests of files that do not change.
+/// Makes keys, and remembers the digests of files that do not change, by their identity.
 #[derive(Debug)]
 pub(super) struct Keys {
-    files: Bounded<FileState, Key>,
+    files: Bounded<FileIdentity, Key>,
     pub(super) grain: Duration,
 }
 
@@ -47,7 +48,7 @@ impl Keys {
             Ok(source.clone())
         };
         let request = plan.request.clone().map_media(collect).ok()?;
-        if !policy.urls && sources.iter().any(|source| source.url().is_some()) {
+        if !policy.urls && sources.iter().any(|source| original(source).url().is_some()) {
             return None;
         }
         let mut digests = Vec::with_capacity(sources.len());
@@ -59,6 +60,9 @@ impl Keys {
 
     /// The source of a medium as it stands in the key: a link as it is, everything else by its content.
     async fn digest(&self, source: MediaSource) -> Option<MediaSource> {
+        if let MediaSource::Planned(planned) = &source {
+            return self.planned(planned).await;
+        }
         let digest = match &source {
             MediaSource::Url(_) => return Some(source),
             MediaSource::File(file) => self.file(file.clone()).await,
@@ -68,19 +72,28 @@ impl Keys {
         Some(MediaSource::Bytes(digest?.to_vec().into()))
     }
 
+    /// What is made before it is sent stands in the key by what it is made from, and how.
+    async fn planned(&self, planned: &PlannedMedia) -> Option<MediaSource> {
+        let MediaSource::Bytes(original) = Box::pin(self.digest(planned.original().clone())).await? else {
+            return None;
+        };
+        let bytes = [&original[..], &planned.max_bytes().to_be_bytes(), planned.recipe().as_bytes()].concat();
+        Some(MediaSource::Bytes(Sha256::digest(bytes).to_vec().into()))
+    }
+
     async fn file(&self, file: MediaFile) -> Option<Key> {
         let (files, grain) = (self.files.clone(), self.grain);
         let digest = move || {
             let mut opened = file.reopen().map_err(io::Error::other)?;
-            let before = FileState::of(&opened.metadata()?, grain);
-            if let Some(digest) = before.as_ref().and_then(|state| files.get(state)) {
+            // A file so fresh that it may still change unseen is read each time.
+            let is_certain = file.identity().is_certain_after(grain);
+            if let Some(digest) = files.get(file.identity()).filter(|_| is_certain) {
                 return Ok(digest);
             }
             let digest = read(&mut opened)?;
-            let after = FileState::of(&opened.metadata()?, grain);
             // A file that changed while it was read is not remembered.
-            if let Some(state) = before.filter(|state| after.as_ref() == Some(state)) {
-                files.insert(state, digest);
+            if is_certain && file.identity_of(&opened)? == *file.identity() {
+                files.insert(file.identity().clone(), digest);
             }
             Ok(digest)
         };
@@ -94,42 +107,16 @@ impl Keys {
     }
 }
 
-/// What a file's digest is remembered by: only what no user can set. Length and modification time can be set to those of
-/// another file; the change time is the system's own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FileState {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-    len: u64,
-}
-
-impl FileState {
-    /// `None` for a file so fresh that it may still change unseen.
-    #[cfg(unix)]
-    fn of(metadata: &Metadata, grain: Duration) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        use std::time::SystemTime;
-
-        let changed = (metadata.ctime(), metadata.ctime_nsec());
-        let since = Duration::new(changed.0.try_into().ok()?, changed.1.try_into().ok()?);
-        let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH.checked_add(since)?).ok()?;
-        (age >= grain).then(|| Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            changed,
-            len: metadata.len(),
-        })
-    }
-
-    /// Elsewhere each file is read each time.
-    #[cfg(not(unix))]
-    fn of(_: &Metadata, _: Duration) -> Option<Self> {
-        None
+fn original(source: &MediaSource) -> &MediaSource {
+    match source {
+        MediaSource::Planned(planned) => planned.original(),
+        source => source,
     }
 }
 
 async fn blocking(digest: impl FnOnce() -> io::Result<Key> + Send + 'static) -> Option<Key> {
+    // Outside of a runtime the provider's own error says so.
+    require_runtime().ok()?;
     tokio::task::spawn_blocking(digest).await.ok()?.ok()
 }
 
@@ -165,8 +152,8 @@ fn key(
     let mut digest = DigestWriter(Sha256::new());
     let context = (&*provider.name, &*provider.vendor, user);
     serde_json::to_writer(&mut digest, &context).ok()?;
-    // What was left out of the request for this provider may still reach another one behind it.
-    if plan.adjustments.iter().any(|adjustment| !adjustment.lossless) {
+    // What was changed or left out for this provider may still reach another one behind it as it was.
+    if !plan.adjustments.is_empty() {
         write(&mut digest, plan.original().clone(), &digests)?;
     }
     write(&mut digest, request, &digests)?;

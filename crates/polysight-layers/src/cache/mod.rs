@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use moka::sync::Cache as Bounded;
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, ResponseMeta,
-    Result, StreamCollector, StreamEvent, VisionProvider,
+    Adjustment, ChatResponse, ChatStream, Error, FinishKind, Plan, ResponseMeta, Result, StreamCollector,
+    StreamEvent, VisionProvider,
 };
 
 use self::key::{Key, Keys};
@@ -127,17 +127,7 @@ struct Lookup {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl VisionProvider for Cache {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
+    impl_layer!(plans with inner);
 
     async fn send(&self, plan: Plan) -> Result<ChatResponse> {
         let Some(lookup) = self.lookup_of(&plan).await else { return self.inner.send(plan).await };
@@ -234,7 +224,7 @@ impl Store {
 
     /// Keeps an answer, unless it is too large.
     fn put(&self, key: Key, response: Arc<ChatResponse>) {
-        if self.fits(size(&response)) {
+        if is_sound(&response) && self.fits(size(&response)) {
             self.answers.insert(key, response);
             add(&self.counts.stored);
         }
@@ -277,6 +267,13 @@ impl Counts {
 
 fn add(count: &AtomicU64) {
     count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether an answer ended in a way that is known, without a remark of the content audit: another call may get a better one.
+fn is_sound(response: &ChatResponse) -> bool {
+    let is_known =
+        matches!(response.finish.kind, FinishKind::Stop | FinishKind::ToolCalls | FinishKind::Length);
+    is_known && response.safety.is_empty()
 }
 
 fn size(response: &ChatResponse) -> usize {

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use polysight_core::{
-    Detail, Effort, ErrorKind, Image, JsonValue, Message, RandomSampling, ResponseFormat, Sampling, Thinking,
-    Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProviderExt as _,
+    ChatRequest, Detail, Effort, ErrorKind, Image, JsonValue, Message, RandomSampling, ResponseFormat,
+    Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video, VisionProviderExt as _,
 };
 
 use super::*;
@@ -571,7 +571,7 @@ async fn a_stream_of_empty_tool_calls_is_not_collected_for_ever() {
             std::task::Poll::Ready(Some(Ok(if index < 2_000 {
                 StreamEvent::ToolCall(ToolCallDelta::new(index, None, None, String::new()))
             } else {
-                let finish = polysight_core::FinishReason::new(polysight_core::FinishKind::ToolCalls, "");
+                let finish = polysight_core::FinishReason::new(FinishKind::ToolCalls, "");
                 StreamEvent::End(Box::new(ResponseMeta::new("a", "m", finish)))
             })))
         }
@@ -581,4 +581,20 @@ async fn a_stream_of_empty_tool_calls_is_not_collected_for_ever() {
     let stream = ChatStream::new(Calls(0)).observed(Recorder::new([0; 32], Arc::clone(&store)));
     assert_eq!(stream.collect_response().await.unwrap().tool_calls.len(), 2_000);
     assert_eq!(store.counts.stats().stored, 0);
+}
+
+#[test]
+fn only_answers_with_a_known_end_and_without_a_remark_are_kept() {
+    use polysight_core::{FinishReason, SafetyLabel, SafetyRole};
+    let ended = |kind| ChatResponse::new("p", "m", FinishReason::new(kind, ""));
+    for kind in [FinishKind::Stop, FinishKind::ToolCalls, FinishKind::Length] {
+        assert!(is_sound(&ended(kind)), "{kind}");
+        let mut remarked = ended(kind);
+        remarked.safety = vec![SafetyLabel::new(SafetyRole::User, Some(1))];
+        assert!(!is_sound(&remarked), "{kind}");
+    }
+    for kind in [FinishKind::Other, FinishKind::ContentFilter, FinishKind::Failed, FinishKind::ContextWindow]
+    {
+        assert!(!is_sound(&ended(kind)), "{kind}");
+    }
 }

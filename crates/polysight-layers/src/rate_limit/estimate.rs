@@ -9,6 +9,9 @@ const IMAGE_TOKENS: u64 = 1_600;
 /// Tokens of a video of unknown cost: a short clip; what it really used is reconciled after the call.
 const VIDEO_TOKENS: u64 = 16_000;
 
+/// Most tokens of one call to a model of unknown context.
+const MOST_TOKENS: u64 = 1 << 23;
+
 /// Tokens of the prompt, estimated upwards where the plan does not know them, and of the answer: the request's
 /// `max_tokens`, else what the policy assumes.
 pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
@@ -27,6 +30,14 @@ pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
     let video = estimate.video_tokens.unwrap_or_else(|| counted(false, VIDEO_TOKENS));
     let answer = u64::from(request.max_tokens.unwrap_or(assumed_output));
     [text, image, video, answer].into_iter().fold(0, u64::saturating_add)
+}
+
+/// Tokens that one call can have used at most: what the model's context and answer hold, or several times the largest context
+/// of any model where the card does not say. A server's count above it is a mistake, and would close the limit for a minute.
+pub(super) fn most_tokens(plan: &Plan) -> u64 {
+    plan.card
+        .context
+        .map_or(MOST_TOKENS, |context| context.saturating_add(plan.card.max_output.unwrap_or(context)))
 }
 
 fn text_tokens(request: &ChatRequest) -> u64 {
@@ -86,5 +97,17 @@ mod tests {
         let request = ChatRequest::new([Message::user("ab").with(image()).with(image()).with(video)]);
         let unknown = Estimate::tokens(None, None, None);
         assert_eq!(tokens(&plan(&request, unknown), 0), 1 + 2 * IMAGE_TOKENS + VIDEO_TOKENS);
+    }
+
+    #[test]
+    fn a_call_can_have_used_no_more_than_its_model_holds() {
+        let mut plan = plan(&ChatRequest::new([Message::user("a")]), Estimate::default());
+        assert_eq!(most_tokens(&plan), MOST_TOKENS);
+        std::sync::Arc::make_mut(&mut plan.card).context = Some(8_192);
+        assert_eq!(most_tokens(&plan), 16_384);
+        std::sync::Arc::make_mut(&mut plan.card).max_output = Some(1_024);
+        assert_eq!(most_tokens(&plan), 9_216);
+        std::sync::Arc::make_mut(&mut plan.card).context = Some(u64::MAX);
+        assert_eq!(most_tokens(&plan), u64::MAX);
     }
 }

@@ -208,7 +208,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::rate_limit::tests::conformance::{self, Bench};
+    use crate::rate_limit::conformance::{self, Bench};
 
     struct Local(Arc<LocalStore>);
 

@@ -6,7 +6,7 @@
 //!   unknown limit does not limit until the vendor rejects a call.
 //! - **Tokens** are reserved before the call: the plan's estimate of the prompt (where it is unknown, one token for two
 //!   bytes of text and a constant for each picture and video) and the request's `max_tokens`. After the call they are
-//!   reconciled with the vendor's own count. A call that needs more than a whole minute's limit counts as that limit, or it
+//!   reconciled with the vendor's own count, unless that is more than the model's context and answer can hold. A call that needs more than a whole minute's limit counts as that limit, or it
 //!   could never go.
 //! - **Waiting** is in a queue, first come first served, for a bounded time in a bounded queue. A call that cannot go gets an
 //!   error of kind [`RateLimited`](polysight_core::ErrorKind::RateLimited) with the code [`LOCAL_RATE_LIMIT`], which
@@ -22,9 +22,10 @@
 //! minute: a request that is on its way for up to a second longer than a later one does no harm.
 
 mod adaptive;
+#[cfg(test)]
+mod conformance;
 mod estimate;
 mod local;
-mod policy;
 mod queue;
 #[cfg(feature = "redis")]
 mod redis;
@@ -38,21 +39,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId,
-    RateLimitScope, ResponseMeta, Result, RetryAdvice, VisionProvider,
+    Billed, Error, ErrorKind, ModelCard, Plan, RateLimitScope, ResponseMeta, Result, RetryAdvice,
+    VisionProvider,
 };
+use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisSettings, RedisStore};
 pub use local::LocalStore;
-pub use policy::{RateLimitPolicy, StoreFailure};
 pub use store::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
 
-use crate::call::{CallObserver, observe};
+use crate::call::{CallObserver, Reply, observe};
+use crate::config::{require, seconds};
 use crate::lock;
+use crate::runtime::require_runtime;
 use queue::{Permit, WaitQueue, WaitQueues};
 
 /// The code of errors that this layer makes: its rejections, and a shared store that cannot be asked under
@@ -61,6 +63,81 @@ pub const LOCAL_RATE_LIMIT: &str = "local_rate_limit";
 
 /// How long a store that could not be asked is not asked again.
 const STORE_COOLDOWN: Duration = Duration::from_secs(5);
+
+/// What happens when a shared store cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StoreFailure {
+    /// Calls go on, with the same limits counted in this process alone. The default: a vendor that gets a few calls too many
+    /// answers 429, which can be retried, while a program whose store is down would get no answer at all.
+    #[default]
+    Open,
+    /// Calls fail until the store is back: for accounts on which an excess costs more than a standstill.
+    Closed,
+}
+
+/// How many requests, tokens and concurrent requests may go to a model, and how calls wait for their turn.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimitPolicy {
+    /// Requests per minute, at least 1. Default: as the catalogue says; where that says nothing there is no limit until the
+    /// vendor rejects a call.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens per minute, prompt and answer together, at least 1. Default: as for `requests_per_minute`.
+    pub tokens_per_minute: Option<u64>,
+    /// Concurrent requests, at least 1. A stream counts until its end. Default: as for `requests_per_minute`.
+    pub concurrency: Option<u64>,
+    /// Longest wait for a call's turn, in seconds in a config file; default 60 s. Zero: a call that cannot go at once fails.
+    #[serde(deserialize_with = "seconds")]
+    pub max_wait: Duration,
+    /// Most calls that wait for one model, the one whose turn it is included: at least 1, default 1,000.
+    pub max_waiting: usize,
+    /// Tokens that are reserved for an answer whose request has no `max_tokens`; default 1,024.
+    pub assumed_output: u32,
+    /// What happens when a shared store cannot be asked: `open` or `closed`. Default [`StoreFailure::Open`].
+    pub on_store_failure: StoreFailure,
+}
+
+impl Default for RateLimitPolicy {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            concurrency: None,
+            max_wait: Duration::from_secs(60),
+            max_waiting: 1_000,
+            assumed_output: 1_024,
+            on_store_failure: StoreFailure::Open,
+        }
+    }
+}
+
+impl RateLimitPolicy {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) that names the first field out of range, its value and the range.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("requests_per_minute", self.requests_per_minute),
+            ("tokens_per_minute", self.tokens_per_minute),
+            ("concurrency", self.concurrency),
+            ("max_waiting", Some(self.max_waiting as u64)),
+        ];
+        counts.into_iter().try_for_each(|(name, count)| require(count != Some(0), name, 0, "at least 1"))
+    }
+
+    /// The policy's own numbers, else the catalogue's.
+    pub(super) fn limits(&self, card: &ModelCard) -> Limits {
+        let known = card.quotas.unwrap_or_default();
+        Limits {
+            requests: self.requests_per_minute.or(known.requests_per_minute),
+            tokens: self.tokens_per_minute.or(known.tokens_per_minute),
+            concurrency: self.concurrency.or(known.concurrency),
+        }
+    }
+}
 
 /// Keeps the calls to a provider within its rate limits. A call counts as in flight until its answer is there, a stream
 /// until its end, its error or its drop.
@@ -106,7 +183,7 @@ impl RateLimit {
     }
 
     /// Names the account by a fingerprint of its key, never the key. Calls of one account to one
-    /// [endpoint](ProviderId::endpoint) share one limit, also from other layers where they share a store.
+    /// [endpoint](polysight_core::ProviderId::endpoint) share one limit, also from other layers where they share a store.
     #[must_use]
     pub fn with_account(mut self, account: impl Into<String>) -> Self {
         self.account = account.into();
@@ -122,15 +199,21 @@ impl RateLimit {
         self
     }
 
+    async fn run<R: Reply>(&self, plan: Plan) -> Result<R> {
+        let permit = self.acquire(&plan).await?;
+        observe(&*self.inner, plan, InFlight(Some(permit))).await
+    }
+
     /// Waits in the queue until the call may go.
     async fn acquire(&self, plan: &Plan) -> Result<Permit> {
+        require_runtime()?;
         // A model may be asked for by several names.
         let model = if plan.card.known { plan.card.id.as_str() } else { plan.model() };
         let queue = self.queues.of(model);
         let limits = queue.clamp_to_headers(self.policy.limits(&plan.card));
         let key = RateLimitKey::new(&*self.inner.id().endpoint, model, &self.account);
         let lease = Lease::new(self.names.next(), estimate::tokens(plan, self.policy.assumed_output));
-        let permit = Permit::new(key, limits, Arc::clone(&queue), lease);
+        let permit = Permit::new(key, limits, Arc::clone(&queue), lease, estimate::most_tokens(plan));
         let Some(_waiting) = queue.enter(self.policy.max_waiting) else {
             let why = format!("{} calls wait already (`max_waiting`)", self.policy.max_waiting);
             return Err(self.rejection(&queue, model, &limits, &why));
@@ -224,31 +307,7 @@ impl RateLimit {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl VisionProvider for RateLimit {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
-
-    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
-        let permit = self.acquire(&plan).await?;
-        observe(&*self.inner, plan, InFlight(Some(permit))).await
-    }
-
-    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
-        let permit = self.acquire(&plan).await?;
-        observe(&*self.inner, plan, InFlight(Some(permit))).await
-    }
-}
+impl_layer!(RateLimit, inner, run);
 
 /// A call's permit; released with it.
 struct InFlight(Option<Permit>);

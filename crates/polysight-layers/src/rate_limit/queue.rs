@@ -103,12 +103,20 @@ pub(super) struct Permit {
     store: Option<Arc<dyn RateLimitStore>>,
     /// `None`: what was reserved stays counted.
     used: Option<u64>,
+    /// A count of tokens above this is not believed.
+    most_tokens: u64,
 }
 
 impl Permit {
     /// A permit that holds nothing yet.
-    pub(super) fn new(key: RateLimitKey, limits: Limits, queue: Arc<WaitQueue>, lease: Lease) -> Self {
-        Self { key, limits, queue, lease, store: None, used: None }
+    pub(super) fn new(
+        key: RateLimitKey,
+        limits: Limits,
+        queue: Arc<WaitQueue>,
+        lease: Lease,
+        most_tokens: u64,
+    ) -> Self {
+        Self { key, limits, queue, lease, store: None, used: None, most_tokens }
     }
 
     /// Asks a store. If this is dropped meanwhile the store may have granted it without anybody knowing: then it is released
@@ -127,7 +135,7 @@ impl Permit {
 
     /// The call has its answer.
     pub(super) fn succeeded(mut self, usage: Option<&Usage>, limits: Option<&RateLimits>) {
-        self.used = usage.map(|usage| usage.total_tokens);
+        self.used = usage.map(|usage| usage.total_tokens).filter(|used| *used <= self.most_tokens);
         self.apply_headers(limits);
     }
 

@@ -1,18 +1,11 @@
 //! What the retry layer promises, against a provider that plays a script, in paused time.
 
 use polysight_core::{
-    ErrorKind, Message, Partial, RateLimitScope, RetryAdvice, StreamEvent, TimeoutPhase,
-    VisionProviderExt as _,
+    ErrorKind, Partial, RateLimitScope, RetryAdvice, StreamEvent, TimeoutPhase, VisionProviderExt as _,
 };
 
 use super::*;
-use crate::testing::{MockProvider, mock};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn request() -> ChatRequest {
-    ChatRequest::new([Message::user("what is it?")]).with_model("eye")
-}
+use crate::testing::{MockProvider, SECOND, call, codes, mock, request};
 
 fn error(kind: ErrorKind) -> Error {
     Error::new(kind, "as the script says")
@@ -41,10 +34,6 @@ fn billed(max_billed: Billed) -> RetryPolicy {
 fn retry(mock: &MockProvider, policy: RetryPolicy) -> Retry {
     policy.check().unwrap();
     Retry::new(Arc::new(mock.clone()), policy).with_seed(1)
-}
-
-fn codes(attempts: &[Attempt]) -> Vec<&str> {
-    attempts.iter().filter_map(|attempt| attempt.code.as_deref()).collect()
 }
 
 /// What the attempts took together with the delays after them.
@@ -213,24 +202,16 @@ async fn lists_the_attempts_in_order_with_their_duration_and_the_delay_after() {
     };
     let expected = [("1".to_owned(), 1, 4), ("2".to_owned(), 2, 5)];
 
-    let response = retry(&script(), RetryPolicy::default()).chat(request()).await.unwrap();
-    assert_eq!(listed(&response.attempts), expected);
-    assert_eq!(response.attempts[0].provider.as_deref(), Some("a"));
-
-    let stream = retry(&script(), RetryPolicy::default()).chat_stream(request()).await.unwrap();
-    assert_eq!(listed(&stream.collect_response().await.unwrap().attempts), expected);
-
-    let failing = script().error(busy("3"));
-    let failed = retry(&failing, RetryPolicy::default()).chat(request()).await.unwrap_err();
-    assert_eq!((listed(failed.attempts()), failed.code()), (expected.to_vec(), Some("3")));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_at_once_lists_nothing() {
-    let layer = retry(&mock("a"), RetryPolicy::default());
-    assert!(layer.chat(request()).await.unwrap().attempts.is_empty());
-    let stream = layer.chat_stream(request()).await.unwrap();
-    assert!(stream.collect_response().await.unwrap().attempts.is_empty());
+    for streamed in [false, true] {
+        let answer = call(&retry(&script(), RetryPolicy::default()), request(), streamed).await.unwrap();
+        assert_eq!(listed(&answer.attempts), expected);
+        assert_eq!(answer.attempts[0].provider.as_deref(), Some("a"));
+        let failing = script().error(busy("3"));
+        let failed = call(&retry(&failing, RetryPolicy::default()), request(), streamed).await.unwrap_err();
+        assert_eq!((listed(failed.attempts()), failed.code()), (expected.to_vec(), Some("3")));
+        let at_once = call(&retry(&mock("a"), RetryPolicy::default()), request(), streamed).await.unwrap();
+        assert!(at_once.attempts.is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,13 +222,7 @@ async fn a_retry_around_a_retry_keeps_the_list_whole() {
             let mock = script.fold(mock("a"), |mock, code| mock.error(busy(code)).after(SECOND));
             let outer = Retry::new(Arc::new(retry(&mock, attempts(2))), attempts(2)).with_seed(2);
             let start = Instant::now();
-            let outcome = match streamed {
-                false => outer.chat(request()).await,
-                true => match outer.chat_stream(request()).await {
-                    Ok(stream) => stream.collect_response().await,
-                    Err(error) => Err(error),
-                },
-            };
+            let outcome = call(&outer, request(), streamed).await;
             assert_eq!((outcome.is_ok(), mock.plan_count()), (answers, 1));
             let attempts = match &outcome {
                 Ok(response) => &response.attempts,
@@ -343,44 +318,50 @@ async fn a_retry_that_was_not_sent_is_not_paid_for() {
     }
 }
 
-fn lose(budget: &RetryBudget, error: &Error) -> bool {
-    budget.pay(error).map(|mut payment| payment.sent()).is_some()
-}
-
+/// A retry is paid for and `lost`, `dropped` before it was sent, or `refunded`; a call `earns`.
 #[test]
-fn a_retry_without_a_reply_costs_double() {
-    let budget = RetryBudget::new(30);
-    assert!(lose(&budget, &busy("x")));
-    assert_eq!(budget.available(), 25);
-    assert!(lose(&budget, &error(ErrorKind::Network)));
-    assert_eq!(budget.available(), 15);
-    assert!(lose(&budget, &error(ErrorKind::Timeout(TimeoutPhase::Connect))));
-    assert_eq!(budget.available(), 5);
-    assert!(!lose(&budget, &error(ErrorKind::Network)));
-    assert!(lose(&budget, &error(ErrorKind::RateLimited)));
-    assert_eq!(budget.available(), 0);
-}
-
-#[test]
-fn a_budget_gets_back_what_was_not_sent_or_went_well() {
-    let budget = RetryBudget::new(10);
-    drop(budget.pay(&busy("x")));
-    assert_eq!(budget.available(), 10);
-    let mut payment = budget.pay(&busy("x")).unwrap();
-    payment.sent();
-    assert_eq!(budget.available(), 5);
-    payment.refund();
-    assert_eq!(budget.available(), 10);
-}
-
-#[test]
-fn a_budget_never_holds_more_than_its_capacity() {
-    let budget = RetryBudget::new(7);
-    budget.earn();
-    assert_eq!(budget.available(), 7);
-    assert!(lose(&budget.clone(), &busy("x")));
-    budget.earn();
-    assert_eq!(budget.available(), 3);
+fn a_budget_is_paid_and_refilled_as_the_table_says() {
+    let (busy, limited, network) = (busy("x"), error(ErrorKind::RateLimited), error(ErrorKind::Network));
+    let connect = error(ErrorKind::Timeout(TimeoutPhase::Connect));
+    for (capacity, steps) in [
+        // Without a reply a retry costs double; what the bucket does not hold is not paid.
+        (
+            30,
+            [
+                ("lost", &busy, 25),
+                ("lost", &network, 15),
+                ("lost", &connect, 5),
+                ("lost", &network, 5),
+                ("lost", &limited, 0),
+            ]
+            .as_slice(),
+        ),
+        // What was not sent or went well comes back.
+        (
+            10,
+            &[("dropped", &busy, 10), ("refunded", &busy, 10), ("lost", &busy, 5), ("dropped", &network, 5)],
+        ),
+        // It never holds more than its capacity.
+        (7, &[("earns", &busy, 7), ("lost", &busy, 2), ("earns", &busy, 3)]),
+    ] {
+        let budget = RetryBudget::new(capacity);
+        for (step, error, left) in steps {
+            match *step {
+                "earns" => budget.clone().earn(),
+                "dropped" => drop(budget.pay(error)),
+                step => {
+                    if let Some(mut payment) = budget.pay(error) {
+                        payment.sent();
+                        assert!(budget.available() + 5 <= capacity, "it is paid by now");
+                        if step == "refunded" {
+                            payment.refund();
+                        }
+                    }
+                }
+            }
+            assert_eq!(budget.available(), *left, "{capacity}: {step} {error}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -410,10 +391,11 @@ async fn leaves_nothing_behind_wherever_it_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn each_attempt_sends_the_same_request() {
     let mock = mock("a").error(busy("x")).times(2);
-    retry(&mock, RetryPolicy::default()).chat(request()).await.unwrap();
+    let request = request().with_model("eye");
+    retry(&mock, RetryPolicy::default()).chat(request.clone()).await.unwrap();
     let requests = mock.requests();
     assert_eq!(requests.len(), 3);
-    assert!(requests.iter().all(|seen| format!("{seen:?}") == format!("{:?}", request())));
+    assert!(requests.iter().all(|seen| format!("{seen:?}") == format!("{request:?}")));
 }
 
 #[tokio::test(start_paused = true)]

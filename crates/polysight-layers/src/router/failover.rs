@@ -9,9 +9,9 @@ use polysight_core::{Attempt, AttemptLog, Error, ErrorKind, Plan, ResponseMeta, 
 use tokio::time::Instant;
 
 use super::breaker::{BREAKER_OPEN, Breaker, BreakerPolicy, BreakerState, Permit, Rejected, Signal};
-use super::strategy::{self, Strategy};
+use super::policy::{Strategy, by_weight};
 use super::{Target, TargetState};
-use crate::call::{CallObserver, Reply, attempts_of, begin};
+use crate::call::{CallObserver, Reply, attempts_of, begin, named};
 use crate::lock;
 
 /// What a failure means here.
@@ -70,7 +70,7 @@ impl Targets {
             Strategy::Weighted => {
                 let weighted =
                     places.into_iter().map(|place| (self.of(place, Member::weight), place)).collect();
-                strategy::by_weight(weighted, lock(&self.random).f64())
+                by_weight(weighted, lock(&self.random).f64())
             }
             Strategy::RoundRobin => self.in_turn(places),
             Strategy::LeastConnections => {
@@ -154,7 +154,7 @@ impl Failover<'_> {
         let plan = match plan {
             Ok(plan) => plan.with_attempt_log(self.log.clone()),
             Err(refusal) => {
-                self.notes.refused(place, refusal);
+                self.notes.refused(place, named(refusal, member.provider()));
                 return Ok(None);
             }
         };

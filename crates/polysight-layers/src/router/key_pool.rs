@@ -4,15 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use polysight_core::{
-    AtFault, Catalog, ChatRequest, ChatResponse, ChatStream, Error, Plan, ProviderId, Result, VisionProvider,
-};
+use polysight_core::{AtFault, Error, Plan, Result, VisionProvider};
 use serde::Deserialize;
 
 use super::breaker::{BreakerPolicy, Signal};
 use super::failover::{FailurePolicy, Targets};
-use super::strategy::Strategy;
+use super::policy::Strategy;
 use super::{Target, TargetState, no_targets};
 use crate::call::Reply;
 use crate::config::{require, seconds};
@@ -142,43 +139,17 @@ fn check_alike(providers: &[Arc<dyn VisionProvider>]) -> Result<()> {
     require(alike, "keys", shown, "keys of one provider: for several use a router")
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl VisionProvider for KeyPool {
-    fn id(&self) -> &ProviderId {
-        self.first.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.first.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.first.plan(request)
-    }
-
-    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
-        self.call(plan).await
-    }
-
-    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
-        self.call(plan).await
-    }
-}
+impl_layer!(KeyPool, first, call);
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::{ErrorKind, Message, RateLimitScope, RetryAdvice, VisionProviderExt as _};
+    use polysight_core::{ChatRequest, ErrorKind, RateLimitScope, RetryAdvice, VisionProviderExt as _};
     use strum::IntoEnumIterator;
     use tokio::time::advance;
 
     use super::super::BreakerState;
     use super::*;
-    use crate::testing::{MockProvider, mock};
-
-    fn request() -> ChatRequest {
-        ChatRequest::new([Message::user("What is it?")])
-    }
+    use crate::testing::{MockProvider, mock, request};
 
     fn pool<const N: usize>(keys: [&MockProvider; N], policy: KeyPoolPolicy) -> KeyPool {
         let keys = keys.map(|key| Arc::new(key.clone()) as Arc<dyn VisionProvider>);

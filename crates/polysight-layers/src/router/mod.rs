@@ -15,7 +15,6 @@ mod breaker;
 mod failover;
 mod key_pool;
 mod policy;
-mod strategy;
 #[cfg(test)]
 mod tests;
 
@@ -31,10 +30,9 @@ use polysight_core::{
 
 pub use breaker::{BREAKER_OPEN, BreakerPolicy, BreakerState};
 pub use key_pool::{KeyPool, KeyPoolPolicy};
-pub use policy::RouterPolicy;
-pub use strategy::Strategy;
+pub use policy::{RouterPolicy, Strategy};
 
-use crate::call::Reply;
+use crate::call::{Reply, named};
 use crate::config::require;
 use failover::{Notes, Targets};
 
@@ -197,7 +195,7 @@ impl Choice<'_> {
     /// The plan of the cheapest target.
     fn cheapest(mut self, places: Vec<usize>) -> Result<Plan> {
         let plans = places.into_iter().filter_map(|place| Some((place, self.plan(place)?))).collect();
-        let mut plans = strategy::by_cost(plans).into_iter();
+        let mut plans = policy::by_cost(plans).into_iter();
         let Some((place, plan)) = plans.next() else { return self.last_resort() };
         let alternatives = Vec::from_iter(plans);
         let remaining = alternatives.iter().map(|(place, _)| *place).collect();
@@ -228,8 +226,11 @@ impl Choice<'_> {
     }
 
     fn plan_unchecked(&mut self, place: usize) -> Option<Plan> {
-        let planned = self.router.targets.members().get(place)?.provider().plan(self.request);
-        planned.map_err(|refusal| self.notes.refused(place, refusal)).ok()
+        let provider = self.router.targets.members().get(place)?.provider();
+        provider
+            .plan(self.request)
+            .map_err(|refusal| self.notes.refused(place, named(refusal, provider)))
+            .ok()
     }
 
     fn route(

@@ -36,10 +36,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Plan, ProviderId, Result, VisionProvider,
-};
+use polysight_core::{Plan, Result, VisionProvider};
 use serde::Deserialize;
 use tracing::Instrument as _;
 
@@ -132,26 +129,4 @@ impl Trace {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl VisionProvider for Trace {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.inner.catalog()
-    }
-
-    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
-        self.inner.plan(request)
-    }
-
-    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
-        self.run(plan).await
-    }
-
-    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
-        self.run(plan).await
-    }
-}
+impl_layer!(Trace, inner, run);

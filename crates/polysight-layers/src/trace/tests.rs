@@ -9,7 +9,8 @@ use std::time::Duration;
 use ::metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
 use futures_core::Stream;
 use polysight_core::{
-    Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolCall, Video, VisionProviderExt as _,
+    ChatRequest, ChatStream, Error, ErrorKind, Image, Message, StreamEvent, Thinking, ToolCall, Video,
+    VisionProviderExt as _,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -17,9 +18,8 @@ use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Level, Subscriber};
 
 use super::*;
-use crate::testing::mock;
+use crate::testing::{SECOND, mock};
 
-const SECOND: Duration = Duration::from_secs(1);
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
 const PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA=";
 

@@ -1,6 +1,6 @@
 //! What a failure is when the vendor's own code table does not tell.
 
-use polysight_core::{Error, ErrorKind};
+use polysight_core::{Billed, Error, ErrorKind};
 
 use crate::chat::Failure;
 
@@ -14,10 +14,11 @@ use crate::chat::Failure;
 #[must_use]
 pub fn classify(failure: &Failure<'_>) -> Error {
     let word = |text: &Option<String>| text.as_deref().and_then(kind_of_word);
+    let by_code = failure.code.as_deref().and_then(|code| code.parse().ok());
+    let status = by_code.filter(|code| kind_of_status(*code).is_some()).unwrap_or(failure.status);
     let kind = word(&failure.code)
         .or_else(|| word(&failure.class))
-        .or_else(|| failure.code.as_deref().and_then(|code| code.parse().ok()).and_then(kind_of_status))
-        .or_else(|| kind_of_status(failure.status))
+        .or_else(|| kind_of_status(status))
         .unwrap_or(ErrorKind::Server);
     let kind = match kind {
         ErrorKind::InvalidRequest | ErrorKind::Server => kind_of_message(&failure.message).unwrap_or(kind),
@@ -27,7 +28,19 @@ pub fn classify(failure: &Failure<'_>) -> Error {
         let message = "the server knows no such path: check base_url and protocol";
         return failure.describe(Error::new(ErrorKind::Config, message));
     }
-    failure.describe(Error::new(kind, ""))
+    let error = Error::new(kind, "");
+    failure.describe(if kind == ErrorKind::Server { error.with_billed(billed_under(status)) } else { error })
+}
+
+/// What a failed call may cost by its status alone. These say that what stands before the vendor got no reply from it, or
+/// none in time: RFC 9110 for 408, 502 and 504, Cloudflare's documents for 520 and 524, read 2026-11-27; 598 and 599 are
+/// customary for read and connect limits of proxies. The vendor may have been at work.
+fn billed_under(status: u16) -> Billed {
+    match status {
+        504 | 524 | 598 | 599 => Billed::Likely,
+        408 | 502 | 520 => Billed::Perhaps,
+        _ => Billed::No,
+    }
 }
 
 fn kind_of_word(word: &str) -> Option<ErrorKind> {
@@ -74,7 +87,7 @@ fn kind_of_status(status: u16) -> Option<ErrorKind> {
 fn kind_of_message(message: &str) -> Option<ErrorKind> {
     let message = message.to_ascii_lowercase();
     let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if any(&["invalid api key", "incorrect api key", "unauthorized"]) {
+    if any(&["invalid api key", "invalid apikey", "incorrect api key", "unauthorized"]) {
         Some(ErrorKind::Authentication)
     } else if any(&[
         "context length",
@@ -122,5 +135,36 @@ mod tests {
             (ErrorKind::ContextTooLong, false)
         );
         assert_eq!(kind(500, r#"{"detail":"Invalid API key"}"#), (ErrorKind::Authentication, false));
+    }
+
+    #[test]
+    fn a_status_that_says_nothing_about_the_vendor_may_be_billed() {
+        let billed = |status, body: &str| {
+            let head = ReplyHead::new(status, HeaderMap::new());
+            classify(&Failure::read(FailureSource::Status, &head, body.as_bytes())).billed()
+        };
+        for (status, expected) in [
+            (408, Billed::Perhaps),
+            (502, Billed::Perhaps),
+            (520, Billed::Perhaps),
+            (504, Billed::Likely),
+            (524, Billed::Likely),
+            (598, Billed::Likely),
+            (599, Billed::Likely),
+            (500, Billed::No),
+            (503, Billed::No),
+            (521, Billed::No),
+            (529, Billed::No),
+            (429, Billed::No),
+        ] {
+            for body in ["", "<html>sorry</html>", r#"{"error":{"message":"no reply"}}"#] {
+                assert_eq!(billed(status, body), expected, "{status} {body}");
+            }
+        }
+        assert_eq!(billed(200, r#"{"error":{"message":"no reply","code":"504"}}"#), Billed::Likely);
+        assert_eq!(billed(500, r#"{"error":{"message":"no reply","code":524}}"#), Billed::Likely);
+        // The words say what it is: the vendor has refused.
+        assert_eq!(billed(502, r#"{"error":{"message":"","code":"rate_limit_exceeded"}}"#), Billed::No);
+        assert_eq!(billed(504, r#"{"error":{"message":"cannot identify image file"}}"#), Billed::No);
     }
 }

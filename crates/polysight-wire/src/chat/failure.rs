@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use polysight_core::Error;
+use polysight_core::{Error, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::SafetyFields;
-use super::lenient::Text;
+use super::error_words::Words;
+use super::schema::is_success;
 use crate::ReplyHead;
+use crate::json::{self, Documents, LoneHalves};
 use crate::vendor::ChatProfile;
 
 /// Where a failure was found.
@@ -43,55 +45,24 @@ pub struct Failure<'a> {
     pub safety: SafetyFields<'a>,
 }
 
+/// Where vendors put what their content audit said.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct ErrorBody<'a> {
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    detail: Option<&'a RawValue>,
-    #[serde(borrow)]
-    code: Text<'a>,
-    #[serde(borrow)]
-    error_code: Text<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
-    #[serde(borrow)]
-    msg: Text<'a>,
-    #[serde(borrow)]
-    error_msg: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    request_id: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    class: Text<'a>,
+struct Filters<'a> {
     #[serde(borrow, rename = "contentFilter")]
-    content_filter: Option<&'a RawValue>,
+    of_error: Option<&'a RawValue>,
     #[serde(borrow, rename = "content_filter")]
-    reply_filter: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ErrorObject<'a> {
-    #[serde(borrow)]
-    code: Text<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    class: Text<'a>,
+    of_reply: Option<&'a RawValue>,
 }
 
 impl<'a> Failure<'a> {
     /// Reads a failure out of a body: `{error: {..}}`, `{error: ".."}`, `{code, message}`, `{error_code, error_msg}`,
-    /// `{detail: ".."}`, `{detail: [..]}`, an event's `data:` line, HTML, plain text, or nothing.
+    /// `{status, msg}`, `{base_resp: {..}}`, `{detail: ".."}`, `{detail: [..]}`, each of them inside another or wrapped as `data`,
+    /// HTML, plain text, or nothing. [`decode_failure`] finds such an object in lists, events and JSON that is not quite right.
     #[must_use]
     pub fn read(source: FailureSource, head: &ReplyHead, body: &'a [u8]) -> Self {
-        let json = json_of(body);
-        let mut failure = match serde_json::from_slice::<ErrorBody<'a>>(json) {
-            // A list would be read as the fields in their order.
-            Ok(parsed) if json.starts_with(b"{") => Self::from_json(source, head.status, parsed),
+        let mut failure = match serde_json::from_slice::<Value>(body) {
+            Ok(value @ Value::Object(_)) => Self::from_json(source, head.status, &value, body),
             _ => Self::from_text(source, head.status, body),
         };
         if failure.request_id.is_none() {
@@ -100,23 +71,12 @@ impl<'a> Failure<'a> {
         failure
     }
 
-    fn from_json(source: FailureSource, status: u16, body: ErrorBody<'a>) -> Self {
-        let inner = body.error.map(error_object).unwrap_or_default();
-        let outer_message = [body.message, body.msg, body.error_msg].into_iter().find_map(Text::non_empty);
-        let message = inner.message.non_empty().or(outer_message).or_else(|| body.detail.map(detail));
-        let codes = [inner.code, body.code, body.error_code];
-        Self {
-            source,
-            status,
-            code: codes.into_iter().find_map(Text::non_empty),
-            class: [inner.class, body.class].into_iter().find_map(Text::non_empty),
-            message: message.unwrap_or_default(),
-            request_id: [body.request_id, body.id].into_iter().find_map(Text::non_empty),
-            safety: SafetyFields {
-                content_filter: body.content_filter.or(body.reply_filter),
-                ..SafetyFields::default()
-            },
-        }
+    fn from_json(source: FailureSource, status: u16, value: &Value, body: &'a [u8]) -> Self {
+        let Words { code, class, message, request_id } = Words::of(value);
+        let filters: Filters<'a> = serde_json::from_slice(body).unwrap_or_default();
+        let content_filter = filters.of_error.or(filters.of_reply);
+        let safety = SafetyFields { content_filter, ..SafetyFields::default() };
+        Self { source, status, code, class, message: message.unwrap_or_default(), request_id, safety }
     }
 
     fn from_text(source: FailureSource, status: u16, body: &[u8]) -> Self {
@@ -148,37 +108,6 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// The `error` field: an object, or words.
-fn error_object(raw: &RawValue) -> ErrorObject<'_> {
-    serde_json::from_str(raw.get()).unwrap_or_else(|_| ErrorObject {
-        message: serde_json::from_str(raw.get()).unwrap_or_default(),
-        ..ErrorObject::default()
-    })
-}
-
-/// The `detail` field: words, or a list of `{loc, msg, type}`.
-fn detail(raw: &RawValue) -> String {
-    match serde_json::from_str(raw.get()) {
-        Ok(Value::String(text)) => text,
-        Ok(Value::Array(problems)) => {
-            let texts = problems.iter().filter_map(|problem| problem.get("msg").and_then(Value::as_str));
-            texts.collect::<Vec<_>>().join("; ")
-        }
-        _ => raw.get().to_owned(),
-    }
-}
-
-/// The JSON of a body that may be an event (`data: {..}`), though its status is not 2xx.
-fn json_of(body: &[u8]) -> &[u8] {
-    let trimmed = body.trim_ascii();
-    if trimmed.starts_with(b"{") {
-        return trimmed;
-    }
-    let mut lines = trimmed.split(|byte| matches!(byte, b'\n' | b'\r'));
-    let data = lines.find_map(|line| line.strip_prefix(b"data:"));
-    data.map_or(trimmed, <[u8]>::trim_ascii)
-}
-
 /// The words of an HTML page.
 fn without_tags(text: &str) -> String {
     if !text.trim_start().starts_with('<') {
@@ -207,10 +136,54 @@ pub fn decode_failure<P: ChatProfile + ?Sized>(
     head: &ReplyHead,
     body: &[u8],
 ) -> Error {
-    let failure = Failure::read(source, head, body);
+    let documents = json::documents(body, LoneHalves::Replace);
+    error_of(profile, &Failure::read(source, head, failed_document(&documents).unwrap_or(body)))
+}
+
+/// The error of a reply that holds no answer: what it says, in whichever shape.
+pub fn no_answer<P: ChatProfile + ?Sized>(profile: &P, head: &ReplyHead, body: &[u8]) -> Error {
+    let documents = json::documents(body, LoneHalves::Replace);
+    let failure = Failure::read(FailureSource::Body, head, failed_document(&documents).unwrap_or(body));
+    let is_refusal = match &failure.code {
+        Some(code) => !is_success(code),
+        None => !failure.message.is_empty(),
+    };
+    if is_refusal {
+        return error_of(profile, &failure);
+    }
+    failure.describe(Error::new(ErrorKind::Protocol, "the reply holds no answer"))
+}
+
+/// Whether an object that holds nothing of an answer names the code of a failure.
+#[must_use]
+pub fn tells_failure(json: &[u8]) -> bool {
+    let documents = json::documents(json, LoneHalves::Replace);
+    let mut values = documents.texts.iter().filter_map(|text| serde_json::from_str(text).ok());
+    values.any(|value| Words::of(&value).code.is_some_and(|code| !is_success(&code)))
+}
+
+/// The first document that says something as errors do.
+fn failed_document(documents: &Documents) -> Option<&[u8]> {
+    let says = |text: &&String| {
+        let words = serde_json::from_str(text).map(|value| Words::of(&value)).unwrap_or_default();
+        words.message.is_some() || words.code.is_some()
+    };
+    let mut texts = documents.texts.iter().chain(&documents.cut);
+    texts.find(says).or(documents.texts.first()).map(String::as_bytes)
+}
+
+fn error_of<P: ChatProfile + ?Sized>(profile: &P, failure: &Failure<'_>) -> Error {
     let safety = profile.safety(&failure.safety);
-    let error = profile.error(&failure);
+    let error = profile.error(failure);
     if safety.is_empty() { error } else { error.with_safety(safety) }
+}
+
+/// What is said in text that holds no answer: the words of an error, or text that is no JSON. Other JSON may repeat a request.
+pub(crate) fn words_of(text: &[u8]) -> Option<String> {
+    let documents = json::documents(text, LoneHalves::Replace);
+    let mut values = documents.texts.iter().filter_map(|text| serde_json::from_str(text).ok());
+    let said = values.find_map(|value| Words::of(&value).message);
+    said.or_else(|| (!text.contains(&b'{')).then(|| not_json(text).into_owned()))
 }
 
 /// Text for a reply that is no JSON at all.

@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+
+use super::tool_call_index::MAX_CALLS;
 
 /// Text: a string, a number as text, or the joined text of a list of parts; `None` for anything else.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -99,16 +100,6 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// The text of a field that holds JSON as a string, as the vendors' arguments of tool calls do, or as it is; empty for null
-/// and for nothing.
-#[must_use]
-pub fn json_text(raw: Option<&RawValue>) -> String {
-    let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else {
-        return String::new();
-    };
-    serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
-}
-
 /// A whole number: a number, or a number as text; `None` for anything else.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Whole(pub Option<i64>);
@@ -171,7 +162,14 @@ impl<'de> Visitor<'de> for WholeVisitor {
     }
 }
 
-/// The first element of a list, read without keeping the list; `None` for an empty list and for anything else.
+/// An element of a list that may say which one it is.
+pub trait Indexed {
+    /// Its index, where it says one.
+    fn index(&self) -> Option<u64>;
+}
+
+/// The element of a list that is read: the first one with index 0 or without an index, else the first of all. `None` for an
+/// empty list and for anything else. The list is not kept.
 #[derive(Debug, Clone)]
 pub struct First<T>(pub Option<T>);
 
@@ -181,7 +179,7 @@ impl<T> Default for First<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
+impl<'de, T: Deserialize<'de> + Indexed> Deserialize<'de> for First<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FirstVisitor(std::marker::PhantomData))
     }
@@ -189,7 +187,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
 
 struct FirstVisitor<T>(std::marker::PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
+impl<'de, T: Deserialize<'de> + Indexed> Visitor<'de> for FirstVisitor<T> {
     type Value = First<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +195,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let first = items.next_element()?;
+        let is_other = |item: &T| item.index().is_some_and(|index| index > 0);
+        let mut first = None;
+        while first.as_ref().is_none_or(is_other) {
+            let Some(item) = items.next_element()? else { return Ok(First(first)) };
+            if first.is_none() || !is_other(&item) {
+                first = Some(item);
+            }
+        }
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(First(first))
     }
@@ -291,7 +296,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeVisitor<T> {
     }
 }
 
-/// Every element of a list as `T`; empty for anything else.
+/// The elements of a list as `T`, at most 1,025: one more than an answer may hold, by which it is seen that there are too
+/// many. Empty for anything else.
 #[derive(Debug, Clone)]
 pub struct List<T>(pub Vec<T>);
 
@@ -318,9 +324,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while all.len() <= MAX_CALLS
+            && let Some(item) = items.next_element()?
+        {
             all.push(item);
         }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(List(all))
     }
 

@@ -3,28 +3,35 @@
 //! [`request`] writes its parts, for a dialect to put together; [`ChatProfile`](crate::vendor::ChatProfile) says how one vendor departs from the
 //! shape, and [`decode_reply`], [`decode_failure`] and [`ChatStreamDecoder`] read them.
 
+mod arguments;
 mod chunk_template;
 mod classify;
+mod error_words;
 mod failure;
+mod json_end;
 pub mod lenient;
+mod markers;
 pub mod request;
 mod response;
 mod schema;
 mod stream;
 mod stream_state;
+mod text_parts;
 mod think_tags;
 mod thinking;
 mod tool_call_index;
 
+pub use arguments::Arguments;
 pub use classify::classify;
-pub use failure::{Failure, FailureSource, decode_failure};
+pub(crate) use failure::words_of;
+pub use failure::{Failure, FailureSource, decode_failure, no_answer, tells_failure};
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, ResponseMeta, SafetyLabel};
 pub use response::{decode_reply, unread};
 use serde_json::value::RawValue;
 pub use stream::ChatStreamDecoder;
 pub use stream_state::StreamState;
 pub use thinking::{CHAT_TEMPLATE_KWARGS, ThinkingParam, put_inside};
-pub use tool_call_index::{CallPiece, ToolCallIndex, no_calls};
+pub use tool_call_index::{CallPiece, ToolCallIndex, whole_calls};
 
 use crate::ReplyHead;
 

@@ -29,10 +29,12 @@ pub struct MessageShape {
     pub replay_in_tool_loop: bool,
     /// Whether `fps` and pixel budgets are written at all.
     pub part_hints: bool,
+    /// Whether an assistant's turn that holds tool calls and no text has null for its content (true), or no content (false).
+    pub null_content: bool,
 }
 
 impl MessageShape {
-    /// Data URIs throughout, hints beside their media, no lists of frames, no reasoning sent back.
+    /// Data URIs throughout, hints beside their media, no lists of frames, no reasoning sent back, null beside tool calls.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -43,6 +45,7 @@ impl MessageShape {
             replay_reasoning: false,
             replay_in_tool_loop: false,
             part_hints: true,
+            null_content: true,
         }
     }
 
@@ -132,7 +135,8 @@ fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShap
         });
     } else {
         match (texts.next(), texts.next()) {
-            (None, _) if has_calls => fields.field("content", &Value::Null),
+            (None, _) if has_calls && shape.null_content => fields.field("content", &Value::Null),
+            (None, _) if has_calls => {}
             (Some(only), None) => fields.field("content", only),
             (None, _) => fields.field("content", ""),
             (Some(_), Some(_)) => fields.field("content", &joined(message)),

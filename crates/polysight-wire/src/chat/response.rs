@@ -2,21 +2,22 @@
 
 use bytes::Bytes;
 use polysight_core::{
-    ChatResponse, Error, ErrorKind, FinishKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice,
-    ToolCall,
+    ChatResponse, Error, ErrorKind, FinishReason, Partial, Plan, RawReply, Result, RetryAdvice, StreamEvent,
 };
 
 use super::failure::not_json;
-use super::schema::{CallWire, Choice, Envelope, parse};
-use super::{FailureSource, decode_failure, no_calls, reply_meta, think_tags};
-use crate::ReplyHead;
+use super::schema::{Choice, Envelope, UsageWire};
+use super::text_parts::TextParts;
+use super::{CallPiece, FailureSource, decode_failure, no_answer, reply_meta, whole_calls};
+use crate::json::{self, Halves, LoneHalves};
 use crate::vendor::ChatProfile;
+use crate::{Events, ReplyHead};
 
 /// Reads a plain reply of status 2xx.
 ///
 /// # Errors
-/// What the reply says when it holds an error in spite of its status; [`ErrorKind::Protocol`] when it is no JSON or
-/// holds no answer; [`ErrorKind::Interrupted`], [`ErrorKind::ContentRefused`] or [`ErrorKind::ContextTooLong`] for an
+/// What the reply says when it holds an error in spite of its status, or no answer; [`ErrorKind::Protocol`] when it is no JSON,
+/// with what could be read of an answer that lacks its end, and when it says nothing; [`ErrorKind::Interrupted`], [`ErrorKind::ContentRefused`] or [`ErrorKind::ContextTooLong`] for an
 /// answer that did not end well.
 pub fn decode_reply<P: ChatProfile + ?Sized>(
     profile: &P,
@@ -24,35 +25,72 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
     head: &ReplyHead,
     body: &Bytes,
 ) -> Result<ChatResponse> {
-    let envelope: Envelope<'_> = parse(body).map_err(|error| unread(head, body, error))?;
+    match json::parse::<Envelope<'_>>(body) {
+        Ok(envelope) => read_envelope(profile, plan, head, body, envelope, false),
+        Err(error) => decode_repaired(profile, plan, head, body, error),
+    }
+}
+
+/// Reads a reply that is not quite JSON. Several documents are none of this kind: they are the chunks of a stream.
+fn decode_repaired<P: ChatProfile + ?Sized>(
+    profile: &P,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+    error: serde_json::Error,
+) -> Result<ChatResponse> {
+    let documents = json::documents(body, LoneHalves::Keep);
+    let text = documents.single().or(documents.beginning());
+    match text.and_then(|text| json::parse::<Envelope<'_>>(text.as_bytes()).ok()) {
+        Some(envelope) if documents.cut.is_none() => read_envelope(profile, plan, head, body, envelope, true),
+        Some(envelope) if envelope.is_failure() => {
+            Err(decode_failure(profile, FailureSource::Body, head, body))
+        }
+        Some(envelope) => {
+            let choice = envelope.unwrapped().choices.0.unwrap_or_default();
+            let (text, reasoning, _) = answer(choice, TextParts::new(profile, plan), true, true);
+            Err(unread(head, body, error).with_partial(Partial::new(text, reasoning)))
+        }
+        None => Err(unread(head, body, error)),
+    }
+}
+
+fn read_envelope<P: ChatProfile + ?Sized>(
+    profile: &P,
+    plan: &Plan,
+    head: &ReplyHead,
+    body: &Bytes,
+    envelope: Envelope<'_>,
+    is_repaired: bool,
+) -> Result<ChatResponse> {
     if envelope.is_failure() {
         return Err(decode_failure(profile, FailureSource::Body, head, body));
     }
-    let Some(choice) = envelope.choices.0 else {
-        let error = Error::new(ErrorKind::Protocol, "the reply holds no answer").with_status(head.status);
-        return Err(match envelope.request_id.0.or(envelope.id.0) {
-            Some(id) => error.with_request_id(id),
-            None => error,
-        });
-    };
+    let envelope = envelope.unwrapped();
+    if envelope.is_failure() {
+        return Err(decode_failure(profile, FailureSource::Body, head, body));
+    }
+    let Some(choice) = envelope.choices.0 else { return Err(no_answer(profile, head, body)) };
     let fields = choice.safety_fields(envelope.content_filter);
     let (safety, withdrawn) = (profile.safety(&fields), profile.withdraws(&fields));
+    let is_whole = choice.is_whole();
     let finish = choice.finish().map(|raw| FinishReason::new(profile.finish_kind(raw), raw));
-    let (text, reasoning, tool_calls) = answer(choice, plan.card.thinking.in_text);
+    let is_cut = finish.as_ref().is_none_or(|finish| finish.kind.is_cut());
+    let (text, reasoning, calls) = answer(choice, TextParts::new(profile, plan), is_cut, is_repaired);
     if withdrawn {
         return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));
     }
-    let Some(finish) = finish else {
+    // A whole answer that does not say how it ended is one all the same.
+    let is_answer = is_whole && !(text.is_empty() && calls.is_empty());
+    let Some(finish) = finish.or_else(|| is_answer.then(FinishReason::unknown)) else {
         return Err(Error::new(ErrorKind::Interrupted, "the reply does not say how the answer ended")
             .with_status(head.status)
             .with_safety(safety)
             .with_partial(Partial::new(text, reasoning)));
     };
-    if finish.kind == FinishKind::ToolCalls && tool_calls.is_empty() {
-        return Err(no_calls().with_status(head.status).with_partial(Partial::new(text, reasoning)));
-    }
+    let kind = finish.kind;
     let mut response = ChatResponse::from(reply_meta(plan, head, finish));
-    (response.text, response.reasoning, response.tool_calls) = (text, reasoning, tool_calls);
+    (response.text, response.reasoning) = (text, reasoning);
     let meta = &mut response.meta;
     if let Some(model) = envelope.model.non_empty() {
         meta.model = model;
@@ -62,10 +100,18 @@ pub fn decode_reply<P: ChatProfile + ?Sized>(
     }
     meta.id = envelope.id.non_empty();
     meta.created = envelope.created.count();
-    meta.usage = envelope.usage.0.map(|usage| usage.usage());
+    meta.usage = envelope.usage.0.and_then(UsageWire::usage);
     meta.safety = safety;
     meta.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    match whole_calls(kind, calls) {
+        Ok(calls) => response.tool_calls = calls,
+        Err(error) => {
+            let partial = Partial::new(response.text, response.reasoning);
+            return Err(error.with_status(head.status).with_partial(partial));
+        }
+    }
+    Ok(response)
 }
 
 /// The error of a reply that is no JSON of its protocol. One that only lacks its end was cut on its way, and may arrive
@@ -80,22 +126,36 @@ pub fn unread(head: &ReplyHead, body: &[u8], error: serde_json::Error) -> Error 
         .with_source(error)
 }
 
-fn answer(mut choice: Choice<'_>, thinks_in_text: bool) -> (String, String, Vec<ToolCall>) {
+fn answer(
+    mut choice: Choice<'_>,
+    mut parts: TextParts,
+    is_cut: bool,
+    is_repaired: bool,
+) -> (String, String, Vec<CallPiece>) {
+    let mut halves = Halves::of_reply(is_repaired);
     let mut delta = choice.take_delta().unwrap_or_default();
-    let mut reasoning = delta.take_reasoning().unwrap_or_default();
-    let text = delta.content.non_empty().unwrap_or_default();
-    let text = if thinks_in_text {
-        let (thought, visible) = think_tags::split(&text);
-        reasoning.push_str(&thought);
-        visible
-    } else {
-        text
-    };
-    (text, reasoning, delta.tool_calls.0.into_iter().filter_map(tool_call).collect())
-}
-
-fn tool_call(call: CallWire<'_>) -> Option<ToolCall> {
-    let function = call.function.0?;
-    let arguments = function.arguments();
-    Some(ToolCall::new(call.id.non_empty().unwrap_or_default(), function.name.non_empty()?, arguments))
+    let mut events = Events::new();
+    if let Some(reasoning) = delta.take_reasoning() {
+        parts.push_reasoning(halves.reasoning(reasoning), &mut events);
+    }
+    if let Some(text) = delta.content.non_empty() {
+        parts.push_text(halves.text(text), &mut events);
+    }
+    let [text, reasoning] = halves.finish();
+    if let Some(reasoning) = reasoning {
+        parts.push_reasoning(reasoning, &mut events);
+    }
+    if let Some(text) = text {
+        parts.push_text(text, &mut events);
+    }
+    parts.finish(is_cut, &mut events);
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    for event in events {
+        match event {
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::Reasoning(piece) => reasoning.push_str(&piece),
+            _ => {}
+        }
+    }
+    (text, reasoning, delta.tool_calls.0.into_iter().map(|call| halves.piece(call.into_piece())).collect())
 }

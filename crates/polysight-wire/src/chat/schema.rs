@@ -4,18 +4,11 @@ use polysight_core::{TokenDetails, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::SafetyFields;
+use super::arguments::Arguments;
 use super::chunk_template::Slot;
-use super::lenient::{First, List, Maybe, Text, Whole, json_text};
-
-/// Reads JSON. Text is checked to be UTF-8 once as a whole, since the parser would check each of its many short strings;
-/// where it is not, the parser tells whether that matters.
-pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
-    match std::str::from_utf8(json) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(json),
-    }
-}
+use super::lenient::{First, Indexed, List, Maybe, Text, Whole};
+use super::{CallPiece, SafetyFields};
+use crate::json;
 
 /// A whole reply or one chunk of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -41,9 +34,29 @@ pub(super) struct Envelope<'a> {
     pub(super) code: Text<'a>,
     #[serde(borrow)]
     pub(super) error_code: Text<'a>,
+    base_resp: Maybe<BaseResponse>,
+    /// The reply itself, of gateways that wrap it.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
-impl Envelope<'_> {
+/// The state of a reply as some vendors write it, in place of an error or beside one.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct BaseResponse {
+    status_code: Whole,
+}
+
+impl<'a> Envelope<'a> {
+    /// Itself, or the answer or error that a gateway has wrapped in it.
+    pub(super) fn unwrapped(self) -> Self {
+        let Some(data) = self.data.filter(|_| self.choices.0.is_none()) else { return self };
+        match json::parse::<Self>(data.get().as_bytes()) {
+            Ok(inner) if inner.choices.0.is_some() || inner.usage.0.is_some() || inner.is_failure() => inner,
+            _ => self,
+        }
+    }
+
     /// True when this is an error though nothing else about the reply says so.
     pub(super) fn is_failure(&self) -> bool {
         // An answer beside an error that says nothing is an answer.
@@ -52,15 +65,27 @@ impl Envelope<'_> {
             .error
             .is_some_and(|error| error.get() != "null" && !(empty(error) && self.choices.0.is_some()));
         let code = [&self.code, &self.error_code].into_iter().filter_map(Text::as_str);
-        let code = code.into_iter().any(|code| !matches!(code, "" | "0" | "200"));
+        let code = code.into_iter().any(|code| !is_success(code));
         // Some servers' errors have no code, and say only that they are one.
-        let code = code || self.object.as_str() == Some("error");
+        let code = code || self.object.as_str() == Some("error") || self.has_bad_status();
         error || (code && self.choices.0.is_none())
+    }
+
+    /// True for an object that has nothing of an answer: a refusal in words of its own, or a sign of life.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.choices.0.is_none() && self.usage.0.is_none() && self.content_filter.is_none()
+    }
+
+    /// True when it tells a status of its own, and that is one of a failure.
+    fn has_bad_status(&self) -> bool {
+        let status = self.base_resp.0.and_then(|base| base.status_code.0);
+        status.is_some_and(|status| !matches!(status, 0 | 200))
     }
 
     /// The text of a chunk that goes on with the answer and says nothing else that may not be said twice.
     pub(super) fn only_text(&self) -> Option<(Slot, &str)> {
-        let choice = self.choices.0.as_ref().filter(|choice| choice.finish().is_none())?;
+        let choice =
+            self.choices.0.as_ref().filter(|choice| choice.finish().is_none() && !choice.is_other())?;
         let delta = choice.delta.0.as_ref().or(choice.message.0.as_ref())?;
         let filled = |text: &'_ Text<'_>| text.as_str().is_some_and(|text| !text.is_empty());
         let reasoning = [&delta.reasoning_content, &delta.reasoning].into_iter().find(|text| filled(text));
@@ -74,9 +99,15 @@ impl Envelope<'_> {
     }
 }
 
+/// Codes of servers that write one where nothing failed.
+pub(super) fn is_success(code: &str) -> bool {
+    ["", "0", "200", "ok", "success"].iter().any(|good| code.eq_ignore_ascii_case(good))
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice<'a> {
+    index: Whole,
     #[serde(borrow)]
     delta: Maybe<Delta<'a>>,
     #[serde(borrow)]
@@ -87,10 +118,26 @@ pub(super) struct Choice<'a> {
     pub(super) ban_round: Whole,
 }
 
+impl Indexed for Choice<'_> {
+    fn index(&self) -> Option<u64> {
+        self.index.count()
+    }
+}
+
 impl<'a> Choice<'a> {
+    /// Whether it belongs to another answer than the one that was asked for.
+    pub(super) fn is_other(&self) -> bool {
+        self.index().is_some_and(|index| index > 0)
+    }
+
     /// What the choice says: whole replies call it message and chunks delta, and some servers write both, one null.
     pub(super) fn take_delta(&mut self) -> Option<Delta<'a>> {
         self.delta.0.take().or_else(|| self.message.0.take())
+    }
+
+    /// True for the answer of a whole reply, and not a piece of one.
+    pub(super) fn is_whole(&self) -> bool {
+        self.delta.0.is_none() && self.message.0.is_some()
     }
 
     /// The finish reason, where servers also write null, "" and "null" for none.
@@ -139,14 +186,20 @@ pub(super) struct CallWire<'a> {
 pub(super) struct FunctionWire<'a> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
+    /// Vendors send them as a string, one schema says object.
     #[serde(borrow)]
     pub(super) arguments: Option<&'a RawValue>,
 }
 
-impl FunctionWire<'_> {
-    /// The arguments as JSON text: vendors send them as a string, one schema says object.
-    pub(super) fn arguments(&self) -> String {
-        json_text(self.arguments)
+impl CallWire<'_> {
+    pub(super) fn into_piece(self) -> CallPiece {
+        let function = self.function.0.unwrap_or_default();
+        CallPiece {
+            index: self.index.count().and_then(|index| usize::try_from(index).ok()),
+            id: self.id.non_empty(),
+            arguments: Arguments::of(function.arguments),
+            name: function.name.non_empty(),
+        }
     }
 }
 
@@ -155,6 +208,8 @@ impl FunctionWire<'_> {
 pub(super) struct UsageWire {
     prompt_tokens: Whole,
     completion_tokens: Whole,
+    input_tokens: Whole,
+    output_tokens: Whole,
     total_tokens: Whole,
     prompt_tokens_details: Maybe<DetailsWire>,
     completion_tokens_details: Maybe<DetailsWire>,
@@ -173,10 +228,12 @@ struct DetailsWire {
 impl Copy for Maybe<DetailsWire> {}
 
 impl UsageWire {
-    pub(super) fn usage(self) -> Usage {
+    /// The usage; unknown where every count is missing or zero, as servers write that do not count.
+    pub(super) fn usage(self) -> Option<Usage> {
         let count = |whole: Whole| whole.count();
-        let (input, output) =
-            (count(self.prompt_tokens).unwrap_or(0), count(self.completion_tokens).unwrap_or(0));
+        let either = |one, other| count(one).or(count(other)).unwrap_or(0);
+        let input = either(self.prompt_tokens, self.input_tokens);
+        let output = either(self.completion_tokens, self.output_tokens);
         let mut usage = Usage::new(input, output, count(self.total_tokens).unwrap_or(input + output));
         let prompt = self.prompt_tokens_details.0.unwrap_or_default();
         let answer = self.completion_tokens_details.0.unwrap_or_default();
@@ -187,7 +244,8 @@ impl UsageWire {
         details.video = count(prompt.video_tokens);
         details.reasoning = count(answer.reasoning_tokens);
         usage.details = details;
-        usage
+        let is_counted = (input, output, usage.total_tokens) != (0, 0, 0);
+        is_counted.then_some(usage)
     }
 }
 

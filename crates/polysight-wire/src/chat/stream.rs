@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polysight_core::{
-    Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent, Usage,
-};
+use polysight_core::{Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent};
 use serde_json::value::RawValue;
 
 use super::chunk_template::{ChunkTemplate, Slot};
-use super::schema::{CallWire, Choice, Delta, Envelope, parse};
-use super::think_tags::{Piece, ThinkTags};
-use super::{CallPiece, FailureSource, SafetyFields, StreamState, decode_failure};
+use super::schema::{Choice, Delta, Envelope};
+use super::text_parts::TextParts;
+use super::{FailureSource, SafetyFields, StreamState, decode_failure, tells_failure};
+use crate::json::{self, LoneHalves};
 use crate::sse::{SseEvent, SseItem};
 use crate::vendor::ChatProfile;
 use crate::{Events, Progress, ReplyHead, StreamDecoder};
@@ -19,14 +18,14 @@ use crate::{Events, Progress, ReplyHead, StreamDecoder};
 /// Reads the event stream of a chat completion.
 pub struct ChatStreamDecoder<P: ?Sized> {
     state: StreamState,
-    splitter: Option<ThinkTags>,
+    parts: TextParts,
     template: ChunkTemplate,
     profile: Arc<P>,
 }
 
 impl<P: ?Sized> fmt::Debug for ChatStreamDecoder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStreamDecoder").field("finish", &self.state.finish).finish_non_exhaustive()
+        f.debug_struct("ChatStreamDecoder").field("finish", &self.state.finish()).finish_non_exhaustive()
     }
 }
 
@@ -36,7 +35,7 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     pub fn new(profile: Arc<P>, plan: &Plan, head: &ReplyHead) -> Self {
         Self {
             state: StreamState::new(plan, head),
-            splitter: plan.card.thinking.in_text.then(ThinkTags::new),
+            parts: TextParts::new(&*profile, plan),
             template: ChunkTemplate::default(),
             profile,
         }
@@ -50,43 +49,91 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         if event.name == Some(b"error") {
             return Err(self.failure(data));
         }
-        if data.is_empty() {
-            return Ok(Progress::None);
-        }
-        if let Some((slot, text)) = self.template.read(data) {
+        if let Some((slot, text)) = self.template.read(data)
+            && !self.state.halves.is_waiting()
+        {
             self.state.keep(data);
             self.add_text(slot, text, events);
             return Ok(Progress::Event);
         }
+        self.read_data(data, events)
+    }
+
+    fn read_data(&mut self, data: &[u8], events: &mut Events) -> Result<Progress> {
         self.template.forget();
-        let chunk: Envelope<'_> = parse(data).map_err(|error| self.garbled(error))?;
+        let chunk = match json::parse::<Envelope<'_>>(data) {
+            Ok(chunk) if !self.state.halves.is_waiting() => chunk.unwrapped(),
+            Ok(_) => return self.read_repaired(data, None, events),
+            Err(error) => return self.read_repaired(data, Some(error), events),
+        };
         if chunk.is_failure() {
             return Err(self.failure(data));
+        }
+        if chunk.is_foreign() {
+            if tells_failure(data) {
+                return Err(self.failure(data));
+            }
+            if chunk.id.as_str().is_none_or(str::is_empty) {
+                return Ok(Progress::None);
+            }
         }
         self.state.keep(data);
         if let Some((slot, text)) = chunk.only_text() {
             self.template.learn(data, slot, text);
         }
-        if let Err(error) = self.read_chunk(chunk, events) {
+        let read = self.read_chunk(chunk, events);
+        if read.is_err() {
             self.template.forget();
-            return Err(error);
         }
-        Ok(Progress::Event)
+        read
+    }
+
+    /// Reads data that are not quite JSON, or that may begin with half a character. What does not even begin as JSON is no
+    /// part of an answer.
+    fn read_repaired(
+        &mut self,
+        data: &[u8],
+        error: Option<serde_json::Error>,
+        events: &mut Events,
+    ) -> Result<Progress> {
+        if !json::is_document(data) {
+            return Ok(Progress::None);
+        }
+        let documents = json::documents(data, LoneHalves::Keep);
+        if documents.cut.is_some() {
+            return Err(self.garbled(error));
+        }
+        let mut progress = Progress::None;
+        self.state.halves.is_repairing = true;
+        let outcome = documents.texts.iter().try_for_each(|text| {
+            progress = self.read_document(text, events)?.max(progress);
+            Ok(())
+        });
+        self.state.halves.is_repairing = false;
+        outcome?;
+        if progress != Progress::None {
+            self.state.keep(data);
+        }
+        Ok(progress)
+    }
+
+    fn read_document(&mut self, text: &str, events: &mut Events) -> Result<Progress> {
+        let chunk = json::parse::<Envelope<'_>>(text.as_bytes());
+        let chunk = chunk.map_err(|error| self.garbled(Some(error)))?.unwrapped();
+        if chunk.is_failure() {
+            return Err(self.failure(text.as_bytes()));
+        }
+        self.read_chunk(chunk, events)
     }
 
     fn add_text(&mut self, slot: Slot, text: String, events: &mut Events) {
-        match (slot, &mut self.splitter) {
-            (Slot::Reasoning, _) => events.push_back(StreamEvent::Reasoning(text)),
-            (Slot::Text, None) => events.push_back(StreamEvent::Text(text)),
-            (Slot::Text, Some(splitter)) => {
-                let mut pieces = Vec::new();
-                splitter.push(&text, &mut pieces);
-                events.extend(pieces.into_iter().map(event_of));
-            }
+        match slot {
+            Slot::Reasoning => self.parts.push_reasoning(self.state.halves.reasoning(text), events),
+            Slot::Text => self.parts.push_text(self.state.halves.text(text), events),
         }
     }
 
-    fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<()> {
+    fn read_chunk(&mut self, chunk: Envelope<'_>, events: &mut Events) -> Result<Progress> {
         if self.state.meta.id.is_none() {
             self.state.meta.id = chunk.id.non_empty();
             self.state.meta.created = chunk.created.count();
@@ -99,20 +146,16 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         }
         // Some servers send a running count with every chunk: the last one holds.
         if let Some(usage) = chunk.usage.0 {
-            self.state.meta.usage =
-                Some(usage.usage()).filter(|usage| *usage != Usage::default()).or(self.state.meta.usage);
+            self.state.meta.usage = usage.usage().or(self.state.meta.usage);
         }
-        let Some(mut choice) = chunk.choices.0 else {
-            return self.add_safety(&Choice::default(), chunk.content_filter);
+        let Some(mut choice) = chunk.choices.0.filter(|choice| !choice.is_other()) else {
+            return self.add_safety(&Choice::default(), chunk.content_filter).map(|()| Progress::Empty);
         };
         self.add_safety(&choice, chunk.content_filter)?;
         if let Some(raw) = choice.finish() {
-            self.state.finish = Some(FinishReason::new(self.profile.finish_kind(raw), raw));
+            self.state.end_with(FinishReason::new(self.profile.finish_kind(raw), raw));
         }
-        if let Some(delta) = choice.take_delta() {
-            self.read_delta(delta, events);
-        }
-        Ok(())
+        choice.take_delta().map_or(Ok(Progress::Empty), |delta| self.read_delta(delta, events))
     }
 
     /// Keeps safety labels, and ends the stream when they withdraw the answer.
@@ -133,17 +176,26 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         }
     }
 
-    fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) {
+    fn read_delta(&mut self, mut delta: Delta<'_>, events: &mut Events) -> Result<Progress> {
+        let mut progress = Progress::Empty;
         if let Some(reasoning) = delta.take_reasoning() {
             self.add_text(Slot::Reasoning, reasoning, events);
+            progress = Progress::Event;
         }
         if let Some(text) = delta.content.non_empty() {
             self.add_text(Slot::Text, text, events);
+            progress = Progress::Event;
         }
         let count = delta.tool_calls.0.len();
         for (place, call) in delta.tool_calls.0.into_iter().enumerate() {
-            events.push_back(StreamEvent::ToolCall(self.state.calls.delta(place, count, call_piece(call))));
+            if let Some(delta) =
+                self.state.calls.delta(place, count, self.state.halves.piece(call.into_piece()))?
+            {
+                events.push_back(StreamEvent::ToolCall(delta));
+                progress = Progress::Event;
+            }
         }
+        Ok(progress)
     }
 
     fn failure(&self, data: &[u8]) -> Error {
@@ -151,27 +203,13 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     }
 
     /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
-    fn garbled(&self, error: serde_json::Error) -> Error {
-        Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
-            .with_retry(RetryAdvice::After(None))
-            .with_source(error)
-    }
-}
-
-fn event_of(piece: Piece) -> StreamEvent {
-    match piece {
-        Piece::Reasoning(text) => StreamEvent::Reasoning(text),
-        Piece::Text(text) => StreamEvent::Text(text),
-    }
-}
-
-fn call_piece(call: CallWire<'_>) -> CallPiece {
-    let function = call.function.0.unwrap_or_default();
-    CallPiece {
-        index: call.index.count().and_then(|index| usize::try_from(index).ok()),
-        id: call.id.non_empty(),
-        arguments: function.arguments(),
-        name: function.name.non_empty(),
+    fn garbled(&self, cause: Option<serde_json::Error>) -> Error {
+        let error = Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
+            .with_retry(RetryAdvice::After(None));
+        match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
     }
 }
 
@@ -180,24 +218,31 @@ impl<P: ChatProfile + ?Sized> StreamDecoder for ChatStreamDecoder<P> {
         match item {
             SseItem::Comment(_) => Ok(Progress::None),
             SseItem::Event(event) => self.read_event(event, events),
-            // A bare JSON line between the events is an error of a server that forgot the framing.
-            SseItem::NonField(line) => match serde_json::from_slice::<Envelope<'_>>(line) {
-                Ok(envelope) if envelope.is_failure() => Err(self.failure(line)),
-                _ => Ok(Progress::None),
-            },
+            // A bare JSON line between the events comes of a server that forgot the framing. One that is not whole may be a
+            // line of a longer document.
+            SseItem::NonField(line)
+                if json::is_document(line) && json::documents(line, LoneHalves::Replace).cut.is_none() =>
+            {
+                self.read_data(line, events)
+            }
+            SseItem::NonField(_) => Ok(Progress::None),
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.state.finish.is_some()
+        self.state.finish().is_some()
     }
 
     fn finish(&mut self, events: &mut Events) -> Result<ResponseMeta> {
-        if let Some(splitter) = &mut self.splitter {
-            let mut pieces = Vec::new();
-            splitter.finish(&mut pieces);
-            events.extend(pieces.into_iter().map(event_of));
+        let [text, reasoning] = self.state.halves.finish();
+        if let Some(reasoning) = reasoning {
+            self.parts.push_reasoning(reasoning, events);
         }
+        if let Some(text) = text {
+            self.parts.push_text(text, events);
+        }
+        let is_cut = self.state.finish().is_none_or(|finish| finish.kind.is_cut());
+        self.parts.finish(is_cut, events);
         self.state.end()
     }
 }
@@ -297,6 +342,114 @@ mod tests {
                     assert_eq!(read(&chunks, thinks_in_text, true), whole, "{chunks:#?}");
                 }
             }
+        }
+    }
+
+    fn chunk(choice: &str) -> String {
+        format!(r#"{{"id":"a","choices":[{choice}]}}"#)
+    }
+
+    /// Text and end of a stream of these choices, one a chunk.
+    fn outcome(choices: &[&str]) -> String {
+        let card = Catalog::from_toml("vendor = \"v\"").unwrap().card("m");
+        let id = ProviderId::new("v", "v");
+        let request = ChatRequest::ask("?", None::<Image>).with_model("m");
+        let plan = PlanBuilder::new(&id, &request, card).finish(Estimate::default()).unwrap();
+        let head = ReplyHead::new(200, http::HeaderMap::new());
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
+        let mut events = Events::new();
+        for choice in choices {
+            let chunk = chunk(choice);
+            let event = SseEvent { name: None, id: None, data: chunk.as_bytes() };
+            if let Err(error) = decoder.read(SseItem::Event(event), &mut events) {
+                return format!("{:?}", error.kind());
+            }
+        }
+        let end = decoder.finish(&mut events);
+        let text: String = events
+            .into_iter()
+            .map(|event| match event {
+                StreamEvent::Text(text) => text,
+                StreamEvent::ToolCall(call) => format!("[{}:{}]", call.index, call.arguments),
+                _ => String::new(),
+            })
+            .collect();
+        match end {
+            Ok(end) => format!("{text} {}", end.finish.raw),
+            Err(error) => format!("{text} {:?} {}", error.kind(), error.code().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn the_worst_of_several_endings_holds_in_any_order() {
+        let text = r#"{"delta":{"content":"a"}}"#;
+        let ends = |word: &str| format!(r#"{{"delta":{{}},"finish_reason":"{word}"}}"#);
+        for (worst, other, expected) in [
+            ("content_filter", "stop", "a ContentRefused content_filter"),
+            ("content_filter", "length", "a ContentRefused content_filter"),
+            ("length", "stop", "a Interrupted length"),
+            ("odd", "stop", "a Interrupted odd"),
+            ("odd", "length", "a Interrupted odd"),
+            ("odd", "tool_calls", "a Interrupted odd"),
+            ("content_filter", "odd", "a ContentRefused content_filter"),
+        ] {
+            let (worst, other) = (ends(worst), ends(other));
+            for order in [[&worst, &other, &other], [&other, &worst, &other], [&other, &other, &worst]] {
+                assert_eq!(outcome(&[text, order[0], order[1], order[2]]), expected, "{order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_choices_are_not_this_answer() {
+        let own = r#"{"index":0,"delta":{"content":"a"}}"#;
+        let end = r#"{"index":0,"delta":{},"finish_reason":"stop"}"#;
+        for other in [
+            r#"{"index":1,"delta":{"content":"b"}}"#,
+            r#"{"index":1,"delta":{},"finish_reason":"content_filter"}"#,
+            r#"{"index":"2","delta":{"content":"b"},"finish_reason":"stop"}"#,
+            r#"{"index":1,"delta":{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}}"#,
+            r#"{"index":1,"flag":3,"delta":{"content":"b"}}"#,
+        ] {
+            for order in [[other, own, end], [own, other, end], [own, end, other]] {
+                assert_eq!(outcome(&order), "a stop", "{order:?}");
+            }
+            for joined in [format!("{other},{own}"), format!("{own},{other}")] {
+                assert_eq!(outcome(&[&joined, end]), "a stop", "{joined}");
+            }
+            assert_eq!(outcome(&[own, other]), "a Interrupted ", "another's end is not this one's");
+        }
+    }
+
+    #[test]
+    fn chunks_without_a_piece_of_the_answer_are_empty() {
+        let card = Catalog::from_toml("vendor = \"v\"").unwrap().card("m");
+        let id = ProviderId::new("v", "v");
+        let request = ChatRequest::ask("?", None::<Image>).with_model("m");
+        let plan = PlanBuilder::new(&id, &request, card).finish(Estimate::default()).unwrap();
+        let head = ReplyHead::new(200, http::HeaderMap::new());
+        let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
+        for (data, progress) in [
+            (r#"{"choices":[]}"#.to_owned(), Progress::Empty),
+            (r#"{"choices":null,"usage":{"prompt_tokens":1}}"#.to_owned(), Progress::Empty),
+            (chunk(r#"{"delta":{"role":"assistant"}}"#), Progress::Empty),
+            (chunk(r#"{"delta":{"content":"","tool_calls":[]}}"#), Progress::Empty),
+            (
+                chunk(r#"{"delta":{"tool_calls":[{"index":0,"id":"x","function":{"name":"f"}}]}}"#),
+                Progress::Event,
+            ),
+            (
+                chunk(r#"{"delta":{"tool_calls":[{"index":0,"id":"x","function":{"name":"f"}}]}}"#),
+                Progress::Empty,
+            ),
+            (chunk(r#"{"delta":{"tool_calls":[{"index":0,"function":{"arguments":""}}]}}"#), Progress::Empty),
+            (chunk(r#"{"index":1,"delta":{"content":"b"}}"#), Progress::Empty),
+            (chunk(r#"{"delta":{"reasoning":"r"}}"#), Progress::Event),
+            (chunk(r#"{"delta":{"content":"b"}}"#), Progress::Event),
+            (chunk(r#"{"delta":{"content":"c"}}"#), Progress::Event),
+        ] {
+            let event = SseEvent { name: None, id: None, data: data.as_bytes() };
+            assert_eq!(decoder.read(SseItem::Event(event), &mut Events::new()).unwrap(), progress, "{data}");
         }
     }
 }

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result};
 
-use super::{ToolCallIndex, no_calls, reply_meta};
+use super::tool_call_index::no_calls;
+use super::{ToolCallIndex, reply_meta};
 use crate::ReplyHead;
+use crate::json::Halves;
 
 /// What is known of a streamed answer so far. A decoder fills it, and takes the end of the answer from it.
 #[derive(Debug)]
@@ -13,10 +15,11 @@ pub struct StreamState {
     pub head: ReplyHead,
     /// What is known besides the text.
     pub meta: ResponseMeta,
-    /// How the answer ended, once the model has said so.
-    pub finish: Option<FinishReason>,
     /// The order of its tool calls.
     pub calls: ToolCallIndex,
+    /// Characters that were cut between two chunks.
+    pub halves: Halves,
+    finish: Option<FinishReason>,
     is_limited: bool,
     has_begun: bool,
     raw: Option<Vec<Bytes>>,
@@ -31,10 +34,25 @@ impl StreamState {
             meta: reply_meta(plan, head, FinishReason::new(FinishKind::Other, "")),
             finish: None,
             calls: ToolCallIndex::default(),
+            halves: Halves::default(),
             is_limited: plan.request.max_tokens.is_some(),
             has_begun: false,
             raw: plan.request.keep_raw.then(Vec::new),
         }
+    }
+
+    /// How the answer ended, once the model has said so.
+    #[must_use]
+    pub fn finish(&self) -> Option<&FinishReason> {
+        self.finish.as_ref()
+    }
+
+    /// Notes a way in which the answer ended. Where a server says several the worst one holds, whatever comes after it.
+    pub fn end_with(&mut self, finish: FinishReason) {
+        self.finish = Some(match self.finish.take() {
+            Some(known) => known.worse(finish),
+            None => finish,
+        });
     }
 
     /// Counts a chunk as read, and keeps it where the request asks for that.
@@ -48,8 +66,8 @@ impl StreamState {
     /// The end of the answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] without a finish reason, [`ErrorKind::Protocol`] for tool calls that name none, and whatever
-    /// the way of ending stands for.
+    /// [`ErrorKind::Interrupted`] without a finish reason, whatever the way of ending stands for, and [`ErrorKind::Protocol`]
+    /// for tool calls that are none.
     pub fn end(&mut self) -> Result<ResponseMeta> {
         let Some(finish) = self.finish.take() else {
             let message = match self.has_begun {
@@ -58,13 +76,21 @@ impl StreamState {
             };
             return Err(self.describe(Error::new(ErrorKind::Interrupted, message)));
         };
-        if finish.kind == FinishKind::ToolCalls && !self.calls.has_call() {
-            return Err(self.describe(no_calls()));
-        }
         let mut meta = self.meta.clone();
         meta.finish = finish;
         meta.raw = self.raw.take().map(RawReply::new);
-        meta.into_result(self.is_limited)
+        let meta = meta.into_result(self.is_limited)?;
+        self.check_calls(meta.finish.kind).map_err(|error| self.describe(error))?;
+        Ok(meta)
+    }
+
+    fn check_calls(&self, finish: FinishKind) -> Result<()> {
+        match finish {
+            FinishKind::ToolCalls if !self.calls.has_call() => Err(no_calls()),
+            // The last call may be cut anywhere.
+            FinishKind::Length => Ok(()),
+            _ => self.calls.check(),
+        }
     }
 
     /// Adds what is known of the answer to the error of its end.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use polysight_core::{Error, ErrorKind, Result, redact};
+use polysight_core::{Error, ErrorKind, Result, redact_name};
 use url::Url;
 
 /// A base URL, such as `https://open.bigmodel.cn/api/paas/v4`.
@@ -58,7 +58,7 @@ impl FromStr for BaseUrl {
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let bad = |problem: &str| {
-            Err(Error::new(ErrorKind::Config, format!("base_url `{}` {problem}", redact(text))))
+            Err(Error::new(ErrorKind::Config, format!("base_url `{}` {problem}", redact_name(text))))
         };
         let mut url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,

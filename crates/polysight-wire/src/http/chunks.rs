@@ -5,16 +5,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
+use http::Uri;
 use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
+use super::failure::{broken, require_runtime};
+use super::reply::ReplyBody;
 
 /// The pieces of a reply's body.
 #[derive(Debug)]
 pub struct Chunks {
-    body: reqwest::Body,
+    body: ReplyBody,
+    /// The server, for errors.
+    uri: Option<Box<Uri>>,
     idle: Duration,
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -26,10 +30,16 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    pub(crate) fn new(body: reqwest::Body, limits: &Limits, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(body: ReplyBody, limits: &Limits, deadline: Option<Instant>) -> Self {
         let first = ReadTimeout::until(Instant::now() + limits.first_byte, TimeoutPhase::FirstByte);
-        let (idle, wait, rate) = (limits.idle, ReadTimeout::after(limits.idle), Rate::new(limits));
-        Self { body, idle, deadline, timer: None, first, wait, begun: false, rate }
+        let wait = ReadTimeout { pause: Some(Clock::new(limits.idle)), ..first };
+        let (idle, rate) = (limits.idle, Rate::new(limits));
+        Self { body, uri: None, idle, deadline, timer: None, first, wait, begun: false, rate }
+    }
+
+    /// Names the server in errors.
+    pub(crate) fn name(&mut self, uri: Uri) {
+        self.uri = Some(Box::new(uri));
     }
 
     /// Waits for the first piece as long as for the first event of a stream, since it may be one.
@@ -53,7 +63,7 @@ impl Chunks {
         self.wait = match (is_blank, self.begun) {
             (false, _) => ReadTimeout::after(self.idle),
             // Before the answer white space keeps the line open for a while, within it for no time.
-            (true, false) => limit.renewed(self.first),
+            (true, false) => limit.renewed(),
             (true, true) => limit,
         };
         Ok(next)
@@ -71,7 +81,7 @@ impl Chunks {
         limit: &mut ReadTimeout,
     ) -> Poll<Result<Option<Bytes>>> {
         loop {
-            match Pin::new(&mut self.body).poll_frame(context) {
+            match self.body.poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
@@ -81,7 +91,9 @@ impl Chunks {
                     // Trailers hold nothing that a vendor documents.
                     Err(_) => {}
                 },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(broken(&*error, self.uri.as_deref())));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Pending => break,
             }
@@ -92,13 +104,19 @@ impl Chunks {
     /// Polls for the first limit that is met.
     fn poll_limits(&mut self, context: &mut Context<'_>, limit: &mut ReadTimeout) -> Poll<Error> {
         loop {
-            let idle_until = limit.deadline();
-            let (until, phase) = match self.deadline {
-                Some(deadline) if deadline < idle_until => (deadline, TimeoutPhase::Total),
-                _ => (idle_until, limit.phase),
+            let (until, phase) = match (limit.deadline(), self.deadline) {
+                (Some(first), Some(deadline)) if first.0 <= deadline => first,
+                (_, Some(deadline)) => (deadline, TimeoutPhase::Total),
+                (Some(first), None) => first,
+                (None, None) => return Poll::Pending,
             };
             let window = self.rate.window(limit).filter(|end| *end < until);
             let until = window.unwrap_or(until);
+            if self.timer.is_none()
+                && let Err(error) = require_runtime()
+            {
+                return Poll::Ready(error.with_billed(Billed::Likely));
+            }
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             // A timer that fires too early is set again then: cheaper than setting it again for every piece.
             if timer.deadline() > until {
@@ -155,46 +173,65 @@ impl Rate {
     }
 }
 
-/// When a wait must end, and which limit that is. It begins with the first poll that finds nothing.
+/// When a wait must end, and which limit that is: a pause between two pieces, and all pauses together until something comes
+/// that counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadTimeout {
+    pause: Option<Clock>,
+    whole: Option<Clock>,
+    /// The limit that `whole` is; a pause is always [`TimeoutPhase::Idle`].
+    phase: TimeoutPhase,
+}
+
+/// A time that begins with the first poll that finds nothing, so that a reader who takes his time uses none of it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
     wait: Duration,
     until: Option<Instant>,
-    phase: TimeoutPhase,
+}
+
+impl Clock {
+    fn new(wait: Duration) -> Self {
+        Self { wait, until: None }
+    }
+
+    fn end(&mut self) -> Instant {
+        *self.until.get_or_insert_with(|| Instant::now() + self.wait)
+    }
 }
 
 impl ReadTimeout {
     /// A wait for the next piece.
-    pub(crate) fn after(wait: Duration) -> Self {
-        Self { wait, until: None, phase: TimeoutPhase::Idle }
+    pub(crate) fn after(pause: Duration) -> Self {
+        Self { pause: Some(Clock::new(pause)), whole: None, phase: TimeoutPhase::Idle }
     }
 
     /// A wait that has begun.
     pub(crate) fn until(until: Instant, phase: TimeoutPhase) -> Self {
-        Self { wait: Duration::ZERO, until: Some(until), phase }
+        let whole = Clock { wait: Duration::ZERO, until: Some(until) };
+        Self { pause: None, whole: Some(whole), phase }
     }
 
-    /// The same wait once more, but no longer than `first`.
-    fn renewed(self, first: Self) -> Self {
-        let within = first.until.is_none_or(|until| Instant::now() + self.wait < until);
-        if within && self.phase == TimeoutPhase::Idle { Self::after(self.wait) } else { first }
+    /// The same wait, which no renewal makes longer than this in all.
+    pub(crate) fn within(self, whole: Duration) -> Self {
+        Self { whole: Some(Clock::new(whole)), ..self }
     }
 
-    fn deadline(&mut self) -> Instant {
-        *self.until.get_or_insert_with(|| Instant::now() + self.wait)
+    /// The same wait after a piece that does not count: the pause begins anew.
+    pub(crate) fn renewed(self) -> Self {
+        Self { pause: self.pause.map(|pause| Clock::new(pause.wait)), ..self }
+    }
+
+    /// When it ends, and which limit that is.
+    fn deadline(&mut self) -> Option<(Instant, TimeoutPhase)> {
+        let pause = self.pause.as_mut().map(|pause| (pause.end(), TimeoutPhase::Idle));
+        let whole = self.whole.as_mut().map(|whole| (whole.end(), self.phase));
+        whole.into_iter().chain(pause).min_by_key(|(until, _)| *until)
     }
 }
 
 pub(crate) fn timed_out(phase: TimeoutPhase) -> Error {
     Error::new(ErrorKind::Timeout(phase), "")
-}
-
-/// The error of a body that broke off.
-pub(crate) fn broken(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    Error::new(ErrorKind::Network, "the connection broke while the reply was being read")
-        .with_billed(Billed::Likely)
-        .with_source(error)
 }
 
 #[cfg(test)]
@@ -228,16 +265,37 @@ pub(crate) mod drips {
         }
     }
 
+    /// A body that is there already.
+    struct Whole(Option<Bytes>);
+
+    impl http_body::Body for Whole {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes))))
+        }
+    }
+
+    impl<T: Into<Bytes>> From<T> for ReplyBody {
+        fn from(bytes: T) -> Self {
+            Self::wrap(Whole(Some(bytes.into())))
+        }
+    }
+
     /// Such a body.
-    pub(crate) fn drip(pause: u64, pieces: &[&'static str]) -> reqwest::Body {
-        reqwest::Body::wrap(Drip { pieces: pieces.iter().copied().collect(), pause, wait: None })
+    pub(crate) fn drip(pause: u64, pieces: &[&'static str]) -> ReplyBody {
+        ReplyBody::wrap(Drip { pieces: pieces.iter().copied().collect(), pause, wait: None })
     }
 
     /// How a plain reply ends whose body is this drip, and after how many seconds.
     async fn ending(limits: &Limits, pause: u64, pieces: &[&'static str]) -> (ErrorKind, u64, String) {
         let begun = Instant::now();
         let response = http::Response::new(drip(pause, pieces));
-        let reply = WireReply::new(response.into(), limits, None);
+        let reply = WireReply::new(response, limits, None);
         let error = reply.into_bytes().await.unwrap_err();
         (error.kind(), begun.elapsed().as_secs(), error.message().to_owned())
     }

@@ -15,7 +15,7 @@ use crate::{Events, Limits, Progress, StreamDecoder};
 pub(crate) struct EventReader {
     chunks: Chunks,
     sse: SseReader,
-    /// Lines that are no field, of a body that is no event stream: an error over several lines.
+    /// What came before the answer and is none of it: an error over several lines, or words.
     document: Vec<u8>,
     decoder: Box<dyn StreamDecoder>,
     events: Events,
@@ -25,6 +25,10 @@ pub(crate) struct EventReader {
     limits: Limits,
     state: State,
     begun: bool,
+    /// The model has said that it is done.
+    is_ending: bool,
+    /// Bytes since the last piece of the answer, and all of them once the model is done.
+    quiet_bytes: usize,
     error: Option<Error>,
 }
 
@@ -54,6 +58,8 @@ impl EventReader {
             limits: limits.clone(),
             state: State::Reading,
             begun: false,
+            is_ending: false,
+            quiet_bytes: 0,
             error: None,
         }
     }
@@ -72,6 +78,7 @@ impl EventReader {
             };
             self.raw_left = Some(left);
         }
+        self.quiet_bytes = self.quiet_bytes.saturating_add(chunk.len());
         self.sse.push(chunk);
     }
 
@@ -85,19 +92,11 @@ impl EventReader {
                 }
                 return Ok(());
             };
-            if let SseItem::NonField(line) = item
-                && !self.begun
-                && self.document.len() + line.len() < self.limits.max_error_bytes
-            {
-                self.document.extend_from_slice(line);
-                self.document.push(b'\n');
-            }
             match self.decoder.read(item, &mut self.events) {
-                Ok(Progress::None) => {}
-                Ok(Progress::Event) => {
-                    self.begun = true;
-                    self.limit = self.next_limit();
-                }
+                Ok(Progress::None) if self.begun => {}
+                Ok(Progress::None) => keep_words(&mut self.document, item, self.limits.max_error_bytes),
+                Ok(Progress::Empty) => self.note_event(false),
+                Ok(Progress::Event) => self.note_event(true),
                 Ok(Progress::Done) => {
                     self.state = State::Done;
                     self.limit = ReadTimeout::after(DONE_DRAIN);
@@ -114,26 +113,58 @@ impl EventReader {
 
     /// A decoder was shown the lines of an error one by one: now it gets them as one document.
     fn read_document(&mut self) -> Result<()> {
-        let document = std::mem::take(&mut self.document);
-        if self.begun || document.is_empty() {
+        if self.begun || self.document.is_empty() {
             return Ok(());
         }
-        self.decoder.read(SseItem::NonField(&document), &mut self.events).map(drop)
+        self.decoder.read(SseItem::NonField(&self.document), &mut self.events).map(drop)
     }
 
     fn is_cut(&self, error: &Error) -> bool {
         self.state == State::BodyEnded && error.kind() == ErrorKind::Protocol
     }
 
-    fn next_limit(&self) -> ReadTimeout {
-        let Limits { idle, drain_timeout, .. } = self.limits;
-        let wait = if self.decoder.is_complete() { drain_timeout.min(idle) } else { idle };
-        ReadTimeout::after(wait)
+    /// Sets the limit for what comes after an event. A piece of the answer begins a new wait; other events only begin a new
+    /// pause within it, and none once the model is done.
+    fn note_event(&mut self, is_piece: bool) {
+        let Limits { idle, first_byte, drain_timeout, .. } = self.limits;
+        let whole = first_byte.max(idle);
+        self.begun = true;
+        let was_ending = std::mem::replace(&mut self.is_ending, self.decoder.is_complete());
+        self.limit = match (self.is_ending, is_piece) {
+            (true, _) if !was_ending => ReadTimeout::after(drain_timeout.min(idle)).within(whole),
+            (true, false) => self.limit,
+            (false, true) => ReadTimeout::after(idle).within(whole),
+            (true, true) | (false, false) => self.limit.renewed(),
+        };
+        if is_piece && !was_ending {
+            self.quiet_bytes = 0;
+        }
+    }
+
+    /// Ends a body that goes on without a pause and without a piece of the answer, which no clock sees.
+    fn check_quiet_bytes(&mut self) {
+        let limit = self.limits.max_reply_bytes.max(self.limits.max_line_bytes);
+        if self.quiet_bytes <= limit {
+            return;
+        }
+        if self.decoder.is_complete() {
+            return self.end_body();
+        }
+        let message =
+            format!("{limit} bytes came without a piece of the answer: the server sends something else");
+        self.fail(Error::new(ErrorKind::Protocol, message));
     }
 
     fn finish(&mut self) -> Result<()> {
         self.state = State::Finished;
-        let end = self.decoder.finish(&mut self.events)?;
+        let words = std::mem::take(&mut self.document);
+        let words = Some(words).filter(|words| !self.begun && !words.is_empty());
+        let end = self.decoder.finish(&mut self.events).map_err(|error| {
+            match words.and_then(|words| crate::chat::words_of(&words)) {
+                Some(words) => error.with_vendor_message(words),
+                None => error,
+            }
+        })?;
         self.events.push_back(StreamEvent::End(Box::new(end)));
         Ok(())
     }
@@ -157,7 +188,10 @@ impl EventReader {
             if let Err(error) = self.drain() {
                 self.fail(error);
             }
-            if !self.events.is_empty() || matches!(self.state, State::Done | State::Finished) {
+            if self.state == State::Reading {
+                self.check_quiet_bytes();
+            }
+            if !self.events.is_empty() || self.state != State::Reading {
                 continue;
             }
             match ready!(self.chunks.poll_chunk(context, &mut self.limit)) {
@@ -181,9 +215,24 @@ impl EventReader {
     /// Ends with an error, handed out after the events that were read before it.
     fn fail(&mut self, error: Error) {
         self.state = State::Finished;
+        // What the decoder held back is part of what had come.
+        let _ = self.decoder.finish(&mut self.events);
         // What an error frame refuses before anything else has come costs nothing.
         let answered = self.begun || error.kind() == ErrorKind::Protocol;
         self.error = Some(if answered { error.with_billed(Billed::Likely) } else { error });
+    }
+}
+
+/// Keeps what is no comment and no part of an answer, within a limit.
+fn keep_words(words: &mut Vec<u8>, item: SseItem<'_>, limit: usize) {
+    let line = match item {
+        SseItem::NonField(line) => line,
+        SseItem::Event(event) => event.data,
+        SseItem::Comment(_) => return,
+    };
+    if !line.is_empty() && words.len() + line.len() < limit {
+        words.extend_from_slice(line);
+        words.push(b'\n');
     }
 }
 
@@ -227,6 +276,7 @@ mod tests {
 
     use super::*;
     use crate::WireReply;
+    use crate::http::reply::ReplyBody;
 
     /// Takes `.` for the last delta, `*` for the mark of the end, refuses `!`, and hands everything else out.
     #[derive(Default)]
@@ -275,8 +325,8 @@ mod tests {
     }
 
     /// Reads a body to the end: the words, and the kind of the error at the end.
-    async fn read(body: impl Into<reqwest::Body>, limits: &Limits) -> (String, Option<ErrorKind>) {
-        let response = reqwest::Response::from(http::Response::new(body.into()));
+    async fn read(body: impl Into<ReplyBody>, limits: &Limits) -> (String, Option<ErrorKind>) {
+        let response = http::Response::new(body.into());
         let (_, chunks) = WireReply::new(response, limits, None).into_chunks().unwrap();
         let mut reader = EventReader::new(chunks, Box::new(Words::default()), limits);
         let mut words = String::new();
@@ -314,7 +364,7 @@ mod tests {
             (Some(body.len() - 1), "", "the stream is larger than 26 bytes"),
         ] {
             let limits = Limits::default().with_max_reply_bytes(limit.unwrap_or(1));
-            let response = reqwest::Response::from(http::Response::new(reqwest::Body::from(body)));
+            let response = http::Response::new(ReplyBody::from(body));
             let (_, chunks) = WireReply::new(response, &limits, None).into_chunks().unwrap();
             let reader = EventReader::new(chunks, Box::new(Words::default()), &limits).with_raw_limit(limit);
             let answer = polysight_core::ChatStream::new(reader).collect_response().await;
@@ -336,7 +386,7 @@ mod tests {
             let body = format!("data: a\n\n{last}data: *\n\ndata: b\n\n");
             assert_eq!(read(body.clone(), &Limits::default()).await, ("a".to_owned(), end));
             let begun = Instant::now();
-            let silent = reqwest::Body::wrap(Silent(Some(body.into())));
+            let silent = ReplyBody::wrap(Silent(Some(body.into())));
             assert_eq!(read(silent, &Limits::default()).await, ("a".to_owned(), end));
             // The clock of paused time ticks in milliseconds.
             assert!(begun.elapsed() <= DONE_DRAIN + Duration::from_millis(1), "{:?}", begun.elapsed());
@@ -350,7 +400,7 @@ mod tests {
             limits.drain_timeout = Duration::from_secs(drain_timeout);
             let begun = Instant::now();
             let silent = Silent(Some(Bytes::from_static(b"data: a\n\ndata: .\n\n")));
-            assert_eq!(read(reqwest::Body::wrap(silent), &limits).await, ("a".to_owned(), None));
+            assert_eq!(read(ReplyBody::wrap(silent), &limits).await, ("a".to_owned(), None));
             assert_eq!(begun.elapsed().as_secs(), waited);
         }
     }
@@ -367,6 +417,7 @@ mod waits {
     use tokio::time::{Instant, Sleep};
 
     use super::*;
+    use crate::http::reply::ReplyBody;
 
     /// Pieces of a body, each so many seconds after the one before; then silence.
     struct Script {
@@ -391,7 +442,7 @@ mod waits {
         }
     }
 
-    /// Takes the data of each event as text; `end` says that the model is done.
+    /// Takes the data of each event as text; `end` says that the model is done, and `-` says nothing.
     struct Plain {
         is_complete: bool,
     }
@@ -399,7 +450,10 @@ mod waits {
     impl StreamDecoder for Plain {
         fn read(&mut self, item: SseItem<'_>, events: &mut Events) -> Result<Progress> {
             let SseItem::Event(event) = item else { return Ok(Progress::None) };
-            self.is_complete = event.data == b"end";
+            if event.data == b"-" {
+                return Ok(Progress::Empty);
+            }
+            self.is_complete |= event.data == b"end";
             events.push_back(StreamEvent::Text(String::from_utf8_lossy(event.data).into_owned()));
             Ok(Progress::Event)
         }
@@ -419,7 +473,7 @@ mod waits {
         let limits = Limits::default().with_first_byte(Duration::from_secs(300));
         let script = Script { pieces: pieces.iter().copied().collect(), wait: None };
         let deadline = total.map(|seconds| started + Duration::from_secs(seconds));
-        let chunks = Chunks::new(reqwest::Body::wrap(script), &limits, deadline);
+        let chunks = Chunks::new(ReplyBody::wrap(script), &limits, deadline);
         let mut reader = EventReader::new(chunks, Box::new(Plain { is_complete: false }), &limits);
         let mut seen = Vec::new();
         while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {
@@ -446,6 +500,81 @@ mod waits {
             read(&[(1, "data: a\n\n"), (40, ": on\n\n"), (40, ": on\n\n"), (40, ": on\n\n")], None).await;
         assert_eq!(seen, ["a", "Timeout(Idle)"]);
         assert_eq!(seconds, 1 + 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_say_nothing_keep_a_stream_open_no_longer_than_the_first_byte_limit() {
+        // Longer pauses fall below min_rate.
+        for pause in [1, 4, 8] {
+            let mut pieces = vec![(10, "data: a\n\n")];
+            pieces.extend([(pause, "data: -\n\n"); 400]);
+            let (seen, seconds) = read(&pieces, None).await;
+            assert_eq!((seen.join(" "), seconds), ("a Timeout(Idle)".to_owned(), 10 + 300), "{pause}");
+        }
+        let (seen, seconds) = read(&[(10, "data: a\n\n"), (50, "data: -\n\n")], None).await;
+        assert_eq!((seen.join(" "), seconds), ("a Timeout(Idle)".to_owned(), 10 + 50 + 90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_thinks_in_silence_is_not_cut_off() {
+        let (seen, _) = read(&[(1, "data: -\n\n"), (250, "data: a\n\n"), (1, "data: end\n\n")], None).await;
+        assert_eq!(seen.join(" "), "a end complete");
+        let thinking = [(80, "data: -\n\n"), (80, "data: -\n\n"), (80, "data: b\n\n"), (1, "data: end\n\n")];
+        let (seen, _) = read(&[&[(1, "data: a\n\n")][..], &thinking].concat(), None).await;
+        assert_eq!(seen.join(" "), "a b end complete");
+        let (seen, seconds) = read(&[(40, "data: -\n\n"); 20], None).await;
+        assert_eq!((seen.join(" "), seconds), ("Timeout(FirstByte)".to_owned(), 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_finished_stream_is_bounded_as_a_whole() {
+        for rest in ["data: -\n\n", ": on\n\n", "\n\n", "data: -\n\n: on\n\n"] {
+            let pieces = [&[(10, "data: end\n\n")][..], &[(1, rest); 400]].concat();
+            let (seen, seconds) = read(&pieces, None).await;
+            assert_eq!((seen.join(" "), seconds), ("end complete".to_owned(), 10 + 5), "{rest:?}");
+        }
+        let pieces = [&[(10, "data: end\n\n")][..], &[(2, "data: a\n\n"); 400]].concat();
+        let (seen, seconds) = read(&pieces, None).await;
+        assert_eq!((seen.len(), seconds), (1 + 150 + 1, 10 + 300));
+    }
+
+    #[tokio::test]
+    async fn a_flood_that_says_nothing_ends_by_its_size() {
+        let limits = Limits::default().with_max_reply_bytes(1_000).with_max_line_bytes(1_000);
+        for (before, end) in [("data: a\n\n", "Some(Protocol)"), ("data: end\n\n", "None")] {
+            let body = before.to_owned() + &"data: -\n\n".repeat(200) + "data: late\n\n";
+            let pieces = body.as_bytes().chunks(100).map(Bytes::copy_from_slice).collect();
+            let body = ReplyBody::wrap(Pieces(pieces));
+            let mut reader = EventReader::new(
+                Chunks::new(body, &limits, None),
+                Box::new(Plain { is_complete: false }),
+                &limits,
+            );
+            let (mut seen, mut error) = (Vec::new(), None);
+            while let Some(event) = std::future::poll_fn(|context| reader.poll_event(context)).await {
+                match event {
+                    Ok(StreamEvent::Text(text)) => seen.push(text),
+                    Ok(_) => {}
+                    Err(failure) => error = Some(failure.kind()),
+                }
+            }
+            assert_eq!((seen.len(), format!("{error:?}")), (1, end.to_owned()));
+        }
+    }
+
+    /// Pieces that are all there already.
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,7 +27,8 @@ pub struct Limits {
     /// of the answer. Default 300 s: a model that reasons may take minutes before it says anything.
     pub first_byte: Duration,
     /// Longest wait between two pieces of a reply. In a stream a piece is an event: comments and blank lines that only keep
-    /// the line open are none, and before the first one [`first_byte`](Self::first_byte) holds. In a plain reply it is any
+    /// the line open are none. Events without text, reasoning or a tool call renew this wait for
+    /// [`first_byte`](Self::first_byte) in all, and before the first piece of the answer that alone holds. In a plain reply it is any
     /// byte of the body but white space, which keeps the line open before the answer, for `first_byte` at most, and
     /// not within it. Default 90 s.
     pub idle: Duration,
@@ -37,8 +38,9 @@ pub struct Limits {
     pub min_rate: Option<u32>,
     /// Longest time for the whole call. Default: none, since a long answer is no fault.
     pub total: Option<Duration>,
-    /// Longest wait for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
-    /// shorter. Default 5 s; the answer counts as complete then.
+    /// Longest time for the rest of a stream after the model has said that it is done, if [`idle`](Self::idle) is not
+    /// shorter; a piece of the answer that comes after all renews it, for [`first_byte`](Self::first_byte) in all. The answer
+    /// counts as complete then. Also the longest time for the body of an error, whose status is known without it. Default 5 s.
     pub drain_timeout: Duration,
     /// Largest plain reply, in bytes. So much may also be collected of a stream, and be kept of one by
     /// [`keep_raw`](polysight_core::ChatRequest::keep_raw); one that is read event by event is as long as it is. Default

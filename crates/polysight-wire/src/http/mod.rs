@@ -3,7 +3,10 @@
 mod base_url;
 pub mod body;
 pub(crate) mod chunks;
+mod connect;
 pub(crate) mod event_reader;
+mod failure;
+pub(crate) mod form;
 mod limits;
 pub(crate) mod reply;
 mod transport;

@@ -1,12 +1,15 @@
 //! A reply as it comes from the socket, bounded in time and size.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
+use http_body::{Body as _, Frame};
 use polysight_core::{Billed, Error, ErrorKind, RateLimits, Result, RetryAdvice};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Chunks, Limits};
 
@@ -133,6 +136,49 @@ impl ReplyHead {
     }
 }
 
+/// The bytes of a reply.
+pub(crate) enum ReplyBody {
+    /// From a connection; boxed, since many things hold a body.
+    Wire(Box<hyper::body::Incoming>),
+    /// All there already; taken by the first read.
+    Whole(Bytes),
+    /// Of a test.
+    #[cfg(test)]
+    Test(Pin<Box<dyn http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync>>),
+}
+
+impl ReplyBody {
+    /// Polls for the next bytes or trailers.
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Wire(body) => Pin::new(&mut **body).poll_frame(context).map_err(Into::into),
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            #[cfg(test)]
+            Self::Test(body) => body.as_mut().poll_frame(context).map_err(Into::into),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn wrap(
+        body: impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Test(Box::pin(body))
+    }
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReplyBody(..)")
+    }
+}
+
+/// Whatever a body breaks off with.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A reply whose body has not been read yet.
 #[derive(Debug)]
 pub struct WireReply {
@@ -141,17 +187,30 @@ pub struct WireReply {
     chunks: Chunks,
     max_bytes: usize,
     max_error_bytes: usize,
+    /// The longest time for the body of an error.
+    error_time: Duration,
 }
 
 impl WireReply {
-    pub(crate) fn new(response: reqwest::Response, limits: &Limits, deadline: Option<Instant>) -> Self {
-        let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+    pub(crate) fn new(
+        response: http::Response<ReplyBody>,
+        limits: &Limits,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let (parts, body) = response.into_parts();
         Self {
             head: ReplyHead::new(parts.status.as_u16(), parts.headers),
             chunks: Chunks::new(body, limits, deadline),
             max_bytes: limits.max_reply_bytes,
             max_error_bytes: limits.max_error_bytes,
+            error_time: limits.drain_timeout,
         }
+    }
+
+    /// Names the server in errors.
+    pub(crate) fn of(mut self, uri: Uri) -> Self {
+        self.chunks.name(uri);
+        self
     }
 
     /// Reads the whole body.
@@ -173,12 +232,14 @@ impl WireReply {
         }
     }
 
-    /// Reads what an error reply says: at most [`Limits::max_error_bytes`], and whatever arrived before it broke off.
+    /// Reads what an error reply says: at most [`Limits::max_error_bytes`] within [`Limits::drain_timeout`], and whatever
+    /// arrived before it broke off. Its status is known without it.
     pub async fn into_error_bytes(mut self) -> (ReplyHead, Bytes) {
         let limit = self.max_error_bytes;
+        let until = Instant::now() + self.error_time;
         let mut all = BytesMut::new();
         while all.len() < limit
-            && let Ok(Some(chunk)) = self.chunks.next_chunk().await
+            && let Ok(Ok(Some(chunk))) = timeout_at(until, self.chunks.next_chunk()).await
         {
             all.extend_from_slice(&chunk);
         }
@@ -205,7 +266,10 @@ impl WireReply {
             "identity" | "" => Ok(()),
             other => Err(Error::new(
                 ErrorKind::Protocol,
-                format!("the reply is {}-encoded, which was not asked for", polysight_core::redact(other)),
+                format!(
+                    "the reply is {}-encoded, which was not asked for",
+                    polysight_core::redact_name(other)
+                ),
             )
             // Read for good replies alone: the vendor has answered.
             .with_billed(Billed::Likely)
@@ -296,8 +360,8 @@ mod tests {
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            let piece = self.0.take().map(|text| http_body::Frame::data(Bytes::from(text)));
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            let piece = self.0.take().map(|text| Frame::data(Bytes::from(text)));
             Poll::Ready(Some(piece.ok_or_else(|| std::io::Error::other("reset"))))
         }
     }
@@ -305,8 +369,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_not_taken_is_on_the_bill_all_the_same() {
         let limits = Limits { max_reply_bytes: 2, ..Limits::default() };
-        let reply = |response: http::Response<reqwest::Body>| WireReply::new(response.into(), &limits, None);
-        let large = reply(http::Response::new(reqwest::Body::from("three"))).into_bytes().await.unwrap_err();
+        let reply = |response: http::Response<ReplyBody>| WireReply::new(response, &limits, None);
+        let large = reply(http::Response::new(ReplyBody::from("three"))).into_bytes().await.unwrap_err();
         let gzip = http::Response::builder().header("content-encoding", "gzip").body("".into()).unwrap();
         let gzip = reply(gzip).into_chunks().unwrap_err();
         for error in [large, gzip] {
@@ -316,8 +380,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_reply_that_breaks_off_keeps_what_it_said() {
-        let response = http::Response::new(reqwest::Body::wrap(Broken(Some("{\"code\":1}"))));
-        let reply = WireReply::new(response.into(), &Limits::default(), None);
+        let response = http::Response::new(ReplyBody::wrap(Broken(Some("{\"code\":1}"))));
+        let reply = WireReply::new(response, &Limits::default(), None);
         assert_eq!(reply.into_error_bytes().await.1, "{\"code\":1}");
     }
 }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use polysight_core::{Billed, Error, ErrorKind, Result, TimeoutPhase, redact};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use polysight_core::{ApiKey, Error, ErrorKind, Result, TimeoutPhase, redact_name};
 use tokio::time::{Instant, timeout_at};
 
 use super::chunks::timed_out;
+use super::connect::{Connector, Proxies, TlsSettings, check_client_certificate, check_proxy, check_roots};
+use super::failure::{require_runtime, unsent};
+use super::reply::ReplyBody;
 use crate::body::{BufferPool, SendProgress, StreamedBody};
 use crate::vendor::Faults;
 use crate::{Limits, WireBody, WireReply, WireRequest};
@@ -17,9 +22,10 @@ use crate::{Limits, WireBody, WireReply, WireRequest};
 /// Redirects are never followed: a key must not reach another host.
 #[derive(Clone)]
 pub struct Transport {
-    client: reqwest::Client,
+    client: HttpClient,
     limits: Arc<Limits>,
     headers: Arc<HeaderMap>,
+    secrets: Arc<[ApiKey]>,
     pool: BufferPool,
 }
 
@@ -38,8 +44,11 @@ impl fmt::Debug for Transport {
 pub struct TransportBuilder {
     limits: Limits,
     headers: Vec<(String, String)>,
+    secrets: Vec<ApiKey>,
     proxy: Option<String>,
     certificates: Option<Vec<u8>>,
+    client_certificate: Option<Vec<u8>>,
+    http2: bool,
     shared: Option<Transport>,
 }
 
@@ -64,8 +73,20 @@ impl TransportBuilder {
         self
     }
 
-    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`. Without it the
-    /// environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold.
+    /// Keeps a text out of everything that providers with this transport show, such as the value of an environment variable.
+    /// Headers and keys are kept out without it; what has fewer than 8 characters is no secret.
+    #[must_use]
+    pub fn secret(mut self, text: ApiKey) -> Self {
+        self.secrets.push(text);
+        self
+    }
+
+    /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`: of the schemes `http`, `https`,
+    /// `socks4`, `socks4a`, `socks5` and `socks5h`. With `socks4` and `socks5` names are looked up here, with `socks4a` and
+    /// `socks5h` by the proxy.
+    ///
+    /// Without it the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold, in upper or lower case. One that
+    /// cannot be used is an error of [`build`](Self::build): nothing goes out past a proxy that was named.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
@@ -79,8 +100,24 @@ impl TransportBuilder {
         self
     }
 
-    /// Shares the connections of another transport, and with them its proxy, its certificates and its connect limit;
-    /// headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
+    /// Shows servers and gateways that ask for one a certificate of this side: a PEM text of the certificate, those that vouch
+    /// for it, and its private key, in any order. Default: none.
+    #[must_use]
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Speaks HTTP/2 to servers that offer it over TLS. Default: off. Large uploads are slow over HTTP/2 where a server keeps
+    /// to the usual window of 64 KB, and many calls share one connection; the vendors' own SDKs speak HTTP/1.1.
+    #[must_use]
+    pub fn http2(mut self, on: bool) -> Self {
+        self.http2 = on;
+        self
+    }
+
+    /// Shares the connections of another transport, and with them its proxy, its certificates, its protocol and its connect
+    /// limit; headers and all other limits are this one's own. A transport of one's own takes tens of milliseconds to make, since
     /// the system's certificates are read for it.
     #[must_use]
     pub fn sharing(mut self, other: &Transport) -> Self {
@@ -93,42 +130,55 @@ impl TransportBuilder {
     pub fn check(&self) -> Vec<Error> {
         let limits = self.limits.check().err();
         let headers = self.headers.iter().filter_map(|(name, value)| header_of(name, value).err());
-        let proxy = self.proxy.as_deref().and_then(|url| proxy_of(url).err());
-        let certificates = self.certificates.as_deref().and_then(|pem| certificates_of(pem).err());
-        let own = self.certificates.is_some() || self.proxy.is_some();
+        let proxy = self.proxy.as_deref().and_then(|url| check_proxy(url).err());
+        let certificates = self.certificates.as_deref().and_then(|pem| check_roots(pem).err());
+        let client = self.client_certificate.as_deref().and_then(|pem| check_client_certificate(pem).err());
+        let own = self.certificates.is_some()
+            || self.client_certificate.is_some()
+            || self.proxy.is_some()
+            || self.http2;
         let shared = self.shared.as_ref().filter(|_| own).map(|_| {
-            let message = "a transport that shares connections has its proxy and certificates from there";
+            let message =
+                "a transport that shares connections has its proxy, certificates and protocol from there";
             Error::new(ErrorKind::Config, message)
         });
-        limits.into_iter().chain(headers).chain(proxy).chain(certificates).chain(shared).collect()
+        limits
+            .into_iter()
+            .chain(headers)
+            .chain(proxy)
+            .chain(certificates)
+            .chain(client)
+            .chain(shared)
+            .collect()
+    }
+
+    fn tls(&self) -> TlsSettings<'_> {
+        let (roots, client_certificate) = (self.certificates.as_deref(), self.client_certificate.as_deref());
+        TlsSettings { roots, client_certificate, http2: self.http2 }
     }
 
     /// Makes the transport.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for what [`check`](Self::check) finds: limits that cannot be kept; a malformed proxy, certificate or
-    /// header; a header that says how the body goes out (`Content-Type` and the like); a proxy or certificates of its own where
-    /// it shares connections. And when TLS cannot be set up.
+    /// header; a header that says how the body goes out (`Content-Type` and the like); a proxy, certificates or protocol of its own
+    /// where it shares connections. And when TLS cannot be set up.
     pub fn build(self) -> Result<Transport> {
         Faults::from(self.check()).into_result()?;
-        install_tls();
         let headers = self.headers.iter().map(|(name, value)| header_of(name, value));
         let headers = Arc::new(headers.collect::<Result<HeaderMap>>()?);
-        let (client, pool) = match self.shared {
-            Some(Transport { client, pool, .. }) => (client, pool),
-            None => {
-                let client = client(self.certificates.as_deref(), self.proxy.as_deref(), &self.limits)?;
-                (client, BufferPool::default())
-            }
+        let (client, pool) = match &self.shared {
+            Some(Transport { client, pool, .. }) => (client.clone(), pool.clone()),
+            None => (HttpClient::new(&self)?, BufferPool::default()),
         };
-        Ok(Transport { client, limits: Arc::new(self.limits), headers, pool })
+        Ok(Transport { client, limits: Arc::new(self.limits), headers, secrets: self.secrets.into(), pool })
     }
 }
 
 /// A header as it goes out, marked so that nothing prints it.
 fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
     let (Ok(key), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-        let message = format!("`{}` is not a header to send", redact(name));
+        let message = format!("`{}` is not a header to send", redact_name(name));
         return Err(Error::new(ErrorKind::Config, message));
     };
     // These say how the body goes out, which is the transport's to say.
@@ -140,60 +190,34 @@ fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
     Ok((key, value))
 }
 
-fn proxy_of(url: &str) -> Result<reqwest::Proxy> {
-    reqwest::Proxy::all(url).map_err(|error| wrong("the proxy is not a URL", error))
+/// The HTTP client below a transport. Cloning shares its connections.
+#[derive(Clone)]
+struct HttpClient {
+    requests: legacy::Client<Connector, StreamedBody>,
+    proxies: Proxies,
 }
 
-fn certificates_of(pem: &[u8]) -> Result<Vec<reqwest::Certificate>> {
-    let unusable = "root_certificates holds no certificate in PEM form";
-    match reqwest::Certificate::from_pem_bundle(pem) {
-        Ok(certificates) if certificates.is_empty() => Err(Error::new(ErrorKind::Config, unusable)),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(wrong(unusable, error)),
+impl HttpClient {
+    fn new(settings: &TransportBuilder) -> Result<Self> {
+        let proxies = match &settings.proxy {
+            Some(url) => Proxies::one(url)?,
+            None => Proxies::of_environment()?,
+        };
+        let connector = Connector::new(settings.tls().config()?, proxies.clone(), settings.limits.connect);
+        let requests = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { requests, proxies })
     }
 }
-
-fn wrong(message: &str, error: reqwest::Error) -> Error {
-    Error::new(ErrorKind::Config, message).with_source(error.without_url())
-}
-
-fn client(certificates: Option<&[u8]>, proxy: Option<&str>, limits: &Limits) -> Result<reqwest::Client> {
-    let mut client = reqwest::Client::builder().user_agent(concat!("polysight/", env!("CARGO_PKG_VERSION")));
-    if names_no_proxy() {
-        client = client.no_proxy();
-    }
-    if let Some(proxy) = proxy {
-        client = client.proxy(proxy_of(proxy)?);
-    }
-    if let Some(pem) = certificates {
-        client = client.tls_certs_merge(certificates_of(pem)?);
-    }
-    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(limits.connect);
-    client.build().map_err(|error| wrong("the HTTP client cannot be set up", error))
-}
-
-/// True where only the environment could name a proxy and does not, so that none need be looked for with each request.
-fn names_no_proxy() -> bool {
-    let is_unset =
-        |name: &&str| std::env::var_os(name).is_none() && std::env::var_os(name.to_lowercase()).is_none();
-    cfg!(target_os = "linux") && ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"].iter().all(is_unset)
-}
-
-/// Makes ring the TLS provider unless the program has chosen one.
-fn install_tls() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Lost only to another thread that installed one in the meantime, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
-type Response = std::result::Result<reqwest::Response, reqwest::Error>;
 
 /// A request on its way.
-struct Sent<F> {
-    response: F,
+struct Sent {
+    response: legacy::ResponseFuture,
+    uri: Uri,
     deadline: Option<Instant>,
-    progress: Option<Arc<SendProgress>>,
+    progress: Arc<SendProgress>,
 }
 
 impl Transport {
@@ -214,14 +238,19 @@ impl Transport {
         &self.headers
     }
 
+    /// What must not be shown, besides headers and keys.
+    pub(crate) fn secrets(&self) -> &Arc<[ApiKey]> {
+        &self.secrets
+    }
+
     /// Posts a body, JSON unless its headers name another type, and waits for the reply's head.
     ///
     /// # Errors
     /// [`ErrorKind::Network`], [`ErrorKind::Timeout`], and [`ErrorKind::InvalidMedia`] when a file broke off while it was
     /// being sent. A reply of any status is no error here.
     pub async fn post(&self, request: WireRequest) -> Result<WireReply> {
-        let sent = self.post_with(&self.headers, request);
-        self.replied(sent).await
+        let sent = self.send(&self.headers, Method::POST, request);
+        self.replied(sent?).await
     }
 
     /// Posts a body to a host that is not the provider's own, such as a vendor's file store: without the headers that
@@ -230,23 +259,8 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn post_elsewhere(&self, request: WireRequest) -> Result<WireReply> {
-        let sent = self.post_with(&HeaderMap::new(), request);
-        self.replied(sent).await
-    }
-
-    fn post_with(
-        &self,
-        own: &HeaderMap,
-        request: WireRequest,
-    ) -> Sent<impl Future<Output = Response> + use<>> {
-        let WireRequest { url, headers, body } = request;
-        let (body, progress) = self.body(body);
-        let mut wire = reqwest::Request::new(reqwest::Method::POST, url);
-        *wire.body_mut() = Some(body);
-        *wire.headers_mut() = headers;
-        let json = HeaderValue::from_static("application/json");
-        wire.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
-        self.send(own, wire, progress)
+        let sent = self.send(&HeaderMap::new(), Method::POST, request);
+        self.replied(sent?).await
     }
 
     /// Gets a document, for the few calls that vendors want besides chat.
@@ -254,8 +268,9 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn get(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
-        let sent = self.get_with(&self.headers, url, headers);
-        self.replied(sent).await
+        let request = WireRequest { url, headers, body: WireBody::default() };
+        let sent = self.send(&self.headers, Method::GET, request);
+        self.replied(sent?).await
     }
 
     /// Gets a document from a host that is not the provider's own, such as a vendor's key service: without the headers
@@ -264,53 +279,42 @@ impl Transport {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn get_elsewhere(&self, url: url::Url, headers: HeaderMap) -> Result<WireReply> {
-        let sent = self.get_with(&HeaderMap::new(), url, headers);
-        self.replied(sent).await
+        let request = WireRequest { url, headers, body: WireBody::default() };
+        let sent = self.send(&HeaderMap::new(), Method::GET, request);
+        self.replied(sent?).await
     }
 
-    fn get_with(
-        &self,
-        own: &HeaderMap,
-        url: url::Url,
-        headers: HeaderMap,
-    ) -> Sent<impl Future<Output = Response> + use<>> {
-        let mut wire = reqwest::Request::new(reqwest::Method::GET, url);
-        *wire.headers_mut() = headers;
-        self.send(own, wire, None)
-    }
-
-    fn body(&self, body: WireBody) -> (reqwest::Body, Option<Arc<SendProgress>>) {
-        if let Some(bytes) = body.as_bytes() {
-            return (reqwest::Body::from(bytes.clone()), None);
-        }
+    /// Begins to send. No request is kept beside the one that the client keeps: what waits for the reply stays small.
+    fn send(&self, own: &HeaderMap, method: Method, request: WireRequest) -> Result<Sent> {
+        require_runtime()?;
+        let WireRequest { url, headers, body } = request;
+        let uri = uri_of(&url)?;
         let progress = Arc::<SendProgress>::default();
         let body = StreamedBody::new(body, self.pool.clone(), Arc::clone(&progress));
-        (reqwest::Body::wrap(body), Some(progress))
-    }
-
-    /// Begins to send. No request is kept beside the one that reqwest keeps: what waits for the reply stays small.
-    fn send(
-        &self,
-        own: &HeaderMap,
-        mut wire: reqwest::Request,
-        progress: Option<Arc<SendProgress>>,
-    ) -> Sent<impl Future<Output = Response> + use<>> {
+        let mut wire = http::Request::new(body);
+        *wire.headers_mut() = headers;
+        complete(wire.headers_mut(), &method);
         for (name, value) in own {
             wire.headers_mut().insert(name.clone(), value.clone());
         }
+        if let Some(value) = self.client.proxies.authorization(&uri) {
+            wire.headers_mut().insert(header::PROXY_AUTHORIZATION, value);
+        }
+        (*wire.method_mut(), *wire.uri_mut()) = (method, uri.clone());
         let deadline = self.limits.total.map(|total| Instant::now() + total);
-        Sent { response: self.client.execute(wire), deadline, progress }
+        Ok(Sent { response: self.client.requests.request(wire), uri, deadline, progress })
     }
 
-    async fn replied<F: Future<Output = Response>>(&self, sent: Sent<F>) -> Result<WireReply> {
-        let Sent { response, deadline, progress } = sent;
-        let response = self.first_byte(response, deadline, progress.as_deref()).await?;
-        match response {
-            Ok(response) => Ok(WireReply::new(response, &self.limits, deadline)),
-            Err(error) => match progress.and_then(|progress| progress.take_failure()) {
-                Some(media) => Err(media),
-                None => Err(unsent(error)),
-            },
+    async fn replied(&self, sent: Sent) -> Result<WireReply> {
+        let Sent { response, uri, deadline, progress } = sent;
+        match self.first_byte(response, deadline, &progress).await? {
+            Ok(response) => Ok(WireReply::new(
+                response.map(|body| ReplyBody::Wire(Box::new(body))),
+                &self.limits,
+                deadline,
+            )
+            .of(uri)),
+            Err(error) => Err(progress.take_failure().unwrap_or_else(|| unsent(&error, &uri))),
         }
     }
 
@@ -319,11 +323,11 @@ impl Transport {
         &self,
         sent: impl Future<Output = T>,
         deadline: Option<Instant>,
-        progress: Option<&SendProgress>,
+        progress: &SendProgress,
     ) -> Result<T> {
         let mut sent = std::pin::pin!(sent);
         loop {
-            let blocks = progress.map(SendProgress::blocks);
+            let blocks = progress.blocks();
             let limit = Instant::now() + self.limits.first_byte;
             let until = deadline.map_or(limit, |deadline| deadline.min(limit));
             if let Ok(response) = timeout_at(until, &mut sent).await {
@@ -332,26 +336,30 @@ impl Transport {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(timed_out(TimeoutPhase::Total));
             }
-            if blocks == progress.map(SendProgress::blocks) {
+            if blocks == progress.blocks() {
                 return Err(timed_out(TimeoutPhase::FirstByte));
             }
         }
     }
 }
 
-/// The error of a request that got no reply.
-fn unsent(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    if error.is_timeout() {
-        let phase = if error.is_connect() { TimeoutPhase::Connect } else { TimeoutPhase::Total };
-        return timed_out(phase).with_source(error);
-    }
-    let (message, billed) = if error.is_connect() {
-        ("no connection to the server", Billed::No)
-    } else {
-        ("the connection broke before a reply", Billed::Perhaps)
+fn uri_of(url: &url::Url) -> Result<Uri> {
+    url.as_str().parse().map_err(|error: http::uri::InvalidUri| {
+        let message = "the URL of a request cannot be sent: it is too long, or not of HTTP";
+        Error::new(ErrorKind::InvalidRequest, message).with_source(error)
+    })
+}
+
+/// Adds what every request says of itself.
+fn complete(headers: &mut HeaderMap, method: &Method) {
+    let mut usual = |name, value| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    Error::new(ErrorKind::Network, message).with_billed(billed).with_source(error)
+    usual(header::ACCEPT, "*/*");
+    usual(header::USER_AGENT, concat!("polysight/", env!("CARGO_PKG_VERSION")));
+    if method == Method::POST {
+        usual(header::CONTENT_TYPE, "application/json");
+    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ pub trait ChatProfile: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// Markers that a model writes around parts of its text, and that are left out of it. Default: none.
+    fn stripped_markers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Reads a plain reply of status 2xx. Default: as the shape.
     ///
     /// # Errors

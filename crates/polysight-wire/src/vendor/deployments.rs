@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polysight_core::{Catalog, Error, ErrorKind, ProviderId, Result};
+use polysight_core::{Catalog, Error, ErrorKind, ProviderId, Result, redact_name};
 
 use super::{BundledCatalog, Credentials, ProviderOptions};
 use crate::BaseUrl;
@@ -59,13 +59,12 @@ impl<W> Deployments<W> {
         found.ok_or_else(|| {
             let known: Vec<&str> = self.all.iter().map(|known| known.name).collect();
             let message = format!(
-                "provider `{}`: {} has no deployment `{}`; known: {}",
-                options.name,
+                "{} has no deployment `{}`; known: {}",
                 self.vendor,
-                options.deployment.as_deref().unwrap_or_default(),
+                redact_name(options.deployment.as_deref().unwrap_or_default()),
                 known.join(", ")
             );
-            Error::new(ErrorKind::Config, message)
+            options.fault(message)
         })
     }
 }

@@ -73,7 +73,8 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     /// Reads a plain reply of status 2xx, which may still hold an error.
     ///
     /// # Errors
-    /// What the reply says, or [`ErrorKind::Protocol`](polysight_core::ErrorKind::Protocol).
+    /// What the reply says, or [`ErrorKind::Protocol`](polysight_core::ErrorKind::Protocol), also where the body holds several
+    /// documents: the provider reads those as the events of a stream.
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes) -> Result<ChatResponse>;
 
     /// Reads a reply of any other status. `body` may be cut off, empty, HTML or anything else.
@@ -87,11 +88,14 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
 pub type Events = VecDeque<StreamEvent>;
 
 /// What an item of a stream was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// Nothing but a sign of life, such as a keep-alive comment: the idle limit goes on counting.
     None,
-    /// A piece of the answer.
+    /// An event that holds nothing of the answer, such as a role, an id or token counts: it keeps the stream open for a
+    /// while.
+    Empty,
+    /// A piece of the answer: text, reasoning or a tool call, handed out or held back.
     Event,
     /// The vendor's mark of the end: nothing after it is read.
     Done,

@@ -36,7 +36,12 @@ impl Faults {
             [only] => Err(only.clone()),
             all => {
                 let messages: Vec<&str> = all.iter().map(Error::message).collect();
-                Err(Error::new(ErrorKind::Config, messages.join("; ")))
+                let error = Error::new(ErrorKind::Config, messages.join("; "));
+                let provider = all.iter().find_map(Error::provider);
+                Err(match provider {
+                    Some(name) => error.with_provider(name),
+                    None => error,
+                })
             }
         }
     }

@@ -92,9 +92,8 @@ impl ProviderOptions {
     /// [`ErrorKind::Config`] without a key.
     pub fn require_key(&self, variable: &str) -> Result<&ApiKey> {
         self.api_key.as_ref().ok_or_else(|| {
-            let message =
-                format!("provider `{}` has no api_key: give one, for example from {variable}", self.name);
-            Error::new(ErrorKind::Config, message)
+            let message = format!("there is no api_key: give one, for example from {variable}");
+            self.fault(message)
         })
     }
 
@@ -103,11 +102,14 @@ impl ProviderOptions {
     /// # Errors
     /// [`ErrorKind::Config`] without one.
     pub fn require_base_url(&self, what: &str) -> Result<&BaseUrl> {
-        self.base_url.as_ref().ok_or_else(|| {
-            let message =
-                format!("provider `{}`: {what} needs a base_url, such as https://host.example/v1", self.name);
-            Error::new(ErrorKind::Config, message)
-        })
+        self.base_url
+            .as_ref()
+            .ok_or_else(|| self.fault(format!("{what} needs a base_url, such as https://host.example/v1")))
+    }
+
+    /// An error of this provider's configuration.
+    pub(crate) fn fault(&self, message: String) -> Error {
+        Error::new(ErrorKind::Config, message).with_provider(self.name.as_str())
     }
 
     /// The key as a bearer, or no credentials where there is none.

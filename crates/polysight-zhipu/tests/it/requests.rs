@@ -118,7 +118,6 @@ fn a_tool_round_trip_in_the_vendors_shape() {
           "role": "user"
         },
         {
-          "content": null,
           "role": "assistant",
           "tool_calls": [
             {

@@ -1,6 +1,6 @@
 //! What is wrong with a config file: all of it, in one error.
 
-use polysight_core::{Error, ErrorKind, Result, Violation};
+use polysight_core::{Error, ErrorKind, Result, Violation, redact_name};
 
 use super::expand::Variables;
 use super::file::Source;
@@ -34,7 +34,9 @@ impl Fault {
 
     /// Shows no value of a variable.
     pub(crate) fn without_values(mut self, variables: &Variables<'_>) -> Self {
-        self.problem = variables.hide(&self.problem);
+        for text in [&mut self.path, &mut self.problem, &mut self.allowed] {
+            *text = variables.hide(text);
+        }
         self
     }
 
@@ -49,7 +51,7 @@ impl Fault {
             place = format!("{place}:{line}");
         }
         if !self.path.is_empty() {
-            place = format!("{place}: {}", self.path);
+            place = format!("{place}: {}", redact_name(&self.path));
         }
         Violation::new(place, self.problem, self.allowed, "")
     }
@@ -97,13 +99,14 @@ pub(crate) fn one_fault(source: &Source, fault: Fault) -> Error {
 }
 
 /// Former and foreign names of keys that are unlike the name in use.
-const OTHER_NAMES: [(&str, &str); 17] = [
+const OTHER_NAMES: [(&str, &str); 19] = [
     ("after_finish", "drain_timeout"),
     ("attempts", "max_attempts"),
     ("endpoint", "base_url"),
     ("factor", "multiplier"),
     ("first_pause", "base_delay"),
     ("max_completion_tokens", "max_tokens"),
+    ("max_output_tokens", "max_tokens"),
     ("max_pause", "max_delay"),
     ("move_on", "failover"),
     ("open_for", "open_duration"),
@@ -114,6 +117,7 @@ const OTHER_NAMES: [(&str, &str); 17] = [
     ("repeat", "max_billed"),
     ("rest_for", "cooldown"),
     ("route", "router"),
+    ("stop_sequences", "stop"),
     ("vendor", "backend"),
 ];
 
@@ -122,6 +126,7 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
     let known: Vec<&str> = known.into_iter().collect();
     let other = OTHER_NAMES.iter().find(|(other, now)| *other == name && known.contains(now));
     let nearest = other.map(|(_, now)| *now).or_else(|| nearest(name, &known));
+    let name = redact_name(name);
     match nearest {
         Some(candidate) => format!("unknown {what} `{name}`, did you mean `{candidate}`?"),
         None if known.is_empty() => format!("unknown {what} `{name}`: there is none"),
@@ -131,9 +136,11 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
 
 /// The known name that is most like this one, if any is like it.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
+    let wanted = plain(name);
     known
         .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
+        .map(|candidate| (strsim::jaro_winkler(&wanted, &plain(candidate)), *candidate))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate)

@@ -1,14 +1,18 @@
 //! A config file as a tree of values, each with its line.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use polysight_core::{ApiKey, Error, ErrorKind, Result};
+use polysight_core::{ApiKey, Error, ErrorKind, Result, redact_name};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::expand::has_variable;
 use super::faults::{Fault, Faults};
+
+/// The largest file of certificates, in bytes: a system's own bundle has some 250 KB.
+const MAX_PEM: u64 = 4 << 20;
 
 /// A table: its values by key.
 pub(crate) type Table = BTreeMap<String, Node>;
@@ -55,7 +59,7 @@ impl Source {
     /// A file.
     pub(crate) fn file(path: &Path) -> Self {
         Self {
-            name: path.display().to_string(),
+            name: redact_name(&path.display().to_string()),
             folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),
         }
     }
@@ -70,14 +74,46 @@ impl Source {
         Error::new(ErrorKind::Config, format!("{}: it cannot be read: {error}", self.name)).with_source(error)
     }
 
-    /// The key in a file, whose path is relative to the config file.
-    pub(crate) fn key_in(&self, file: &Path) -> Result<ApiKey> {
+    /// The key in a file, whose path is relative to the config file, or to the user's folder where it begins with `~/`.
+    pub(crate) fn key_in(&self, file: &Path, home: Option<&str>) -> Result<ApiKey> {
+        let wrong = |problem: String| {
+            let shown = redact_name(&file.display().to_string());
+            Error::new(ErrorKind::Config, format!("api_key_file {shown} {problem}"))
+        };
+        let path = match (file.strip_prefix("~"), home) {
+            (Ok(inside), Some(home)) => Path::new(home).join(inside),
+            (Ok(_), None) => {
+                return Err(wrong("cannot be found: HOME is not set, write the whole path".to_owned()));
+            }
+            (Err(_), _) => self.folder.join(file),
+        };
+        if file.to_string_lossy().starts_with('~') && file.strip_prefix("~").is_err() && !path.exists() {
+            return Err(wrong(
+                "cannot be found: write the whole path, `~` stands only for your own folder".to_owned(),
+            ));
+        }
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        ApiKey::from_file_text(&text).map_err(|error| wrong(format!("is not used: {}", error.message())))
+    }
+
+    /// A PEM file, whose path is relative to the config file.
+    pub(crate) fn pem_in(&self, key: &str, file: &Path) -> Result<Vec<u8>> {
         let path = self.folder.join(file);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let message = format!("api_key_file {} cannot be read: {error}", path.display());
-            Error::new(ErrorKind::Config, message)
-        })?;
-        ApiKey::new(text)
+        let unusable = |problem: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Config, format!("{key} {}: {problem}", path.display()))
+        };
+        let cannot = |error: std::io::Error| unusable(&format_args!("it cannot be read: {error}"));
+        let mut pem = Vec::new();
+        let file = std::fs::File::open(&path).map_err(cannot)?;
+        if !file.metadata().map_err(cannot)?.is_file() {
+            return Err(unusable(&"it is not a file"));
+        }
+        file.take(MAX_PEM + 1).read_to_end(&mut pem).map_err(cannot)?;
+        if pem.len() as u64 > MAX_PEM {
+            return Err(unusable(&"it is larger than 4 MiB"));
+        }
+        Ok(pem)
     }
 }
 

@@ -15,17 +15,17 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use polysight_core::{Error, Result};
+use polysight_core::{Error, Result, redact_name};
 
 pub(crate) use backend::{Backend, Backends};
 pub(crate) use de::Texts;
 use de::{Reader, join};
 pub(crate) use expand::{Lookup, Variables};
 pub(crate) use faults::Fault;
-use faults::{Faults, nearest, one_fault, unknown};
+use faults::{Faults, one_fault, unknown};
 pub(crate) use file::Source;
 use file::{Table, Value, parse};
-pub(crate) use provider::{ProviderConfig, ProviderEntry};
+pub(crate) use provider::{Connecting, ProviderConfig, ProviderEntry};
 pub(crate) use role::{RoleEntry, RoleTarget};
 use role::{Roles, check_fallbacks};
 use store::RATE_LIMIT_STORE;
@@ -62,7 +62,7 @@ impl Config {
             (entries("providers", providers, &mut faults), entries("roles", roles, &mut faults));
         let mut providers = BTreeMap::new();
         for (name, (line, table)) in &provider_tables {
-            let entry = ProviderEntry::check(name, *line, table.clone(), backends, &mut faults);
+            let entry = ProviderEntry::check(name, *line, table.clone(), &source, backends, &mut faults);
             providers.extend(entry.map(|entry| (name.clone(), entry)));
         }
         let names = provider_tables.keys().map(String::as_str).collect();
@@ -106,22 +106,36 @@ fn notes(
     providers: &BTreeMap<String, ProviderEntry>,
     roles: &BTreeMap<String, RoleEntry>,
 ) -> Vec<String> {
-    let note = |(role, entry): (&String, &RoleEntry)| {
-        let RoleTarget::Provider { name, line } = &entry.target else { return None };
-        let (catalog, model) = (providers.get(name)?.catalog.as_ref()?, entry.defaults.model.as_deref()?);
+    let mut notes = Vec::new();
+    for (role, entry) in roles {
+        let RoleTarget::Provider { name, line } = &entry.target else { continue };
+        let Some(provider) = providers.get(name) else { continue };
+        let own = entry.defaults.model.as_deref().map(|model| (format!("roles.{role}.model"), model, *line));
+        let default = provider
+            .model
+            .as_ref()
+            .map(|(model, line)| (format!("providers.{name}.model"), model.as_str(), *line));
+        let (Some(catalog), Some((path, model, line))) = (&provider.catalog, own.or(default)) else {
+            continue;
+        };
         if catalog.find(model).is_some() {
-            return None;
+            continue;
         }
-        let known = catalog.cards().iter().map(|card| card.id.as_str());
-        let hint = nearest(model, &known.collect::<Vec<_>>()).map(|id| format!(", did you mean `{id}`?"));
+        let near =
+            catalog.nearest(model).into_iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
         let problem = format!(
-            "the catalogue of {} does not know `{model}`: it is sent without limits{}",
+            "the catalogue of {} does not know `{}`: it is sent without limits{}",
             catalog.vendor(),
-            hint.unwrap_or_default()
+            redact_name(model),
+            if near.is_empty() { near } else { format!(", did you mean {near}?") }
         );
-        Some(Fault::new(format!("roles.{role}.model"), problem).at(Some(*line)).show(source))
-    };
-    roles.iter().filter_map(note).collect()
+        let note = Fault::new(path, problem).at(Some(line)).show(source);
+        // Several roles may use a provider's model.
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// The tables in a table, with their lines.

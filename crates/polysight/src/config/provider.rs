@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use polysight_core::catalog::ModelRow;
@@ -15,7 +15,7 @@ use super::backend::{Backend, Backends};
 use super::de::{Reader, Texts, join, read};
 use super::expand::{Variables, has_variable};
 use super::faults::{Fault, Faults};
-use super::file::{Node, Table};
+use super::file::{Node, Source, Table, Value};
 use super::layers::{ProviderLayers, take_provider_layers};
 
 /// Keys of a provider that hold for every vendor.
@@ -42,6 +42,14 @@ pub(crate) struct ProviderConfig {
     sizes: Sizes,
     /// Proxy, such as `http://proxy.example:3128`; default: the environment's.
     pub(crate) proxy: Option<String>,
+    /// HTTP/2 with servers that offer it; default: HTTP/1.1.
+    http2: bool,
+    /// A PEM file of certificates that are trusted beside the system's.
+    ca_file: Option<PathBuf>,
+    /// A PEM file of this side's certificate, and of its key where `client_key_file` names none.
+    client_cert_file: Option<PathBuf>,
+    /// A PEM file of the private key.
+    client_key_file: Option<PathBuf>,
     /// Model for requests and roles that name none.
     model: Option<String>,
     /// Models that extend or override the vendor's catalogue.
@@ -122,9 +130,22 @@ impl ProviderConfig {
         limits
     }
 
+    /// What providers must have alike to share connections.
+    pub(crate) fn connecting(&self) -> Connecting {
+        Connecting {
+            timeout: self.limits().connect,
+            proxy: self.proxy.clone(),
+            http2: self.http2,
+            ca_file: self.ca_file.clone(),
+            client_cert_file: self.client_cert_file.clone(),
+            client_key_file: self.client_key_file.clone(),
+        }
+    }
+
     /// A transport's settings without its connections.
-    pub(crate) fn transport(&self) -> TransportBuilder {
+    pub(crate) fn transport(&self, secrets: Vec<ApiKey>) -> TransportBuilder {
         let builder = Transport::builder().limits(self.limits());
+        let builder = secrets.into_iter().fold(builder, TransportBuilder::secret);
         self.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value))
     }
 
@@ -138,6 +159,44 @@ impl ProviderConfig {
     }
 }
 
+/// How connections are made.
+#[derive(Clone, PartialEq, Eq, Hash)] // no Debug: a proxy may hold a password
+pub(crate) struct Connecting {
+    timeout: Duration,
+    proxy: Option<String>,
+    http2: bool,
+    ca_file: Option<PathBuf>,
+    client_cert_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
+}
+
+impl Connecting {
+    /// Sets up a transport that connects so.
+    pub(crate) fn apply(&self, mut transport: TransportBuilder, source: &Source) -> Result<TransportBuilder> {
+        if let Some(proxy) = &self.proxy {
+            transport = transport.proxy(proxy);
+        }
+        if let Some(file) = &self.ca_file {
+            transport = transport.root_certificates(source.pem_in("ca_file", file)?);
+        }
+        if let Some(pem) = self.client_certificate(source)? {
+            transport = transport.client_certificate(pem);
+        }
+        Ok(transport.http2(self.http2))
+    }
+
+    /// This side's certificate and its key, of one file or two.
+    fn client_certificate(&self, source: &Source) -> Result<Option<Vec<u8>>> {
+        let Some(file) = &self.client_cert_file else { return Ok(None) };
+        let mut pem = source.pem_in("client_cert_file", file)?;
+        if let Some(file) = &self.client_key_file {
+            pem.push(b'\n');
+            pem.extend(source.pem_in("client_key_file", file)?);
+        }
+        Ok(Some(pem))
+    }
+}
+
 /// A provider, checked, its variables not yet looked up.
 #[derive(Clone)]
 pub(crate) struct ProviderEntry {
@@ -145,6 +204,8 @@ pub(crate) struct ProviderEntry {
     pub(crate) backend: Backend,
     /// The models that the vendor serves itself, where that is known.
     pub(crate) catalog: Option<Catalog>,
+    /// The model for roles that name none, with its line, unless it is a variable.
+    pub(crate) model: Option<(String, usize)>,
     table: Table,
     /// The vendor's own keys.
     own: Table,
@@ -156,6 +217,7 @@ impl ProviderEntry {
         name: &str,
         line: usize,
         table: Table,
+        source: &Source,
         backends: &Backends,
         faults: &mut Faults,
     ) -> Option<Self> {
@@ -169,7 +231,7 @@ impl ProviderEntry {
             let own = table.iter().filter(|(key, _)| !known.contains(&key.as_str()));
             own.map(|(key, node)| (key.clone(), node.clone())).collect::<Table>()
         };
-        let check = Check { path: &path, line, table: &original };
+        let check = Check { path: &path, line, table: &original, source };
         let config = check.values(config, faults);
         let backend = check.backend(&config, backends, faults)?;
         let is_complete = backend.take(&mut reader, faults);
@@ -181,15 +243,26 @@ impl ProviderEntry {
             }
         }
         let own = own_keys(&original);
-        let is_elsewhere = config.deployment.is_some() || config.base_url.is_some();
-        let catalog = if is_elsewhere { None } else { backend.catalog() };
+        let catalog = if config.deployment.is_some() { None } else { backend.catalog() };
         let catalog = catalog.and_then(|catalog| catalog.clone().with_models(config.models).ok());
-        Some(Self { layers, backend: backend.clone(), catalog, table: original, own })
+        let line_of_model = original.get("model").filter(|node| !node.has_variable()).map(|node| node.line);
+        let model = config.model.zip(line_of_model);
+        Some(Self { layers, backend: backend.clone(), catalog, model, table: original, own })
     }
 
     /// The settings of all vendors, with variables looked up.
     pub(crate) fn config(&self, path: &str, variables: &Variables<'_>) -> Result<ProviderConfig, Fault> {
-        read(&self.table, path, Texts::LookedUp(variables))
+        variables.look_up(&self.table);
+        let config: ProviderConfig = read(&self.table, path, Texts::LookedUp(variables))?;
+        let raw = self.table.get("base_url").map(|node| &node.value);
+        if let (Some(Value::Text(raw)), Some(Ok(url))) =
+            (raw, config.base_url.as_deref().map(str::parse::<BaseUrl>))
+            && let Some(name) = variables.key_in_host(raw, url.as_url().host_str().unwrap_or_default())
+        {
+            let problem = format!("the value of ${{{name}}} looks like a key, which belongs into api_key");
+            return Err(Fault::new(join(path, "base_url"), problem).allowed("the address of a server"));
+        }
+        Ok(config)
     }
 
     /// The vendor's own keys.
@@ -206,6 +279,7 @@ struct Check<'a> {
     path: &'a str,
     line: usize,
     table: &'a Table,
+    source: &'a Source,
 }
 
 impl Check<'_> {
@@ -284,6 +358,47 @@ impl Check<'_> {
         let proxy = config.proxy.iter().filter(|proxy| !has_variable(proxy));
         for error in proxy.flat_map(|proxy| Transport::builder().proxy(proxy).check()) {
             faults.push(self.fault("proxy", error.message()));
+        }
+        self.certificates(config, faults);
+    }
+
+    /// Reads the files of certificates whose paths are known already.
+    fn certificates(&self, config: &ProviderConfig, faults: &mut Faults) {
+        let is_known = |key: &str| !self.table.get(key).is_some_and(Node::has_variable);
+        let connecting = config.connecting();
+        if let Some(file) = config.ca_file.as_ref().filter(|_| is_known("ca_file")) {
+            let pem = self.source.pem_in("ca_file", file);
+            self.check_pem("ca_file", file, pem, TransportBuilder::root_certificates, faults);
+        }
+        match &config.client_cert_file {
+            None if self.table.contains_key("client_key_file") => {
+                let missing = "a key without a certificate: client_cert_file is missing";
+                faults.push(self.fault("client_key_file", missing));
+            }
+            Some(file) if is_known("client_cert_file") && is_known("client_key_file") => {
+                let pem = connecting.client_certificate(self.source).map(Option::unwrap_or_default);
+                let set = TransportBuilder::client_certificate;
+                self.check_pem("client_cert_file", file, pem, set, faults);
+            }
+            _ => {}
+        }
+    }
+
+    fn check_pem(
+        &self,
+        key: &str,
+        file: &Path,
+        pem: Result<Vec<u8>>,
+        set: fn(TransportBuilder, Vec<u8>) -> TransportBuilder,
+        faults: &mut Faults,
+    ) {
+        match pem {
+            Err(error) => faults.push(self.fault(key, error.message())),
+            Ok(pem) => {
+                for error in set(Transport::builder(), pem).check() {
+                    faults.push(self.fault(key, format!("{}: {}", file.display(), error.message())));
+                }
+            }
         }
     }
 

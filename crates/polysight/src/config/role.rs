@@ -250,7 +250,7 @@ impl<'a> Roles<'a> {
         let path = format!("roles.{name}");
         let fallback = table.get("fallback").map(|node| node.line);
         if fallback.is_some() {
-            for key in ["provider", "model", "retry"] {
+            for key in ["provider", "model", "retry", "oversize", "fetch", "video"] {
                 if let Some(node) = table.get(key) {
                     let problem = format!(
                         "a role with `fallback` has no `{key}`: it belongs to the roles that are named there"

@@ -1,13 +1,19 @@
 //! Polysight: its Zhipu provider, planning included.
 
+use std::path::Path;
+
 use polysight::catalog::ModelRow;
+use polysight::wire::Transport;
 use polysight::zhipu::{Zhipu, ZhipuSettings};
 use polysight::{ApiKey, ChatRequest, Image, ProviderOptions, StreamEvent, VisionProviderExt as _};
 
 use super::{Client, MODEL, Picture, Question, Sink};
 use crate::Result;
 
-pub struct Facade(Zhipu);
+pub struct Facade<const HTTP2: bool = false>(Zhipu);
+
+/// The same over HTTP/2, where the server speaks it.
+pub type Http2 = Facade<true>;
 
 fn request(question: &Question) -> Result<ChatRequest> {
     let images = question.pictures.iter().map(|picture| match picture {
@@ -18,15 +24,20 @@ fn request(question: &Question) -> Result<ChatRequest> {
     Ok(ChatRequest::ask(&question.text, images).with_model(MODEL))
 }
 
-impl Client for Facade {
-    const NAME: &'static str = "polysight";
+impl<const HTTP2: bool> Client for Facade<HTTP2> {
+    const NAME: &'static str = if HTTP2 { "polysight-http2" } else { "polysight" };
 
-    fn new(base: &str) -> Result<Self> {
+    fn new(base: &str, ca: Option<&Path>) -> Result<Self> {
+        let mut transport = Transport::builder().http2(HTTP2);
+        if let Some(ca) = ca {
+            transport = transport.root_certificates(std::fs::read(ca)?);
+        }
         let model = format!("id = \"{MODEL}\"\n[image]\ndata_uri = true").parse::<toml::Table>()?;
         let options = ProviderOptions::new("bench")
             .with_api_key(ApiKey::new("key-of-the-bench")?)
             .with_base_url(base.parse()?)
-            .with_models(vec![ModelRow::new(model)?]);
+            .with_models(vec![ModelRow::new(model)?])
+            .with_transport(transport.build()?);
         Ok(Self(Zhipu::new(options, &ZhipuSettings::default())?))
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -80,7 +81,7 @@ impl Limit {
 impl Client for Limit {
     const NAME: &'static str = "limit";
 
-    fn new(base: &str) -> Result<Self> {
+    fn new(base: &str, _: Option<&Path>) -> Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Ok(Self {

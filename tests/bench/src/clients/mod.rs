@@ -4,10 +4,10 @@ mod facade;
 mod limit;
 mod naive;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-pub use facade::Facade;
+pub use facade::{Facade, Http2};
 pub use limit::Limit;
 pub use naive::Naive;
 
@@ -39,8 +39,8 @@ pub const MODEL: &str = "bench-vl";
 pub trait Client: Sized + Send + Sync + 'static {
     const NAME: &'static str;
 
-    /// `base` is everything before `/chat/completions`.
-    fn new(base: &str) -> Result<Self>;
+    /// `base` is everything before `/chat/completions`; `ca` a file with the authority to trust.
+    fn new(base: &str, ca: Option<&Path>) -> Result<Self>;
 
     /// The whole text of an answer.
     fn ask(&self, question: &Question) -> impl Future<Output = Result<String>> + Send;

@@ -1,5 +1,7 @@
 //! What one writes by hand without a library: reqwest, `json!`, `format!("data:..")`, eventsource-stream.
 
+use std::path::Path;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
@@ -41,10 +43,14 @@ impl Naive {
 impl Client for Naive {
     const NAME: &'static str = "naive";
 
-    fn new(base: &str) -> Result<Self> {
+    fn new(base: &str, ca: Option<&Path>) -> Result<Self> {
         // Lost only where one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { http: reqwest::Client::new(), url: format!("{base}/chat/completions") })
+        let mut http = reqwest::Client::builder();
+        if let Some(ca) = ca {
+            http = http.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&std::fs::read(ca)?)?);
+        }
+        Ok(Self { http: http.build()?, url: format!("{base}/chat/completions") })
     }
 
     async fn ask(&self, question: &Question) -> Result<String> {

@@ -108,8 +108,8 @@ fn misstated(target: &Target) -> Vec<Row> {
         &promising(cut.begun, "text/event-stream"),
         cut.stream.as_str(),
     );
-    let short_by_little =
-        faults("Content-Length too short", [Fault::WrongContentLength(-7)]).plain(cut_off());
+    let short_by_little = faults("Content-Length too short", [Fault::WrongContentLength(-7)])
+        .plain(cut_off().after(Text::Whole));
     vec![
         faults("Content-Length too long", [Fault::WrongContentLength(7)])
             .plain(broken_off(Network, Advice::Later)),

@@ -96,7 +96,7 @@ pub(super) fn silent(target: &Target) -> Vec<Row> {
             .within(|limits| limits.idle = FAIR)
             .streamed(too_late(IDLE).after(Text::Deltas(2))),
         faults("stall after the last delta", [Fault::StallAfterLast]).within(|limits| limits.idle = FAIR),
-        faults("slower than the whole call may be", [Fault::Pace(12 * TICK), Fault::Delay(TICK)])
+        faults("slower than the whole call may be", [Fault::DelayDeltas(12 * TICK), Fault::Delay(TICK)])
             .within(|limits| limits.total = FAIR)
             .streamed(too_late(TOTAL).after(Text::Beginning)),
         comments("comments before the first delta", "").streamed(too_late(FIRST_BYTE)),

@@ -1,7 +1,7 @@
 //! Replies byte by byte: errors under every status, bodies that are no answer, good ones in other forms than the vendor's.
 
 use ErrorKind::{InvalidRequest, MediaFetchFailed, Network, Overloaded, Protocol, Server};
-use polysight::ErrorKind;
+use polysight::{Billed, ErrorKind};
 use polysight_testkit::{ANSWER, Reply, Step, Wire};
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn foreign(target: &Target) -> Vec<Row> {
     let html = ["Content-Type: text/html", "x-request-id: req-7"];
     let lost = || lost(Network, Advice::Later).naming(0, "", id);
     vec![
-        row("502, a page", Reply::document(502, &html, page), later(Server, 502)),
+        row("502, a page", Reply::document(502, &html, page), later(Server, 502).costing(Billed::Perhaps)),
         row("500, empty", Reply::document(500, &JSON, ""), later(Server, 500)),
         row("503, text", Reply::document(503, &JSON[1..], "upstream connect error"), later(Overloaded, 503)),
         row(
@@ -146,7 +146,7 @@ fn under_200(target: &Target) -> Vec<Row> {
         row(
             "200, half of the JSON",
             Reply::document(200, &JSON, half),
-            broken_off(Protocol, Advice::Later).naming(200, "", "req-7"),
+            broken_off(Protocol, Advice::Later).naming(200, "", "req-7").after(said_in(half)),
         ),
         row("200, no choices", ok(&no_choices), broken_off(Protocol, Advice::Never).naming(200, "", own_id)),
         row("200, content null", answered(Value::Null), answer(Text::Nothing)),
@@ -164,6 +164,11 @@ fn under_200(target: &Target) -> Vec<Row> {
         )
         .within(|limits| limits.idle = FAIR),
     ]
+}
+
+/// What a part of a reply holds of its text.
+fn said_in(half: &str) -> Text {
+    if half.contains(ANSWER) { Text::Exactly(ANSWER) } else { Text::Nothing }
 }
 
 /// An error whose body is there, though its end is not.

@@ -14,6 +14,7 @@ const NO_MARK: &str = "the protocol has no mark of the end";
 pub(super) fn all(target: &Target) -> Vec<Row> {
     let mut rows = framings(target);
     rows.extend(frames(target));
+    rows.extend(endings(target));
     rows.extend(errors(target));
     rows.extend(breaks(target));
     rows.extend(waits(target));
@@ -104,6 +105,42 @@ fn frames(target: &Target) -> Vec<Row> {
         streamed(target, "more after the mark of the end", Reply::events().piece(after).end(), whole())
             .unless(no_mark),
     ]
+}
+
+/// Several endings, and other answers beside the one that was asked for.
+fn endings(target: &Target) -> Vec<Row> {
+    let wire = target.wire;
+    let ending = |word: &str| {
+        let stop = wire.finish_alone().to_string();
+        serde_json::from_str(&stop.replace("\"stop\"", &format!("{word:?}"))).unwrap()
+    };
+    let of = |name: String, frames: Vec<Value>, outcome| {
+        let frames = [target.deltas(&PIECES), frames, wire.ending()].concat();
+        let reply = Reply::events().piece(text(target, Framing::of(wire), &frames)).end();
+        streamed(target, &name, reply, outcome)
+    };
+    let worse = |kind| broken_off(kind, Advice::Never).after(Text::Exactly(ANSWER));
+    let kinds = [
+        ("content_filter", ErrorKind::ContentRefused),
+        ("length", Interrupted),
+        ("never_heard_of", Interrupted),
+    ];
+    let mut rows = Vec::new();
+    for (word, kind) in kinds {
+        rows.push(of(format!("{word}, then stop"), vec![ending(word)], worse(kind)));
+        rows.push(of(format!("stop, {word}, then stop"), vec![ending("stop"), ending(word)], worse(kind)));
+    }
+    let other = |mut frame: Value| {
+        for path in ["/choices/0", "/output/choices/0"] {
+            if let Some(choice) = frame.pointer_mut(path) {
+                choice["index"] = 1.into();
+            }
+        }
+        frame
+    };
+    rows.push(of("text of another answer".to_owned(), vec![other(wire.delta("another"))], whole()));
+    rows.push(of("the end of another answer".to_owned(), vec![other(ending("content_filter"))], whole()));
+    rows
 }
 
 fn errors(target: &Target) -> Vec<Row> {

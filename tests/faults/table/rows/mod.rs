@@ -1,5 +1,6 @@
 //! The rows themselves.
 
+mod almost_json;
 mod bodies;
 mod connections;
 mod malformed_replies;
@@ -37,6 +38,7 @@ pub(super) fn common(target: &Target) -> Vec<Row> {
     rows.extend(streams::endings(target));
     rows.extend(malformed_streams::all(target));
     rows.extend(malformed_replies::all(target));
+    rows.extend(almost_json::all(target));
     rows
 }
 

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use ErrorKind::{
     Authentication, Config, InvalidRequest, Network, Overloaded, Permission, Protocol, RateLimited, Server,
 };
-use polysight::ErrorKind;
+use polysight::{Billed, ErrorKind};
 use polysight_emulator::{ErrorForm, Fault};
 use polysight_testkit::Step;
 use serde_json::json;
 
 use super::{EVENTS, FAIR, FIRST_BYTE, JSON, document, server};
 use crate::table::codes::{Coded, Form};
-use crate::table::row::{Advice, Ask, Outcome, Row, Text, broken_off, fault, faults, refused};
+use crate::table::row::{Advice, Ask, Outcome, Row, Text, broken_off, fault, faults, lost, refused};
 use crate::table::target::Target;
 
 pub(super) fn statuses(target: &Target) -> Vec<Row> {
@@ -23,8 +23,20 @@ pub(super) fn statuses(target: &Target) -> Vec<Row> {
     };
     let too_large =
         b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec();
+    // What stands before the vendor got no reply from it, which may have been at work.
+    let behind = |billed| refused(Server, Advice::Later).costing(billed);
+    let head_broken = |head: &str| {
+        server(&format!("a head that is none: {head:?}"), [Step::ReadRequest, Step::Send(head.into())])
+            .both(lost(Network, Advice::Later))
+    };
     let mut rows = vec![
-        fault(Fault::Html502).both(refused(Server, Advice::Later)),
+        head_broken("HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"),
+        head_broken("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"),
+        head_broken("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+        head_broken("HTTP/1.1 two hundred\r\n\r\n{}"),
+        head_broken("HTTP/9 200 OK\r\n\r\n{}"),
+        head_broken("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"),
+        fault(Fault::Html502).both(behind(Billed::Perhaps)),
         fault(Fault::Empty500).both(refused(Server, Advice::Later)),
         page("400 Bad Request", refused(InvalidRequest, Advice::Never)),
         page("401 Unauthorized", refused(Authentication, Advice::Never)),
@@ -32,7 +44,12 @@ pub(super) fn statuses(target: &Target) -> Vec<Row> {
         page("404 Not Found", refused(Config, Advice::Never)),
         page("429 Too Many Requests", refused(RateLimited, Advice::Later)),
         page("503 Service Unavailable", refused(Overloaded, Advice::Later)),
-        page("504 Gateway Timeout", refused(Server, Advice::Later)),
+        page("408 Request Timeout", behind(Billed::Perhaps)),
+        page("502 Bad Gateway", behind(Billed::Perhaps)),
+        page("504 Gateway Timeout", behind(Billed::Likely)),
+        page("520 Unknown Error", behind(Billed::Perhaps)),
+        page("521 Web Server Is Down", refused(Server, Advice::Later)),
+        page("524 A Timeout Occurred", behind(Billed::Likely)),
         page("529 Overloaded", refused(Overloaded, Advice::Later)),
         page("302 Found", refused(Protocol, Advice::Never)),
         server("refused while the picture is on its way", [Step::ReadHead, Step::Send(too_large)])

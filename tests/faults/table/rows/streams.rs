@@ -131,9 +131,11 @@ pub(super) fn damaged(target: &Target) -> Vec<Row> {
     let damaged = |text: &Text| broken_off(Protocol, Advice::Later).after(text.clone());
     let unread = || broken_off(Protocol, Advice::Never);
     vec![
-        fault(Fault::InvalidJson).plain(broken_off(Protocol, Advice::Later)).streamed(damaged(&before)),
+        fault(Fault::InvalidJson)
+            .plain(broken_off(Protocol, Advice::Later).after(Text::UpToCut))
+            .streamed(damaged(&before)),
         fault(Fault::GluedFrame).streamed(damaged(&before)),
-        fault(Fault::InvalidUtf8).plain(unread()).streamed(damaged(&Text::Nothing)),
+        fault(Fault::InvalidUtf8).both(answer(Text::Marked)),
         fault(Fault::EmptyChoices).plain(unread()).streamed(broken_off(Interrupted, Advice::Later)),
     ]
 }
@@ -150,9 +152,10 @@ pub(super) fn endings(target: &Target) -> Vec<Row> {
     let interrupted = || ends(Interrupted, Advice::Later, Text::Whole);
     let unfinished = target.frames(&target.deltas(&["one"])) + &target.done();
     vec![
-        fault(Fault::NoFinish).both(interrupted()),
+        fault(Fault::NoFinish).plain(answer(Text::Whole)).streamed(interrupted()),
         faults("neither finish reason nor [DONE]", [Fault::NoFinish, Fault::NoDone])
-            .both(interrupted())
+            .plain(answer(Text::Whole))
+            .streamed(interrupted())
             .unless(no_mark(target)),
         document("[DONE] without finish and usage", JSON, target.reply("one"), EVENTS, unfinished)
             .plain(answer(Text::Exactly("one")))

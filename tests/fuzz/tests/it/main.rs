@@ -34,7 +34,8 @@ macro_rules! targets {
 
 targets! {
     sse zhipu_stream qwen_stream qwen_native_stream ernie_stream zhipu_reply qwen_reply qwen_native_reply ernie_reply
-    base64 picture video config interval zhipu_token ernie_signature redact plan client
+    stream_endings tool_call_pieces base64 picture video heif_items jpeg_segments mp4_boxes config interval zhipu_token
+    ernie_signature redact plan client almost_json
 }
 
 #[test]

@@ -24,6 +24,7 @@ const CHECKS: &[Check] = &[
     known_model,
     messages_present,
     messages_well_formed,
+    no_empty_text_parts,
     tool_messages_have_their_call,
     media_checks::part_types,
     media_checks::counts,
@@ -92,6 +93,13 @@ fn messages_well_formed(request: &Request<'_>) -> Result<(), Refusal> {
         messages.iter().any(|message| message.role == Role::User) && messages.iter().all(is_sound)
     });
     refuse_if(!sound, || invalid("messages"))
+}
+
+/// A text part without text is refused, also beside a picture.
+fn no_empty_text_parts(request: &Request<'_>) -> Result<(), Refusal> {
+    let is_empty = |part: &Part<'_>| matches!(part, Part::Text(text) if text.is_empty());
+    let has_empty = |message: &Message<'_>| message.role == Role::User && message.parts.iter().any(is_empty);
+    refuse_if(request.messages().iter().any(has_empty), || Refusal::plain("1210"))
 }
 
 /// Only users send more than text.

@@ -1,7 +1,6 @@
 //! Rate limits that many processes share, counted in Redis or Valkey.
 
 mod connection;
-mod scripts;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
@@ -14,15 +13,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use polysight_core::{Billed, Error, ErrorKind, RateLimitScope, Result};
-use redis::{Client, RedisError, ScriptInvocation};
+use redis::{Client, RedisError, Script, ScriptInvocation};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::connection::{Command, Connection};
-use self::scripts::Scripts;
+use super::adaptive::{CLIMB, CUT, FORGET, QUIET, STEPS};
+use super::local::POLL;
 use super::store::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
-use super::window::micros;
+use super::window::{MARGIN, SLOTS, micros};
 use crate::config::{require, seconds};
 use crate::lock;
 
@@ -88,6 +88,10 @@ impl RedisSettings {
 ///   after the other, so that `release` and `record_rejection` never block. It holds up to 1,024 such messages; one more is
 ///   dropped, and that lease expires. The task ends with the store.
 /// - What is learned from rejections is shared too.
+/// - A server that loses its keys (`FLUSHALL`, a restart without persistence, eviction) forgets the counts of the last minute,
+///   the leases of running calls and what was learned: up to twice a minute's limit may be sent in the minute around it, and
+///   the concurrent requests that were running then are not counted until they end. The vendor's rejections are learned anew.
+///   Give it `maxmemory-policy noeviction`.
 /// - All keys of one limit have the same hash tag. Their names hold the endpoint, the model and the account's fingerprint; they
 ///   expire by themselves.
 ///
@@ -233,7 +237,7 @@ impl From<Failure> for Error {
 
 impl Shared {
     /// A script with the keys of a limit and the time.
-    fn call<'a>(&self, script: &'a redis::Script, key: &RateLimitKey) -> ScriptInvocation<'a> {
+    fn call<'a>(&self, script: &'a Script, key: &RateLimitKey) -> ScriptInvocation<'a> {
         let name = key_name(&self.settings.prefix, key);
         let mut call = script.prepare_invoke();
         for part in ["counts", "leases", "tokens", "learned"] {
@@ -266,6 +270,32 @@ impl Shared {
     #[cfg(test)]
     fn now(&self) -> u64 {
         self.now.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// The scripts, with the same numbers as the store of one process.
+#[derive(Debug)]
+struct Scripts {
+    acquire: Script,
+    release: Script,
+    record_rejection: Script,
+    renew: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        let numbers = format!(
+            "local SLOTS, MARGIN, POLL = {SLOTS}, {MARGIN}, {poll}\n\
+             local CUT, CLIMB, STEPS, QUIET, FORGET = {CUT}, {CLIMB}, {STEPS}, {QUIET}, {FORGET}\n",
+            poll = micros(POLL)
+        );
+        let script = |body: &str| Script::new(&[&numbers, include_str!("common.lua"), body].concat());
+        Self {
+            acquire: script(include_str!("acquire.lua")),
+            release: script(include_str!("release.lua")),
+            record_rejection: script(include_str!("record_rejection.lua")),
+            renew: script(include_str!("renew.lua")),
+        }
     }
 }
 

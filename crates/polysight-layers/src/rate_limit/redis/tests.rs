@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use super::server::Server;
 use super::*;
-use crate::rate_limit::tests::conformance::{self, Bench};
+use crate::rate_limit::conformance::{self, Bench};
 
 /// Any moment: the tests' time of the server.
 const START: u64 = 1_800_000_000_000_000;

@@ -67,14 +67,6 @@ impl WireBody {
         self.len == 0
     }
 
-    /// The whole body if it is in memory already.
-    pub(crate) fn as_bytes(&self) -> Option<&Bytes> {
-        match self.segments.as_slice() {
-            [Segment::Text(text)] => Some(text),
-            _ => None,
-        }
-    }
-
     pub(crate) fn into_segments(self) -> Vec<Segment> {
         self.segments
     }

@@ -1,0 +1,378 @@
+//! The layer that makes pictures fit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use polysight_core::catalog::{ImageCard, Price};
+use polysight_core::media::PlannedMedia;
+use polysight_core::{
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, MediaSource,
+    Message, ModelCard, Plan, ProviderId, Result, Tolerance, Violation, VisionProvider,
+};
+use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
+
+/// When pictures are made to fit.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Display, IntoStaticStr, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Oversize {
+    /// Never: what does not fit is a violation.
+    Refuse,
+    /// Where the request tolerates losses ([`Tolerance::Lossy`]).
+    #[default]
+    Lossy,
+    /// Always, but under [`Tolerance::Strict`].
+    Fit,
+}
+
+impl Oversize {
+    fn acts_under(self, tolerance: Tolerance) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::Lossy => tolerance == Tolerance::Lossy,
+            Self::Fit => tolerance != Tolerance::Strict,
+        }
+    }
+}
+
+/// What pictures that are fitted at once may take; shared by its clones, and by the layers that are given one.
+#[derive(Clone)]
+pub struct FitPool {
+    threads: Arc<Semaphore>,
+    /// A permit a MiB.
+    memory: Arc<Semaphore>,
+    max_memory: u32,
+}
+
+impl Default for FitPool {
+    /// One picture a core, and 1 GiB.
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, usize::from), 1_024)
+    }
+}
+
+impl FitPool {
+    /// So many pictures at once, at least 1, and so much memory, in MiB; a picture that may take more is done alone.
+    #[must_use]
+    pub fn new(pictures: usize, max_memory: u32) -> Self {
+        let max_memory = max_memory.max(1);
+        Self {
+            threads: Arc::new(Semaphore::new(pictures.clamp(1, Semaphore::MAX_PERMITS))),
+            memory: Arc::new(Semaphore::new(max_memory as usize)),
+            max_memory,
+        }
+    }
+
+    /// Does work that may block once there is room for it.
+    async fn run<T: Send + 'static>(
+        self,
+        memory: u64,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let closed = |_| Error::new(ErrorKind::InvalidMedia, "pictures are not fitted any more");
+        let mib = u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.max_memory);
+        let thread = self.threads.acquire_owned().await.map_err(closed)?;
+        let memory = self.memory.acquire_many_owned(mib).await.map_err(closed)?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held until the work is over, also when nothing waits for it any more.
+            let _permits = (thread, memory);
+            work()
+        });
+        let failed =
+            |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
+        done.await.map_err(failed)?
+    }
+}
+
+impl fmt::Debug for FitPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (threads, memory) = (self.threads.available_permits(), self.memory.available_permits());
+        write!(f, "FitPool(room for {threads} pictures, {memory} of {} MiB)", self.max_memory)
+    }
+}
+
+/// Makes the pictures of each request fit the model's limits.
+///
+/// Planning stays pure: it reads no picture, and the plan says what will be done with each, and why. Sending does it, on
+/// threads that may block; the answer says what came out. The place of the layer is outside of retry and inside of a router,
+/// so that a picture is fitted once for all attempts, and for each target to its own limits.
+///
+/// ```
+/// # mod polysight { pub use polysight_core::*; pub use polysight_media as media; }
+/// use std::sync::Arc;
+/// use polysight::VisionProvider;
+/// use polysight::media::fit::{Fit, FitSettings, Oversize};
+///
+/// fn fitting(provider: Arc<dyn VisionProvider>) -> polysight::Result<Fit> {
+///     Fit::new(provider, Oversize::Fit, FitSettings::new().with_max_side(2_048))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Fit {
+    inner: Arc<dyn VisionProvider>,
+    when: Oversize,
+    settings: FitSettings,
+    pool: FitPool,
+}
+
+impl fmt::Debug for Fit {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fit({:?})", self.inner)
+    }
+}
+
+impl Fit {
+    /// Fits the pictures that go to a provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a setting out of range.
+    pub fn new(inner: Arc<dyn VisionProvider>, when: Oversize, settings: FitSettings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self { inner, when, settings, pool: FitPool::default() })
+    }
+
+    /// Shares what fitting may take with other layers.
+    #[must_use]
+    pub fn with_pool(mut self, pool: FitPool) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// The card of the request's model; where none is named, the provider knows which it takes.
+    fn card(&self, request: &ChatRequest) -> Option<Arc<ModelCard>> {
+        match &request.model {
+            Some(model) => Some(self.inner.catalog().card(model)),
+            None => {
+                let question = ChatRequest::new([Message::user("?")]);
+                self.inner.plan(&question).ok().map(|plan| plan.card)
+            }
+        }
+    }
+
+    /// The settings with as many pixels as the budget of tokens or money pays for. What a picture takes is asked of the
+    /// provider, by plans of that picture alone.
+    fn within_budget(
+        &self,
+        image: &Image,
+        card: &ModelCard,
+        limits: &ImageCard,
+        found: &mut Found,
+    ) -> FitSettings {
+        let mut settings = self.settings.clone();
+        if settings.max_image_cost.is_some() && token_price(card).is_none() {
+            found.note =
+                Some(format!("max_image_cost is not applied: the price of {} is not known", card.id));
+        }
+        let (Some(budget), Some(info)) = (self.token_budget(card), image.info()) else { return settings };
+        let tokens = |pixels: u64| {
+            let pixels = pixels.min(self.settings.max_pixels.unwrap_or(u64::MAX));
+            let limited = self.settings.clone().with_max_pixels(pixels);
+            let plan = FitPlan::new(image, limits, &limited).ok()?;
+            let sized = plan.and_then(|plan| planned(image, plan, &limited).ok());
+            let sized = sized.unwrap_or_else(|| image.clone());
+            let probe = ChatRequest::ask("?", [sized]).with_model(&card.id).with_tolerance(Tolerance::Lossy);
+            self.inner.plan(&probe).ok()?.estimate.image_tokens
+        };
+        let Some(all) = tokens(info.pixels()) else {
+            found.note = Some(format!(
+                "the budget of a picture is not applied: how {} counts tokens of pictures is not known",
+                card.id
+            ));
+            return settings;
+        };
+        if all <= budget {
+            return settings;
+        }
+        let (mut enough, mut too_many) = (1, info.pixels());
+        while too_many - enough > 1 {
+            let middle = enough + (too_many - enough) / 2;
+            if tokens(middle).is_some_and(|tokens| tokens <= budget) {
+                enough = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        settings.max_pixels = Some(enough.min(settings.max_pixels.unwrap_or(u64::MAX)));
+        settings
+    }
+
+    fn token_budget(&self, card: &ModelCard) -> Option<u64> {
+        let paid = self.settings.max_image_cost.and_then(|cost| {
+            let price = token_price(card)?;
+            Some((cost * 1e6 / price) as u64)
+        });
+        self.settings.max_image_tokens.into_iter().chain(paid).min()
+    }
+
+    /// Makes the pictures that were planned here, and says on the plan what came out.
+    async fn made(&self, mut plan: Plan) -> Result<Plan> {
+        let mut works = Vec::new();
+        let request = plan.request.map_images(|path, image| {
+            if let Some(fit_plan) = planned_here(image) {
+                works.push((path.to_owned(), image.clone(), fit_plan));
+            }
+            Ok(None)
+        })?;
+        plan.request = request;
+        if works.is_empty() {
+            return Ok(plan);
+        }
+        let provider = plan.provider.name.to_string();
+        let mut made = self.make_all(works).await.map_err(|error| error.with_provider(provider))?;
+        for (path, fitted) in &made {
+            let change = fitted.report.as_ref().map(|report| format!("picture fitted: {report}"));
+            let change = change.map(|change| Adjustment::new(path.as_str(), change, false));
+            plan.adjustments.extend(change);
+        }
+        plan.request = plan.request.map_images(|path, _| Ok(made.remove(path).map(|fitted| fitted.image)))?;
+        Ok(plan)
+    }
+
+    async fn make_all(&self, works: Vec<(String, Image, FitPlan)>) -> Result<BTreeMap<String, Fitted>> {
+        let cancel = CancelOnDrop(Cancel::default());
+        let mut tasks = JoinSet::new();
+        for (path, image, plan) in works {
+            let (settings, cancel, pool) = (self.settings.clone(), cancel.0.clone(), self.pool.clone());
+            tasks.spawn(async move {
+                let memory = plan.memory();
+                let done = pool.run(memory, move || carry_out(&image, plan, &settings, &cancel)).await;
+                done.map(|fitted| (path, fitted))
+            });
+        }
+        let mut made = BTreeMap::new();
+        while let Some(done) = tasks.join_next().await {
+            let failed =
+                |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
+            let (path, fitted) = done.map_err(failed)??;
+            made.insert(path, fitted);
+        }
+        Ok(made)
+    }
+}
+
+/// The price of a million tokens of a prompt, where there is one.
+fn token_price(card: &ModelCard) -> Option<f64> {
+    Price::tier(&card.prices, 0).map(|price| price.input).filter(|price| *price > 0.0)
+}
+
+/// Stops the work of a call that is given up.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// What this layer has to do for a picture, as a text on the plan.
+#[derive(Serialize, Deserialize)]
+struct Recipe {
+    fit: FitPlan,
+    settings: FitSettings,
+}
+
+fn planned_here(image: &Image) -> Option<FitPlan> {
+    let MediaSource::Planned(planned) = image.source() else { return None };
+    serde_json::from_str::<Recipe>(planned.recipe()).ok().map(|recipe| recipe.fit)
+}
+
+/// The picture that will be made.
+fn planned(image: &Image, plan: FitPlan, settings: &FitSettings) -> Result<Image> {
+    let (info, max_bytes) = (plan.info(), plan.max_bytes);
+    let recipe = Recipe { fit: plan, settings: settings.clone() };
+    let recipe = serde_json::to_string(&recipe).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, "the picture cannot be planned").with_source(error)
+    })?;
+    Ok(image.planned(PlannedMedia::new(image.source().clone(), max_bytes, recipe), info))
+}
+
+/// What planning found out.
+#[derive(Default)]
+struct Found {
+    adjustments: Vec<Adjustment>,
+    violations: Vec<Violation>,
+    note: Option<String>,
+}
+
+impl Found {
+    fn replacement(
+        &mut self,
+        path: &str,
+        image: &Image,
+        card: &ImageCard,
+        settings: &FitSettings,
+    ) -> Result<Option<Image>> {
+        let plan = match FitPlan::new(image, card, settings) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Ok(None),
+            Err(refusal) => {
+                let violation = Violation::new(path, refusal.message(), "", "");
+                self.violations.push(violation);
+                return Ok(None);
+            }
+        };
+        self.adjustments.push(Adjustment::new(path, plan.to_string(), false));
+        planned(image, plan, settings).map(Some)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl VisionProvider for Fit {
+    fn id(&self) -> &ProviderId {
+        self.inner.id()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.inner.catalog()
+    }
+
+    fn plan(&self, request: &ChatRequest) -> Result<Plan> {
+        let acts = self.when.acts_under(request.tolerance.unwrap_or_default());
+        if !acts || !request.messages.iter().any(Message::has_media) {
+            return self.inner.plan(request);
+        }
+        let Some(card) = self.card(request) else { return self.inner.plan(request) };
+        if card.image.is_no() {
+            return self.inner.plan(request);
+        }
+        let unknown = ImageCard::default();
+        let limits = card.image.limits().unwrap_or(&unknown);
+        let mut found = Found::default();
+        let fitting = request.clone().map_images(|path, image| {
+            let settings = self.within_budget(image, &card, limits, &mut found);
+            found.replacement(path, image, limits, &settings)
+        })?;
+        match self.inner.plan(&fitting) {
+            Ok(mut plan) => {
+                plan.adjustments.splice(0..0, found.adjustments);
+                plan.notes.extend(found.note);
+                Ok(plan)
+            }
+            Err(error) if found.violations.is_empty() || error.violations().is_empty() => Err(error),
+            Err(error) => {
+                let violations = error.violations().iter().cloned().chain(found.violations).collect();
+                Err(error.with_violations(violations))
+            }
+        }
+    }
+
+    async fn send(&self, plan: Plan) -> Result<ChatResponse> {
+        self.inner.send(self.made(plan).await?).await
+    }
+
+    async fn stream(&self, plan: Plan) -> Result<ChatStream> {
+        self.inner.stream(self.made(plan).await?).await
+    }
+}

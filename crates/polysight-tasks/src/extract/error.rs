@@ -72,7 +72,7 @@ impl fmt::Display for ExtractFault {
 }
 
 impl ExtractError {
-    pub(super) fn new(fault: ExtractFault, responses: Vec<ChatResponse>) -> Self {
+    pub(crate) fn new(fault: ExtractFault, responses: Vec<ChatResponse>) -> Self {
         Self { fault, responses }
     }
 

@@ -18,6 +18,10 @@ const MAX_VALUES: usize = 8;
 const MAX_MISSING: usize = 2;
 /// Bytes looked at for each byte of the text; a tangle of brackets needs more and is given up.
 const WORK: usize = 8;
+/// What ends the reasoning in a text that holds it.
+const THINKING_ENDS: &str = "</think>";
+/// What may follow the last value.
+const CLOSING_MARKS: [&str; 2] = ["```", "<|end_of_box|>"];
 
 /// A JSON object or array that was found in a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,21 +89,26 @@ pub fn find_json(text: &str) -> Result<Vec<FoundJson>, Unreadable> {
     if text.len() > MAX_BYTES {
         return Err(Unreadable::TooLong);
     }
-    let start = text.rfind("</think>").map_or(0, |at| at + "</think>".len());
-    let mut work = (text.len() + 64) * WORK;
+    // Text of a value may hold the mark too, so what stands before it is read, and passed over unless it reaches behind it.
+    let answer = text.rfind(THINKING_ENDS).map_or(0, |at| at + THINKING_ENDS.len());
+    let budget = (text.len() + 64) * WORK;
+    let mut work = budget;
     let mut found = Vec::new();
     let mut failure = Unreadable::NoJson;
-    let mut from = start;
+    let mut from = 0;
+    let end = end_of_content(text);
     while let Some(at) = next_bracket(text, from) {
-        let mut reader = Reader { text, pos: at, work, depth: 0, repairs: Vec::new(), missing: 0 };
+        let mut reader = Reader { text, end, pos: at, work, depth: 0, repairs: Vec::new(), missing: 0 };
         let outcome = reader.top_level();
         work = reader.work;
         match outcome {
+            Ok(_) if reader.pos < answer => from = reader.pos,
             Ok(value) => {
                 from = reader.pos;
                 keep(&mut found, FoundJson { value, span: at..reader.pos, repairs: reader.repairs });
             }
             Err(Stop::Invalid) => from = at + 1,
+            Err(Stop::Because(_)) if at < answer => (from, work) = (answer, budget),
             Err(Stop::Because(reason)) => {
                 failure = reason;
                 break;
@@ -107,6 +116,15 @@ pub fn find_json(text: &str) -> Result<Vec<FoundJson>, Unreadable> {
         }
     }
     if found.is_empty() { Err(failure) } else { Ok(found) }
+}
+
+/// Where the text ends but for blanks and the end of a code fence or of a box.
+fn end_of_content(text: &str) -> usize {
+    let mut content = text.trim_end();
+    while let Some(before) = CLOSING_MARKS.iter().find_map(|mark| content.strip_suffix(mark)) {
+        content = before.trim_end();
+    }
+    content.len()
 }
 
 fn next_bracket(text: &str, from: usize) -> Option<usize> {
@@ -130,6 +148,8 @@ enum Stop {
 
 struct Reader<'t> {
     text: &'t str,
+    /// Where nothing follows but blanks and closing marks.
+    end: usize,
     pos: usize,
     work: usize,
     depth: usize,
@@ -253,19 +273,13 @@ impl Reader<'_> {
             self.depth -= 1;
             return self.spend(1).map(|()| true);
         }
-        if self.only_closing_marks_follow() && self.missing < MAX_MISSING {
+        if self.pos >= self.end && self.missing < MAX_MISSING {
             self.missing += 1;
             self.depth -= 1;
             self.repaired(JsonRepair::MissingBracket);
             return Ok(true);
         }
         Err(self.unexpected())
-    }
-
-    /// Whether nothing follows but the end of a code fence or of a box.
-    fn only_closing_marks_follow(&self) -> bool {
-        let rest = self.text.get(self.pos..).unwrap_or_default().trim();
-        matches!(rest, "" | "```" | "<|end_of_box|>")
     }
 
     fn unexpected(&self) -> Stop {
@@ -421,6 +435,10 @@ mod tests {
         }
         let blanks = format!("{{\"a\":1}}{}", " \n".repeat(125_000));
         assert_eq!(last(&blanks), json!({ "a": 1 }));
+        let thinking = "the form is [\"a\", {\"a\": \"x </think>{\"a\":1}";
+        assert_eq!(last(thinking), json!({ "a": 1 }));
+        let text = json!({ "a": "</think>", "b": {} });
+        assert_eq!(last(&text.to_string()), text);
     }
 
     #[test]
@@ -458,6 +476,8 @@ mod tests {
         assert_eq!(find_json(&digits).unwrap_err(), Unreadable::NoJson);
         assert_eq!(find_json(&"[".repeat(100_000)).unwrap_err(), Unreadable::TooDeep);
         assert_eq!(find_json(&" ".repeat(MAX_BYTES + 1)).unwrap_err(), Unreadable::TooLong);
+        let many = format!("{}{}x", "[1 ".repeat(100_000), " ".repeat(500_000));
+        assert_eq!(find_json(&many).unwrap_err(), Unreadable::NoJson);
         let tangle = "[1,".repeat(30) + "x";
         let tangle = tangle.repeat(10_000);
         assert_eq!(find_json(&tangle).unwrap_err(), Unreadable::TooMuchWork);

@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
     });
     for (name, tools) in [("plain", plain), ("streamed", streamed)] {
         println!("-- {name}");
-        let run = tools.run(role, question()).await.map_err(|error| {
+        let run = tools.run(&role, question()).await.map_err(|error| {
             Error::new(ErrorKind::Protocol, "the tool loop gave no answer").with_source(error)
         })?;
         if name == "plain" {

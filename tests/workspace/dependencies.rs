@@ -10,7 +10,9 @@ const VENDORS: [&str; 4] = ["polysight-zhipu", "polysight-qwen-vl", "polysight-e
 fn is_allowed(from: &str, to: &str) -> bool {
     match from {
         "polysight-core" | "polysight-emulator" => false,
-        "polysight-wire" | "polysight-layers" | "polysight-media" | "polysight-tasks" => to == "polysight-core",
+        "polysight-wire" | "polysight-layers" | "polysight-media" | "polysight-tasks" => {
+            to == "polysight-core"
+        }
         vendor if VENDORS.contains(&vendor) => ["polysight-wire", "polysight-core"].contains(&to),
         "polysight" => {
             let shared = ["core", "wire", "layers", "media", "tasks"];

@@ -8,6 +8,6 @@ pub mod tools;
 
 pub use ext::TasksExt;
 pub use extract::{ExtractError, ExtractFault, Extracted, Extractor};
-pub use schemars::{self, JsonSchema};
 pub use schema::{Schema, SchemaFault};
+pub use schemars::{self, JsonSchema};
 pub use tools::{Tool, ToolError, ToolLoop, ToolLoopError, ToolLoopFault, ToolOutput, ToolRun};

@@ -9,8 +9,28 @@ use serde_json::{Map, Value};
 
 /// Words that mean something to the reader.
 const WORDS: [&str; 22] = [
-    "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u00", "```json\n", "```", "<think>", "</think>", "{\"a\":1}",
-    "<|begin_of_box|>", "<|end_of_box|>", "null", "-1e9", "99999999999999999999", "\u{1f63a}", "\n", " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\\u00",
+    "```json\n",
+    "```",
+    "<think>",
+    "</think>",
+    "{\"a\":1}",
+    "<|begin_of_box|>",
+    "<|end_of_box|>",
+    "null",
+    "-1e9",
+    "99999999999999999999",
+    "\u{1f63a}",
+    "\n",
+    " ",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -105,17 +125,17 @@ proptest! {
     }
 }
 
-/// Every pair of words, repeated up to 256 KiB: a reader whose work grows with the square of the length would take hours.
+/// Every pair of words, repeated up to 32 KiB: a reader whose work grows with the square of the length takes minutes.
 #[test]
 fn work_is_bounded_by_the_length_of_the_text() {
     let began = Instant::now();
     for first in WORDS {
         for second in WORDS {
             let pair = format!("{first}{second}");
-            let count = 256 * 1024 / pair.len();
+            let count = 32 * 1024 / pair.len();
             let _ = find_json(&pair.repeat(count));
             let _ = find_json(&format!("{}{}", first.repeat(count / 2), second.repeat(count / 2)));
         }
     }
-    assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }

@@ -192,7 +192,7 @@ async fn a_plain_format_goes_down_the_ladder_under_lossy() {
         assert_eq!(plan.rung, Some(target.rung), "{} {:?}", target.vendor, target.model);
         let changed = plan.adjustments.iter().any(|change| change.path == "response_format");
         assert_eq!(changed, target.rung != Rung::JsonSchema, "{:?}", plan.adjustments);
-        assert_eq!(role.plan(&request).is_err(), changed);
+        assert!(!changed || role.plan(&request).is_err(), "refused without lossy");
         emulator.answer(GOOD).unwrap();
         assert!(!role.send(plan).await.unwrap().to_message().parts.is_empty());
     }

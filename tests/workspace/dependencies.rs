@@ -10,11 +10,13 @@ const VENDORS: [&str; 4] = ["polysight-zhipu", "polysight-qwen-vl", "polysight-e
 fn is_allowed(from: &str, to: &str) -> bool {
     match from {
         "polysight-core" | "polysight-emulator" => false,
-        "polysight-wire" | "polysight-layers" | "polysight-media" => to == "polysight-core",
+        "polysight-wire" | "polysight-layers" | "polysight-media" | "polysight-tasks" => {
+            to == "polysight-core"
+        }
         vendor if VENDORS.contains(&vendor) => ["polysight-wire", "polysight-core"].contains(&to),
         "polysight" => {
-            let shared = ["polysight-core", "polysight-wire", "polysight-layers", "polysight-media"];
-            shared.contains(&to) || VENDORS.contains(&to)
+            let shared = ["core", "wire", "layers", "media", "tasks"];
+            to.strip_prefix("polysight-").is_some_and(|to| shared.contains(&to)) || VENDORS.contains(&to)
         }
         "polysight-gateway" => to == "polysight",
         "polysight-cli" => ["polysight", "polysight-gateway", "polysight-emulator"].contains(&to),

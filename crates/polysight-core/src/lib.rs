@@ -34,7 +34,7 @@ pub use media::{
 };
 pub use message::{Message, MessageRole, Part};
 pub use plan::{
-    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Tolerance, Violation,
+    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Rung, Tolerance, Violation,
     compare_plans,
 };
 

@@ -173,6 +173,15 @@ pub enum ResponseFormat {
         /// Whether the vendor must enforce it.
         strict: bool,
     },
+    /// A JSON value of this schema, by the best means that the model is known to have: a schema that the vendor enforces, a
+    /// JSON object, a function that must be called, or the prompt. The plan says which ([`Plan::rung`](crate::Plan::rung));
+    /// nothing but the first is enforced, so the caller checks the answer.
+    Extract {
+        /// Name of the schema: letters, digits, `_` and `-`, at most 64.
+        name: String,
+        /// The JSON Schema, an object's.
+        schema: Value,
+    },
 }
 
 /// Options that only one vendor has, typed by that vendor's crate.

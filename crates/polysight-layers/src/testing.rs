@@ -271,6 +271,7 @@ impl MockProvider {
         let finish = FinishReason::new(FinishKind::Stop, "stop");
         let mut meta = ResponseMeta::new(&*self.id.name, plan.model(), finish);
         meta.usage = Some(Usage::new(100, 10, 110));
+        meta.rung = plan.rung;
         meta.adjustments = plan.adjustments;
         lock(&self.records.requests).push(plan.request);
         Ok((reply, meta, InFlight::new(&self.records)))

@@ -26,6 +26,8 @@ pub use polysight_media as media;
 pub use polysight_openai as openai;
 #[cfg(feature = "qwen-vl")]
 pub use polysight_qwen_vl as qwen_vl;
+#[cfg(feature = "tasks")]
+pub use polysight_tasks as tasks;
 #[cfg(feature = "config")]
 pub use polysight_wire as wire;
 #[cfg(feature = "config")]

@@ -117,7 +117,8 @@ pub(super) async fn json_object(fixture: Arc<Fixture>) {
     }
     let format = polysight::ResponseFormat::JsonObject;
     let request = question("Which JSON is it?").with_response_format(format);
-    let facts: Facts = fixture.vision().extract(request).await.unwrap();
+    let answer = fixture.vision().chat(request).await.unwrap();
+    let facts: Facts = serde_json::from_str(&answer.text).unwrap();
     assert_eq!(facts.question, "Which JSON is it?");
 }
 

@@ -219,6 +219,12 @@ impl Findings {
         self.allow(Tolerance::Lossy, path, change)
     }
 
+    /// Records a change that was decided already; `tolerance` is what it needed.
+    pub(super) fn record(&mut self, tolerance: Tolerance, path: &str, change: impl Into<String>) {
+        let lossless = tolerance != Tolerance::Lossy;
+        self.adjustments.push(Adjustment { path: path.to_owned(), change: change.into(), lossless });
+    }
+
     pub(super) fn allow(
         &mut self,
         needed: Tolerance,

@@ -6,14 +6,17 @@
 mod compare;
 mod content;
 mod findings;
+mod format;
 mod limit;
 mod media;
 mod options;
+mod schema_form;
 
 use std::sync::Arc;
 
 pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
+pub use format::Rung;
 pub use limit::{Limit, Quantity};
 
 use crate::catalog::{Money, Price, Status};
@@ -43,6 +46,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// Whether the model must be streamed. A plain call is then streamed and collected.
     pub requires_streaming: bool,
+    /// By which means the answer gets its form; `None` for text.
+    pub rung: Option<Rung>,
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
@@ -258,6 +263,7 @@ pub struct PlanBuilder {
     provider: ProviderId,
     original: ChatRequest,
     requires_streaming: bool,
+    rung: Option<Rung>,
 }
 
 impl PlanBuilder {
@@ -270,10 +276,12 @@ impl PlanBuilder {
         let model = request.model.get_or_insert_with(|| card.id.clone()).clone();
         let findings = Findings::new(tolerance, shown_model(model), Arc::clone(&card));
         let provider = provider.clone();
-        let mut builder = Self { request, card, findings, provider, original, requires_streaming: false };
+        let mut builder =
+            Self { request, card, findings, provider, original, requires_streaming: false, rung: None };
         builder.note_model();
         content::check(&builder.request, &builder.card, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         // Last, so that paths of other findings are those of the caller's request.
         content::leave_out_empty_texts(&mut builder.request, &mut builder.findings);
@@ -354,6 +362,7 @@ impl PlanBuilder {
             notes,
             estimate,
             requires_streaming: self.requires_streaming,
+            rung: self.rung,
             tolerance,
             original: self.original,
             routes: Vec::new(),

@@ -3,8 +3,7 @@
 use super::{Findings, Limit, Quantity, Tolerance};
 use crate::catalog::{GreedyForm, IdLength, NumberRange, SamplingCard, ThinkingCard, ThinkingMode};
 use crate::{
-    Capability, ChatRequest, Effort, Interval, ModelCard, RandomSampling, ResponseFormat, Sampling, Thinking,
-    ToolChoice,
+    Capability, ChatRequest, Effort, Interval, ModelCard, RandomSampling, Sampling, Thinking, ToolChoice,
 };
 
 pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
@@ -15,7 +14,6 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
     check_id("request_id", &mut request.request_id, card.request_id, Tolerance::Lossless, findings);
     check_id("end_user_id", &mut request.end_user_id, card.end_user_id, Tolerance::Lossy, findings);
     check_thinking(request, card, findings);
-    check_format(request, card, findings);
     check_tools(request, card, findings);
 }
 
@@ -271,25 +269,6 @@ fn phrase(thinking: Thinking) -> String {
         Thinking::Budget(tokens) => format!("a reasoning budget of {tokens} tokens"),
         Thinking::Effort(effort) => format!("effort {}", effort.name()),
     }
-}
-
-fn check_format(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {
-    let name = match &request.response_format {
-        ResponseFormat::Text => return,
-        ResponseFormat::JsonObject => "json_object",
-        ResponseFormat::JsonSchema { .. } => "json_schema",
-    };
-    let Some(formats) = card.response_formats.as_ref().filter(|formats| !formats.iter().any(|f| f == name))
-    else {
-        return;
-    };
-    if findings.lossy("response_format", format!("{name} left out: ask for JSON in the prompt")) {
-        request.response_format = ResponseFormat::Text;
-        return;
-    }
-    let limit = if formats.is_empty() { "text".to_owned() } else { format!("text, {}", formats.join(", ")) };
-    let problem = format!("{} does not enforce {name}", findings.model());
-    findings.reject("response_format", problem, limit, "ask for JSON in the prompt and check the answer");
 }
 
 fn check_tools(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
 use super::{RateLimits, Usage};
+use crate::plan::Rung;
 use crate::{Adjustment, Attempt, Error, ErrorKind, Result, RetryAdvice};
 
 /// What is known about an answer besides its text: how it ended, what it used, who gave it.
@@ -40,6 +41,9 @@ pub struct ResponseMeta {
     /// What was changed in the request on its way out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
+    /// By which means the answer got its form; `None` for text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
     /// Attempts that failed before this answer, here or at other providers, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -68,6 +72,7 @@ impl ResponseMeta {
             created: None,
             rate_limits: None,
             adjustments: Vec::new(),
+            rung: None,
             attempts: Vec::new(),
             cached: false,
             raw: None,

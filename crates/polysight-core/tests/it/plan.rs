@@ -831,7 +831,7 @@ fn the_other_options_are_held_to_the_card() {
             only_lossy(
                 "response_format",
                 "does not enforce json_object (allowed: text)",
-                "json_object left out: ask for JSON in the prompt",
+                "the form of the answer is asked for by prompt",
             ),
         ),
         (

@@ -136,16 +136,6 @@ async fn comfort_works_behind_dyn_and_across_threads() {
     assert!(task.await.unwrap().unwrap().contains("picture"));
 }
 
-#[tokio::test]
-async fn json_is_read_as_the_callers_type_or_kept_on_the_error() {
-    let provider = Echo::new();
-    let extract = |text: &str| ChatRequest::new([Message::user(text)]);
-    assert_eq!(provider.extract::<Vec<u8>>(extract("```json\n[1, 2]\n```")).await.unwrap(), [1, 2]);
-    let error: Error = provider.extract::<Vec<u8>>(extract("a cat")).await.unwrap_err();
-    assert_eq!((error.kind(), error.provider()), (ErrorKind::Protocol, Some("mine")));
-    assert_eq!(error.partial().unwrap().text, "a cat");
-}
-
 #[test]
 fn a_dialogue_that_forgets_media_can_still_be_sent() {
     let provider = Echo::new();

@@ -61,6 +61,7 @@ pub fn reply_meta(plan: &Plan, head: &ReplyHead, finish: FinishReason) -> Respon
     meta.request_id = head.request_id().or(plan.request.request_id.as_deref()).map(str::to_owned);
     meta.rate_limits = head.rate_limits();
     meta.adjustments.clone_from(&plan.adjustments);
+    meta.rung = plan.rung;
     meta
 }
 

@@ -1,0 +1,190 @@
+//! Answers of a type: asked for by the best means that the model has, read, checked, and asked for once more.
+
+mod error;
+mod turn;
+
+use std::num::NonZeroUsize;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use polysight_core::{ChatRequest, ChatResponse, Message, ResponseFormat, Rung, Usage, VisionProvider};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use error::{ExtractError, ExtractFault};
+
+use crate::Schema;
+use crate::json::JsonRepair;
+
+/// How answers of a type are asked for. Cloning is cheap.
+///
+/// Defaults: one repair turn; the answer is streamed, so that one that loses itself in blanks or digits is cut off.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    schema: Schema,
+    repair_turns: u32,
+    streamed: bool,
+}
+
+/// A value that a model gave, and what it took.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Extracted<T> {
+    /// The value.
+    pub value: T,
+    /// The means by which the answer got its form.
+    pub rung: Rung,
+    /// What was repaired in the JSON of the answer.
+    pub repairs: Vec<JsonRepair>,
+    /// Every answer, repair turns included, oldest first: usage and ids of each. The last one holds the value.
+    pub responses: Vec<ChatResponse>,
+}
+
+impl<T> Extracted<T> {
+    /// How often the model was asked again with the faults of its answer.
+    #[must_use]
+    pub fn repair_turns(&self) -> usize {
+        self.responses.len().saturating_sub(1)
+    }
+
+    /// Tokens of all turns together; `None` where the vendor did not say them for each.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        total_usage(&self.responses)
+    }
+
+    fn map<U>(self, value: U) -> Extracted<U> {
+        let Self { rung, repairs, responses, .. } = self;
+        Extracted { value, rung, repairs, responses }
+    }
+}
+
+impl Extractor {
+    /// Asks for values of this schema.
+    #[must_use]
+    pub fn new(schema: Schema) -> Self {
+        Self { schema, repair_turns: 1, streamed: true }
+    }
+
+    /// Asks for values of a type.
+    ///
+    /// # Errors
+    /// As [`Schema::of`].
+    pub fn of<T: JsonSchema>() -> polysight_core::Result<Self> {
+        Schema::of::<T>().map(Self::new)
+    }
+
+    /// How often the model is asked again with what was wrong, 0 to 8. Each turn is billed.
+    #[must_use]
+    pub fn with_repair_turns(mut self, turns: u32) -> Self {
+        self.repair_turns = turns.min(8);
+        self
+    }
+
+    /// Whether answers are streamed. One that is not streamed cannot be cut off while it costs money.
+    #[must_use]
+    pub fn with_streaming(mut self, streamed: bool) -> Self {
+        self.streamed = streamed;
+        self
+    }
+
+    /// Asks, reads and checks. The request's own response format is replaced.
+    ///
+    /// # Errors
+    /// [`ExtractError`] with every answer that was given.
+    pub async fn extract<P>(
+        &self,
+        provider: &P,
+        request: ChatRequest,
+    ) -> Result<Extracted<Value>, ExtractError>
+    where
+        P: VisionProvider + ?Sized,
+    {
+        let mut request = request.with_response_format(ResponseFormat::Extract {
+            name: self.schema.name().to_owned(),
+            schema: self.schema.json().clone(),
+        });
+        let mut responses = Vec::new();
+        loop {
+            let answer = match turn::ask(provider, &request, self.streamed).await {
+                Ok(answer) => answer,
+                Err(error) => return Err(ExtractError::new(ExtractFault::Call(Box::new(error)), responses)),
+            };
+            let read = turn::read(&answer, &self.schema);
+            let rung = answer.response.rung.unwrap_or(Rung::Prompt);
+            responses.push(answer.response);
+            match read {
+                Ok((value, repairs)) => return Ok(Extracted { value, rung, repairs, responses }),
+                Err(fault) if fault.is_repairable() && responses.len() <= self.repair_turns as usize => {
+                    ask_again(&mut request, responses.last(), &fault);
+                }
+                Err(fault) => return Err(ExtractError::new(fault, responses)),
+            }
+        }
+    }
+
+    /// [`extract`](Self::extract), read as a type.
+    ///
+    /// # Errors
+    /// The same; and [`ExtractFault::Schema`] where the type refuses a value that its schema allows.
+    pub async fn extract_as<T, P>(
+        &self,
+        provider: &P,
+        request: ChatRequest,
+    ) -> Result<Extracted<T>, ExtractError>
+    where
+        T: DeserializeOwned,
+        P: VisionProvider + ?Sized,
+    {
+        let mut extracted = self.extract(provider, request).await?;
+        match serde_path_to_error::deserialize(extracted.value.take()) {
+            Ok(value) => Ok(extracted.map(value)),
+            Err(error) => Err(ExtractError::new(ExtractFault::of_type(&error), extracted.responses)),
+        }
+    }
+
+    /// [`extract`](Self::extract) for each request, at most `concurrent` at once: one result or one error each, in order.
+    pub async fn extract_each<P>(
+        &self,
+        provider: &P,
+        requests: impl IntoIterator<Item = ChatRequest>,
+        concurrent: NonZeroUsize,
+    ) -> Vec<Result<Extracted<Value>, ExtractError>>
+    where
+        P: VisionProvider + ?Sized,
+    {
+        let calls = requests.into_iter().map(|request| self.extract(provider, request));
+        stream::iter(calls).buffered(concurrent.get()).collect().await
+    }
+}
+
+/// Puts the answer and its faults behind the conversation.
+fn ask_again(request: &mut ChatRequest, answer: Option<&ChatResponse>, fault: &ExtractFault) {
+    let words = format!(
+        "This answer cannot be used: {fault}. Answer again with the whole corrected JSON and nothing else."
+    );
+    let Some(answer) = answer else { return };
+    let mut message = answer.to_message();
+    message.parts.retain(|part| !matches!(part, polysight_core::Part::Reasoning(_)));
+    let calls: Vec<String> = answer.tool_calls.iter().map(|call| call.id.clone()).collect();
+    request.messages.push(message);
+    if calls.is_empty() {
+        request.messages.push(Message::user(words));
+        return;
+    }
+    for id in calls {
+        request.messages.push(Message::tool_result(id, words.clone()));
+    }
+}
+
+pub(crate) fn total_usage(responses: &[ChatResponse]) -> Option<Usage> {
+    let mut total = Usage::new(0, 0, 0);
+    for response in responses {
+        let usage = response.usage.as_ref()?;
+        total.input_tokens = total.input_tokens.saturating_add(usage.input_tokens);
+        total.output_tokens = total.output_tokens.saturating_add(usage.output_tokens);
+        total.total_tokens = total.total_tokens.saturating_add(usage.total_tokens);
+    }
+    Some(total)
+}

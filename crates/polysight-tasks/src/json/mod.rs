@@ -1,0 +1,9 @@
+//! JSON in a model's answer, whatever stands around it.
+
+mod fields;
+mod guard;
+mod reader;
+
+pub use fields::FieldReader;
+pub use guard::{StreamGuard, Verdict};
+pub use reader::{FoundJson, JsonRepair, Unreadable, find_json};

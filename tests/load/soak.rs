@@ -301,7 +301,8 @@ fn report(size: &Size, ledger: &Ledger, loads: &[Load; 3], took: Duration, begun
     println!("failed: {:?}, {} of them may be billed and were not repeated", ledger.failed, ledger.billed);
     println!("attempts that were sent: {}", ledger.sent);
     for ((wire, _), load) in VENDORS.iter().zip(loads) {
-        let Load { requests, faulty, over_limit, most_in_flight, most_in_window, most_connections, .. } = *load;
+        let Load { requests, faulty, over_limit, most_in_flight, most_in_window, most_connections, .. } =
+            *load;
         println!(
             "{}: {requests} arrived, {faulty} met a fault, {over_limit} over the limit; at most \
              {most_in_flight} of {IN_FLIGHT} at once, {most_in_window} of {} in any minute, {most_connections} connections",

@@ -7,7 +7,15 @@ use crate::metadata::resolved;
 /// Licences under which a dependency may be used, as SPDX names them: permissive, each without a duty beyond notices.
 /// CDLA-Permissive-2.0 is a licence of data: that of Mozilla's list of authorities (feature `bundled-roots`).
 const LICENCES: [&str; 9] = [
-    "MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "BSL-1.0", "Unicode-3.0", "IJG", "CDLA-Permissive-2.0",
+    "MIT",
+    "Apache-2.0",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "BSL-1.0",
+    "Unicode-3.0",
+    "IJG",
+    "CDLA-Permissive-2.0",
 ];
 
 /// Crates that take long to build or whose types cross crates: one version of each.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jsonschema::{PatternOptions, Validator};
 use polysight_core::{Error, ErrorKind, Result, Violation};
 use schemars::JsonSchema;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Largest schema that is taken, as JSON text, in bytes: it goes along with every request.
 const MAX_BYTES: usize = 64 * 1024;
@@ -123,14 +123,17 @@ fn fault(error: jsonschema::ValidationError<'_>) -> SchemaFault {
 }
 
 fn wrap(mut schema: Value) -> Value {
-    let mut outer = json!({ "type": "object", "required": [WRAPPER], "additionalProperties": false });
+    let mut outer = Map::new();
+    outer.insert("type".to_owned(), json!("object"));
+    outer.insert("required".to_owned(), json!([WRAPPER]));
+    outer.insert("additionalProperties".to_owned(), json!(false));
     for moved in ["$defs", "definitions"] {
         if let Some(definitions) = schema.as_object_mut().and_then(|schema| schema.remove(moved)) {
-            outer[moved] = definitions;
+            outer.insert(moved.to_owned(), definitions);
         }
     }
-    outer["properties"] = json!({ WRAPPER: schema });
-    outer
+    outer.insert("properties".to_owned(), json!({ WRAPPER: schema }));
+    Value::Object(outer)
 }
 
 fn check(schema: &Value) -> Result<()> {

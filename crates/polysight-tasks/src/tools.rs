@@ -25,6 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESULT: usize = 256 * 1024;
 
 type Handler = dyn Fn(String) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync;
+type ShowEvent = dyn Fn(&StreamEvent) + Send + Sync;
 type Outcome = std::result::Result<ToolOutput, ToolError>;
 
 /// A function that the model may call: its name, what it does, and an async handler of typed arguments.
@@ -148,7 +149,7 @@ impl fmt::Debug for Tool {
 pub struct ToolLoop {
     tools: Vec<Tool>,
     max_rounds: u32,
-    on_event: Option<Arc<dyn Fn(&StreamEvent) + Send + Sync>>,
+    on_event: Option<Arc<ShowEvent>>,
 }
 
 /// An answer, and every round before it.
@@ -352,7 +353,8 @@ impl fmt::Debug for ToolLoop {
 
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_RESULT {
-        text.truncate(text.floor_char_boundary(MAX_RESULT));
+        let end = (0..=MAX_RESULT).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
         text.push_str(" [cut]");
     }
     text

@@ -1,5 +1,12 @@
 //! Tool loops over a scripted provider.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -192,11 +192,11 @@ impl<D: Dialect> DialectProvider<D> {
         match self.opened(&plan, &mut call).await {
             Ok(Opened::Events(reader)) => {
                 call.note_links(&plan.request);
-                Ok(ChatStream::new(Finishing { reader, call })
+                Ok(ChatStream::new(Finishing { reader: *reader, call })
                     .with_collect_limit(self.transport.limits().max_reply_bytes)
                     .with_origin(&*self.dialect.id().name, plan.request.request_id.as_deref()))
             }
-            Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(response)),
+            Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(*response)),
             Err(error) => Err(call.finish_request(error, &plan.request)),
         }
     }
@@ -215,11 +215,11 @@ impl<D: Dialect> DialectProvider<D> {
         let is_stream = head.is_event_stream() || (first.is_empty() && head.media_type().is_empty());
         if form == Form::Document || (form == Form::Unclear && !is_stream) {
             let body = rest_of(first, chunks, limit).await?;
-            return Ok(Opened::Whole(self.read_whole(plan, &head, body, call).await?));
+            return Ok(Opened::Whole(Box::new(self.read_whole(plan, &head, body, call).await?)));
         }
         let mut reader = self.reader(plan, &head, chunks);
         reader.push(first.slice_ref(json::begin(&first)));
-        Ok(Opened::Events(reader))
+        Ok(Opened::Events(Box::new(reader)))
     }
 
     fn reader(&self, plan: &Plan, head: &ReplyHead, chunks: Chunks) -> EventReader {
@@ -282,8 +282,8 @@ impl<D: Dialect> fmt::Debug for DialectProvider<D> {
 
 /// What came for a streamed call.
 enum Opened {
-    Events(EventReader),
-    Whole(ChatResponse),
+    Events(Box<EventReader>),
+    Whole(Box<ChatResponse>),
 }
 
 /// Finishes the errors of a stream.

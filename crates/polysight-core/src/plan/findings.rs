@@ -113,6 +113,9 @@ impl fmt::Display for Adjustment {
     }
 }
 
+/// Whether a model has what was wanted.
+type HasWanted = fn(&ModelCard) -> bool;
+
 /// Collects what the checks find, and knows what the caller tolerates.
 #[derive(Debug)]
 pub struct Findings {
@@ -123,7 +126,7 @@ pub struct Findings {
     model: String,
     card: Arc<ModelCard>,
     /// Violations of which other models are free: their places, and what such a model has.
-    wanted: Vec<(usize, fn(&ModelCard) -> bool)>,
+    wanted: Vec<(usize, HasWanted)>,
 }
 
 impl Findings {
@@ -183,7 +186,7 @@ impl Findings {
         path: impl Into<String>,
         problem: impl Into<String>,
         limit: impl Into<String>,
-        has: fn(&ModelCard) -> bool,
+        has: HasWanted,
     ) {
         self.wanted.push((self.violations.len(), has));
         self.reject(path, problem, limit, "choose a model that does");

@@ -198,9 +198,8 @@ mod tests {
     fn card(formats: &[&str], choices: &[&str], mode: ThinkingMode, default_on: bool) -> ModelCard {
         let mut card = ModelCard { id: "m".to_owned(), known: true, ..ModelCard::default() };
         card.response_formats = Some(formats.iter().map(ToString::to_string).collect());
-        let mut tools = ToolsCard::default();
-        tools.choices = Some(choices.iter().map(ToString::to_string).collect());
-        card.tools = Capability::Yes(tools);
+        let choices = Some(choices.iter().map(ToString::to_string).collect());
+        card.tools = Capability::Yes(ToolsCard { choices, ..ToolsCard::default() });
         let mut thinking = ThinkingCard::default();
         (thinking.mode, thinking.default_on) = (Some(mode), default_on);
         card.thinking = thinking;
@@ -225,7 +224,8 @@ mod tests {
     fn the_best_means_that_the_card_names_is_taken() {
         use ThinkingMode::{Forced, None as Never, Switchable};
         let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
-        let rows: [(&[&str], &[&str], ThinkingMode, bool, Value, Rung); 8] = [
+        type Row<'a> = (&'a [&'a str], &'a [&'a str], ThinkingMode, bool, Value, Rung);
+        let rows: [Row<'_>; 8] = [
             (&["json_object", "json_schema"], &["function"], Never, false, schema(), Rung::JsonSchema),
             (&["json_object", "json_schema"], &["function"], Switchable, true, schema(), Rung::JsonSchema),
             (&["json_object", "json_schema"], &["function"], Never, false, map, Rung::JsonObject),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Conversation, Error, ErrorKind, Estimate,
-    FinishKind, FinishReason, Image, Message, Part, Plan, ProviderId, ResponseMeta, Result, StreamEvent,
-    VisionProvider, VisionProviderExt,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Conversation, ErrorKind, Estimate, FinishKind,
+    FinishReason, Image, Message, Part, Plan, ProviderId, ResponseMeta, Result, StreamEvent, VisionProvider,
+    VisionProviderExt,
 };
 
 /// Answers with what it was asked.

@@ -60,10 +60,10 @@ pub(super) fn decode(
     steps: &mut Vec<FitStep>,
 ) -> Result<Decoded, String> {
     let reader = || Interruptible { inner: Cursor::new(bytes.clone()), cancel: cancel.clone() };
-    let decoded = match plan.from_format {
-        ImageFormat::Jpeg => return jpeg::decode(bytes, plan, max_memory, steps),
+    match plan.from_format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, plan, max_memory, steps),
         #[cfg(feature = "heic")]
-        ImageFormat::Heic => return super::heic::decode(bytes, plan, max_memory, steps),
+        ImageFormat::Heic => super::heic::decode(bytes, plan, max_memory, steps),
         ImageFormat::Png => {
             // Counted are the profile and texts, which may unpack to a thousand times their length, and some rows.
             let rows = u64::from(plan.from.0).saturating_mul(64);
@@ -86,8 +86,7 @@ pub(super) fn decode(
         ImageFormat::Bmp => with(BmpDecoder::new(reader()), plan, max_memory, steps),
         ImageFormat::Tiff => with(TiffDecoder::new(reader()), plan, max_memory, steps),
         other => Err(format!("{other} is not decoded in this build")),
-    };
-    decoded
+    }
 }
 
 fn with(
@@ -113,7 +112,7 @@ fn with(
         steps.push(FitStep::CmykWithoutProfile);
     }
     let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    if color.bytes_per_pixel() > u8::from(color.channel_count()) {
+    if color.bytes_per_pixel() > color.channel_count() {
         steps.push(FitStep::EightBits);
     }
     Ok(Decoded { pixels: to_pixels(image), profile, exif: None })

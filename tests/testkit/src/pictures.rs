@@ -242,12 +242,12 @@ pub fn png_bomb() -> Vec<u8> {
     [header(RGB, 60_000, 60_000), data, chunk(b"IEND", &[])].concat()
 }
 
-/// A PNG of four colours, too wide for some, with a colour profile that unpacks to 300 MB of zeros.
+/// A PNG of four colours, too wide for some, with a colour profile that unpacks to so many MiB of zeros.
 #[must_use]
-pub fn profile_bomb(width: u32, height: u32) -> Vec<u8> {
+pub fn profile_bomb(width: u32, height: u32, mib: usize) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     let block = vec![0; 1 << 20];
-    for _ in 0..300 {
+    for _ in 0..mib {
         encoder.write_all(&block).expect("memory takes it");
     }
     let packed = encoder.finish().expect("memory takes it");
@@ -366,7 +366,7 @@ pub fn troublesome() -> Vec<(String, Vec<u8>)> {
         ("truncated.png", cut(crate::media::noise(6_200, 40))),
         ("bomb.png", png_bomb()),
         ("million-frames.gif", gif(6_200, 64, 1_000_000)),
-        ("profile-bomb.png", profile_bomb(width, height)),
+        ("profile-bomb.png", profile_bomb(width, height, 16)),
         ("40-mb.png", crate::media::noise(3_700, 3_600)),
         ("12000x9000.jpg", jpeg(&quarters(12_000, 9_000), 60)),
         ("6001x10.png", png(RGB, 6_001, 10, |x, y| quarter(x, y, 6_001, 10).to_vec())),

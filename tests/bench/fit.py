@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""A JPEG of 12 megapixels to 2048 px: polysight-media beside the crate `image`, libvips and Pillow.
+
+usage: fit.py PHOTO MEASURE [REPETITIONS]
+
+MEASURE is the program of `cargo build --release -p polysight-media --example measure`. Needs vipsthumbnail on PATH, and
+Pillow and numpy. Every tool is a process of its own, and tools take turns; medians are printed. PSNR is that of the luminance,
+against the picture decoded at full size, scaled by Pillow with Lanczos3, before it is encoded.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy
+from PIL import Image
+
+SIDE, QUALITY = 2048, 85
+PILLOW = (
+    "import sys; from PIL import Image; i = Image.open(sys.argv[1]); i.draft('RGB', ({0}, {0})) if {1} else None; "
+    "i.thumbnail(({0}, {0}), Image.Resampling.LANCZOS, reducing_gap=None); i.save(sys.argv[2], quality={2})"
+)
+
+
+def commands(photo, measure, folder):
+    out = lambda name: os.path.join(folder, name + ".jpg")
+    rust = lambda name: [measure, name, photo, out(name), str(SIDE), str(QUALITY)]
+    pillow = lambda draft: [sys.executable, "-c", PILLOW.format(SIDE, draft, QUALITY), photo]
+    return {
+        "polysight-media": (rust("fit"), out("fit")),
+        "image": (rust("image"), out("image")),
+        "libvips": (["vipsthumbnail", photo, "-s", str(SIDE), "-o", f"{out('vips')}[Q={QUALITY}]"], out("vips")),
+        "Pillow": (pillow(False) + [out("pillow")], out("pillow")),
+    }
+
+
+def run(command):
+    """Wall and CPU seconds, and peak memory in MiB."""
+    start = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{command[0]} failed")
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def luminance(picture):
+    return numpy.asarray(picture.convert("RGB"), dtype=float) @ [0.299, 0.587, 0.114]
+
+
+def psnr(file, reference):
+    made = Image.open(file)
+    if made.size != reference.size:
+        sys.exit(f"{file} is {made.size}, and not {reference.size}")
+    return 10 * numpy.log10(255**2 / numpy.mean((luminance(made) - luminance(reference)) ** 2))
+
+
+def main(photo, measure, repetitions=7):
+    with tempfile.TemporaryDirectory() as folder:
+        tools = commands(photo, measure, folder)
+        samples = {name: [] for name in tools}
+        for _ in range(int(repetitions)):
+            for name, (command, _) in tools.items():
+                samples[name].append(run(command))
+        whole = Image.open(photo)
+        scale = SIDE / max(whole.size)
+        reference = whole.resize([round(side * scale) for side in whole.size], Image.Resampling.LANCZOS)
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+        print("| tool | time, s | CPU, s | peak memory, MiB | PSNR, dB | bytes |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+        for name, (_, file) in tools.items():
+            wall, cpu, memory = (statistics.median(column) for column in zip(*samples[name]))
+            size = os.path.getsize(file)
+            print(f"| {name} | {wall:.3f} | {cpu:.3f} | {memory:.0f} | {psnr(file, reference):.2f} | {size} |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,6 +1,6 @@
 //! What a picture costs that claims to be huge, by counts of what is allocated.
 
-#![expect(clippy::unwrap_used, reason = "what is not as expected must stop the test")]
+#![allow(clippy::unwrap_used, reason = "what is not as expected must stop the test")]
 
 use std::alloc::System;
 use std::time::Duration;

@@ -180,6 +180,9 @@ fn catalogs() -> [(Wire, &'static Catalog); 3] {
     ]
 }
 
+/// The largest pictures take seconds for each kind of limits, so that they meet three of them.
+const LARGE: [&str; 2] = ["40-mb.png", "12000x9000.jpg"];
+
 /// Every picture by the function, for every kind of limits; what comes out goes to the emulator, which decodes it, without any
 /// layer that could still mend it.
 #[tokio::test(flavor = "multi_thread")]
@@ -196,15 +199,16 @@ async fn every_picture_fits_every_card_and_is_taken_or_is_refused_with_the_reaso
         .collect();
     for (name, opened) in TROUBLESOME.iter() {
         let started = Instant::now();
+        let kinds = if LARGE.contains(&name.as_str()) { 3 } else { usize::MAX };
         let mut made = Made::default();
         let mut fitted = |card: &ImageCard| opened.clone().and_then(|image| made.fit(&image, card));
         let mut outcomes = BTreeMap::<String, usize>::new();
-        for (model, card, _) in all.values() {
+        for (model, card, _) in all.values().take(kinds) {
             let outcome = outcome(&fitted(card), card);
             check(name, model, card, &outcome);
             *outcomes.entry(format!("{outcome:?}")).or_default() += 1;
         }
-        for (role, model, card) in &roles {
+        for (role, model, card) in roles.iter().take(kinds) {
             let (Ok(fitted), false) = (fitted(card), name.starts_with("header")) else { continue };
             let is_whole = fitted.report.is_some() || !REFUSED.iter().any(|(refused, _)| refused == name);
             match ask(role, fitted.image).await {
@@ -222,8 +226,7 @@ async fn every_picture_fits_every_card_and_is_taken_or_is_refused_with_the_reaso
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_fits_sends_every_picture_or_refuses_it_before_anything_is_sent() {
     let emulator = Emulator::start().await.unwrap();
-    let is_taken =
-        |name: &str| !name.starts_with("header") && !["40-mb.png", "12000x9000.jpg"].contains(&name);
+    let is_taken = |name: &str| !name.starts_with("header") && !LARGE.contains(&name);
     let opened =
         |(name, opened): &'static (String, polysight::Result<Image>)| Some((name, opened.as_ref().ok()?));
     let all: Vec<_> = TROUBLESOME.iter().filter_map(opened).filter(|(name, _)| is_taken(name)).collect();

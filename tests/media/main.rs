@@ -1,6 +1,6 @@
 //! Pictures that no vendor takes as they are: fitted and taken, or refused with the reason.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

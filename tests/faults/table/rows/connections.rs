@@ -85,7 +85,7 @@ pub(super) fn silent(target: &Target) -> Vec<Row> {
             .within(|limits| limits.total = SHORT)
             .both(too_late(TOTAL)),
         faults("slow headers within the limit", [Fault::SlowHeaders(TICK)]),
-        faults("slow headers beyond the limit", [Fault::SlowHeaders(5 * TICK)])
+        faults("slow headers beyond the limit", [Fault::SlowHeaders(10 * TICK)])
             .within(|limits| limits.first_byte = SHORT)
             .both(too_late(FIRST_BYTE)),
         faults("stall before the first delta", [Fault::StallBeforeFirstDelta])

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::metadata::resolved;
 
 /// Licences under which a dependency may be used, as SPDX names them: permissive, each without a duty beyond notices.
-/// CDLA-Permissive-2.0 is a licence of data: that of Mozilla's list of authorities (feature `bundled-roots`).
-const LICENCES: [&str; 9] = [
+/// MIT-0 is MIT without the notice. CDLA-Permissive-2.0 is a licence of data: that of Mozilla's list of authorities (feature `bundled-roots`).
+const LICENCES: [&str; 10] = [
     "MIT",
+    "MIT-0",
     "Apache-2.0",
     "BSD-3-Clause",
     "ISC",

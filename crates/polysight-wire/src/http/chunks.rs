@@ -112,9 +112,8 @@ impl Chunks {
             };
             let window = self.rate.window(limit).filter(|end| *end < until);
             let until = window.unwrap_or(until);
-            if self.timer.is_none()
-                && let Err(error) = require_runtime()
-            {
+            // A timer whose runtime is gone panics.
+            if let Err(error) = require_runtime() {
                 return Poll::Ready(error.with_billed(Billed::Likely));
             }
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));

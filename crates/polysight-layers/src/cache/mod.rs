@@ -33,7 +33,7 @@ const OVERHEAD: usize = size_of::<ChatResponse>() + 256;
 /// An answer that was not made for the call is marked [`cached`](ResponseMeta::cached). It keeps the usage, ids and time of
 /// the call that made it; that call's failed attempts and rate limits are left out.
 ///
-/// Not kept are requests that want the vendor's [raw JSON](ChatRequest::keep_raw), and what the [policy](CachePolicy) leaves
+/// Not kept are requests that want the vendor's [raw JSON](polysight_core::ChatRequest::keep_raw), and what the [policy](CachePolicy) leaves
 /// out: by default answers drawn at random, and pictures by link. What one of several providers behind the cache answered is
 /// given for all of them.
 ///

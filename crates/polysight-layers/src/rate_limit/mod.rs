@@ -117,7 +117,7 @@ impl RateLimitPolicy {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](polysight_core::ErrorKind::Config) that names the first field out of range, its value and the range.
+    /// [`ErrorKind::Config`] that names the first field out of range, its value and the range.
     pub fn check(&self) -> Result<()> {
         let counts = [
             ("requests_per_minute", self.requests_per_minute),

@@ -4,8 +4,9 @@
 //! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA...]
 //! ```
 //!
-//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs. Without `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media
-//! go into one request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
+//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs. Without
+//! `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media go into one
+//! request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use polysight::{
     ChatRequest, ChatResponse, Error, ErrorKind, Media, Plan, Polysight, Result, Role, StreamEvent,
     VisionProvider,
 };
-use polysight_examples::{config, embedded, media, print_error, video_config};
+use polysight_examples::{config, embedded, media, print_error, run_program, video_config};
 use serde_json::json;
 
 const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
@@ -57,25 +58,7 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match options() {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}\nusage: {USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            print_error("describe", &error);
-            ExitCode::FAILURE
-        }
-    }
+    run_program("describe", USAGE, options(), async |options: Options| run(&options).await).await
 }
 
 /// Asks every role; says whether all answered.

@@ -16,7 +16,7 @@ use lexopt::prelude::*;
 use polysight::catalog::ImageCard;
 use polysight::media::fit::{FitSettings, Fitted, ManyOptions, fit_many, pictures_in};
 use polysight::{Error, ErrorKind, MediaSource, Result, VisionProvider as _};
-use polysight_examples::{config, embedded, media, print_error};
+use polysight_examples::{config, embedded, media, run_program};
 
 const USAGE: &str = "fit [--role NAME] [--max-side PIXELS] [--max-bytes BYTES] [--quality N] [--out FOLDER] [FILE or FOLDER...]";
 
@@ -55,25 +55,7 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match options() {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}\nusage: {USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(options).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            print_error("fit", &error);
-            ExitCode::FAILURE
-        }
-    }
+    run_program("fit", USAGE, options(), run).await
 }
 
 /// Fits every picture; says whether all could be fitted.

@@ -1,6 +1,7 @@
 //! What the examples share: a config that points at the embedded emulator, and where the pictures are.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use polysight::{Polysight, Result};
 use polysight_emulator::{Emulator, Surface};
@@ -133,5 +134,33 @@ pub fn print_error(context: &str, error: &polysight::Error) {
     }
     for violation in error.violations() {
         eprintln!("error: {context}: {violation}");
+    }
+}
+
+/// Runs a program with a command line. The exit code is 0 when all went well, 1 when something failed, 2 for a wrong usage.
+pub async fn run_program<O>(
+    name: &str,
+    usage: &str,
+    options: std::result::Result<Option<O>, lexopt::Error>,
+    run: impl AsyncFnOnce(O) -> Result<bool>,
+) -> ExitCode {
+    let options = match options {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{usage}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}\nusage: {usage}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            print_error(name, &error);
+            ExitCode::FAILURE
+        }
     }
 }

@@ -16,10 +16,10 @@ use polysight_core::{
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
 use polysight_wire::chat::{
-    self, Arguments, CallPiece, FailureSource, StreamState, decode_failure, no_answer, reply_meta, request,
-    unread, whole_calls,
+    self, Arguments, CallPiece, FailureSource, Halves, StreamState, decode_failure, no_answer, read_repaired,
+    reply_meta, request, unread, whole_calls,
 };
-use polysight_wire::json::{self, Halves, LoneHalves};
+use polysight_wire::json::{self, LoneHalves};
 use polysight_wire::sse::{SseEvent, SseItem};
 use polysight_wire::vendor::Deployment;
 use polysight_wire::{Events, JsonBody, Mode, Progress, ReplyHead, StreamDecoder, WireBody};
@@ -449,35 +449,22 @@ impl NativeStreamDecoder {
         Ok(progress)
     }
 
-    /// Reads data that are not quite JSON, or that may begin with half a character. Old servers wrote no blank line between
-    /// frames, so that one event may hold the data of several. What does not even begin as JSON is no part of an answer.
+    /// Old servers wrote no blank line between frames, so that one event may hold the data of several.
     fn read_repaired(
         &mut self,
         data: &[u8],
         error: Option<serde_json::Error>,
         events: &mut Events,
     ) -> Result<Progress> {
-        if !json::is_document(data) {
-            return Ok(Progress::None);
-        }
-        let documents = json::documents(data, LoneHalves::Keep);
-        if documents.cut.is_some() {
-            return Err(garbled(error));
-        }
-        let mut progress = Progress::None;
-        self.state.halves.is_repairing = true;
-        let outcome = documents.texts.iter().try_for_each(|text| {
+        let read = |decoder: &mut Self, text: &str| {
             let envelope =
                 json::parse::<Envelope<'_>>(text.as_bytes()).map_err(|error| garbled(Some(error)))?;
-            progress = self.read_envelope(text.as_bytes(), envelope, false, events)?.max(progress);
-            Ok(())
-        });
-        self.state.halves.is_repairing = false;
-        outcome?;
-        for text in json::documents(data, LoneHalves::Replace).texts {
-            self.state.keep(text.as_bytes());
+            decoder.read_envelope(text.as_bytes(), envelope, false, events)
+        };
+        let progress = read_repaired(self, |decoder| &mut decoder.state, data, || garbled(error), read)?;
+        if progress != Progress::None {
+            self.status = None;
         }
-        self.status = None;
         Ok(progress)
     }
 

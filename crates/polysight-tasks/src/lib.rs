@@ -11,3 +11,9 @@ pub use extract::{ExtractError, ExtractFault, Extracted, Extractor};
 pub use schema::{Schema, SchemaFault};
 pub use schemars::{self, JsonSchema};
 pub use tools::{Tool, ToolError, ToolLoop, ToolLoopError, ToolLoopFault, ToolOutput, ToolRun};
+
+/// The error of a stream that stops without an end, which a [`ChatStream`](polysight_core::ChatStream) never does.
+fn no_end() -> polysight_core::Error {
+    let kind = polysight_core::ErrorKind::Interrupted;
+    polysight_core::Error::new(kind, "the stream stopped without an end")
+}

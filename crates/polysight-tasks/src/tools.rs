@@ -16,8 +16,8 @@ use polysight_core::{
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::Schema;
 use crate::extract::total_usage;
+use crate::{Schema, no_end};
 
 /// How long a handler may take unless a tool says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -306,8 +306,7 @@ impl ToolLoop {
                 Err(error) => return Err(collected.interrupted(error)),
             }
         }
-        let kind = polysight_core::ErrorKind::Interrupted;
-        Err(collected.interrupted(Error::new(kind, "the stream stopped without an end")))
+        Err(collected.interrupted(no_end()))
     }
 
     async fn call_all(&self, calls: &[ToolCall]) -> std::result::Result<Vec<Message>, ToolLoopFault> {

@@ -8,6 +8,7 @@
 )]
 
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 
 use polysight_core::{
     Catalog, ChatRequest, Error, ErrorKind, FinishKind, Message, Part, ResponseFormat, Rung, VisionProvider,
@@ -165,4 +166,15 @@ async fn many_give_one_result_each_in_order() {
     assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert!(mock.max_in_flight() <= 2);
     assert!(mock.plan(&request()).is_ok());
+}
+
+#[tokio::test]
+async fn fields_are_shown_as_they_become_complete() {
+    let mock = MockProvider::new("m").deltas(["{\"shop\":\"Tea ", "House\", \"to", "tal\": 12.5", "}"]);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    let extractor =
+        extractor().with_fields(move |name, value| kept.lock().unwrap().push(format!("{name}={value}")));
+    extractor.extract_as::<Receipt, _>(&mock, request()).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["shop=\"Tea House\"", "total=12.5"]);
 }

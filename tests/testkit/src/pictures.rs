@@ -132,7 +132,7 @@ pub fn cyan_jpeg(width: u32, height: u32) -> Vec<u8> {
     encoded(&data, width, height, ColorType::Cmyk, 92)
 }
 
-/// A profile of a press whose cyan ink is red, so that whoever reads the profile sees red and whoever does not sees cyan.
+/// A profile of a press whose cyan ink is red, so that a reader of the profile sees red, and any other sees cyan.
 /// An ICC profile of version 2 with one table of 16 corners, in Lab of 8 bits.
 #[must_use]
 pub fn red_cyan_profile() -> Vec<u8> {

@@ -83,7 +83,7 @@ impl MediaFile {
 
     /// Opens the file for reading, and checks that it is still the one that was looked at, with the same
     /// [identity](FileIdentity): a file that was put in its place is noticed, also one of the same length and modification time.
-    /// So is a change of attributes alone, such as permissions, which cannot be told from it.
+    /// So is a change of attributes alone, such as permissions, which looks the same.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidMedia`] when it is gone or changed, and [`ErrorKind::Overloaded`] as for [`open`](Self::open).

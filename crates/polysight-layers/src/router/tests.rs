@@ -99,7 +99,7 @@ unless that is allowed              | text likely  | first_byte; ok | b after a 
 a stream before its first event too | text         | +server; ok | b after a server | 1 1
 no picture goes to a blind model    | picture      | blind; ok | b after a invalid_request | 0 1
 which reads well                    | text         | blind; ok | a | 1 0
-first refusal, whoever's turn it is | picture turn | blind; blind | invalid_request of a after b invalid_request; ditto | 0 0
+first refusal, in any order | picture turn | blind; blind | invalid_request of a after b invalid_request; ditto | 0 0
 a refusal does not hide a failure   | picture      | server; blind | server of a after b invalid_request | 1 0
 each has its turn                   | text turn    | ok; ok; ok | a; b; c; a | 2 1 1
 ";

@@ -3,7 +3,9 @@
 mod error;
 mod turn;
 
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -20,12 +22,16 @@ use crate::json::JsonRepair;
 /// How answers of a type are asked for. Cloning is cheap.
 ///
 /// Defaults: one repair turn; the answer is streamed, so that one that loses itself in blanks or digits is cut off.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Extractor {
     schema: Schema,
     repair_turns: u32,
     streamed: bool,
+    on_field: Option<Arc<ShowField>>,
 }
+
+/// Shows a field of an answer that is not complete yet.
+type ShowField = dyn Fn(&str, &Value) + Send + Sync;
 
 /// A value that a model gave, and what it took.
 #[derive(Debug, Clone)]
@@ -64,7 +70,7 @@ impl Extractor {
     /// Asks for values of this schema.
     #[must_use]
     pub fn new(schema: Schema) -> Self {
-        Self { schema, repair_turns: 1, streamed: true }
+        Self { schema, repair_turns: 1, streamed: true, on_field: None }
     }
 
     /// Asks for values of a type.
@@ -89,6 +95,14 @@ impl Extractor {
         self
     }
 
+    /// Shows each field of the answer's object as soon as it is complete, while the rest still streams. Nothing is checked yet, and a
+    /// repair turn shows its fields again: the value that is given in the end is the one that counts.
+    #[must_use]
+    pub fn with_fields(mut self, show: impl Fn(&str, &Value) + Send + Sync + 'static) -> Self {
+        self.on_field = Some(Arc::new(show));
+        self
+    }
+
     /// Asks, reads and checks. The request's own response format is replaced.
     ///
     /// # Errors
@@ -107,7 +121,7 @@ impl Extractor {
         });
         let mut responses = Vec::new();
         loop {
-            let answer = match turn::ask(provider, &request, self.streamed).await {
+            let answer = match turn::ask(provider, &request, self.streamed, self.on_field.as_deref()).await {
                 Ok(answer) => answer,
                 Err(error) => return Err(ExtractError::new(ExtractFault::Call(Box::new(error)), responses)),
             };
@@ -156,6 +170,14 @@ impl Extractor {
     {
         let calls = requests.into_iter().map(|request| self.extract(provider, request));
         stream::iter(calls).buffered(concurrent.get()).collect().await
+    }
+}
+
+impl fmt::Debug for Extractor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Extractor");
+        shown.field("schema", &self.schema).field("repair_turns", &self.repair_turns);
+        shown.field("streamed", &self.streamed).finish_non_exhaustive()
     }
 }
 

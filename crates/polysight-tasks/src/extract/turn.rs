@@ -1,14 +1,14 @@
 //! One question and its answer.
 
 use polysight_core::{
-    ChatRequest, ChatResponse, ChatStream, Error, FinishKind, FinishReason, Plan, ResponseMeta, Result, Rung,
+    ChatRequest, ChatResponse, ChatStream, FinishKind, FinishReason, Plan, ResponseMeta, Result, Rung,
     StreamCollector, StreamEvent, VisionProvider,
 };
 use serde_json::Value;
 
-use super::ExtractFault;
-use crate::Schema;
-use crate::json::{JsonRepair, StreamGuard, Unreadable, Verdict, find_json};
+use super::{ExtractFault, ShowField};
+use crate::json::{FieldReader, JsonRepair, StreamGuard, Unreadable, Verdict, find_json};
+use crate::{Schema, no_end};
 
 /// An answer, and why it was cut off.
 pub(super) struct Answer {
@@ -16,7 +16,12 @@ pub(super) struct Answer {
     cut: Option<Verdict>,
 }
 
-pub(super) async fn ask<P>(provider: &P, request: &ChatRequest, streamed: bool) -> Result<Answer>
+pub(super) async fn ask<P>(
+    provider: &P,
+    request: &ChatRequest,
+    streamed: bool,
+    show: Option<&ShowField>,
+) -> Result<Answer>
 where
     P: VisionProvider + ?Sized,
 {
@@ -25,7 +30,7 @@ where
         return Ok(Answer { response: provider.send(plan).await?, cut: None });
     }
     let facts = Facts::of(&plan);
-    facts.collect(provider.stream(plan).await?).await
+    facts.collect(provider.stream(plan).await?, show).await
 }
 
 /// What stands in the meta of an answer that was cut off before its end.
@@ -40,16 +45,20 @@ impl Facts {
         Self { provider: plan.provider.name.to_string(), model: plan.model().to_owned(), rung: plan.rung }
     }
 
-    async fn collect(self, mut stream: ChatStream) -> Result<Answer> {
+    async fn collect(self, mut stream: ChatStream, show: Option<&ShowField>) -> Result<Answer> {
         let mut collected = StreamCollector::new();
-        let mut guard = StreamGuard::new();
+        let (mut guard, mut fields) = (StreamGuard::new(), FieldReader::new());
         while let Some(event) = stream.next_event().await {
             match event {
                 Ok(StreamEvent::End(end)) => {
                     return Ok(Answer { response: collected.complete(*end), cut: None });
                 }
                 Ok(event) => {
-                    let verdict = watch(&mut guard, &event);
+                    let piece = json_of(&event);
+                    let verdict = guard.push(piece);
+                    if let Some(show) = show {
+                        fields.push(piece).iter().for_each(|(name, value)| show(name, value));
+                    }
                     collected.add(event);
                     if verdict != Verdict::Continue {
                         return Ok(Answer { response: collected.complete(self.cut()), cut: Some(verdict) });
@@ -58,10 +67,7 @@ impl Facts {
                 Err(error) => return Err(collected.interrupted(error)),
             }
         }
-        Err(collected.interrupted(Error::new(
-            polysight_core::ErrorKind::Interrupted,
-            "the stream stopped without an end",
-        )))
+        Err(collected.interrupted(no_end()))
     }
 
     fn cut(self) -> ResponseMeta {
@@ -72,11 +78,12 @@ impl Facts {
     }
 }
 
-fn watch(guard: &mut StreamGuard, event: &StreamEvent) -> Verdict {
+/// The piece of the answer's JSON that an event holds.
+fn json_of(event: &StreamEvent) -> &str {
     match event {
-        StreamEvent::Text(piece) => guard.push(piece),
-        StreamEvent::ToolCall(delta) => guard.push(&delta.arguments),
-        _ => Verdict::Continue,
+        StreamEvent::Text(piece) => piece,
+        StreamEvent::ToolCall(delta) => &delta.arguments,
+        _ => "",
     }
 }
 

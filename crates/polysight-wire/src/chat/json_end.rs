@@ -68,7 +68,7 @@ impl JsonEnd {
 
     fn push_inside(&mut self, byte: u8) {
         let (length, sum) = self.seen;
-        // FNV-1a: the server itself wrote both texts, so that a collision made on purpose deceives nobody else.
+        // FNV-1a: the server itself wrote both texts, so that it deceives itself alone by a collision made on purpose.
         self.seen = (length.saturating_add(1), (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         match (self.in_string, byte) {
             (true, _) if self.is_escaped => self.is_escaped = false,

@@ -8,8 +8,8 @@ use polysight_core::{
 use super::failure::not_json;
 use super::schema::{Choice, Envelope, UsageWire};
 use super::text_parts::TextParts;
-use super::{CallPiece, FailureSource, decode_failure, no_answer, reply_meta, whole_calls};
-use crate::json::{self, Halves, LoneHalves};
+use super::{CallPiece, FailureSource, Halves, decode_failure, no_answer, reply_meta, whole_calls};
+use crate::json::{self, LoneHalves};
 use crate::vendor::ChatProfile;
 use crate::{Events, ReplyHead};
 
@@ -75,7 +75,7 @@ fn read_envelope<P: ChatProfile + ?Sized>(
     let (safety, withdrawn) = (profile.safety(&fields), profile.withdraws(&fields));
     let is_whole = choice.is_whole();
     let finish = choice.finish().map(|raw| FinishReason::new(profile.finish_kind(raw), raw));
-    let is_cut = finish.as_ref().is_none_or(|finish| finish.kind.is_cut());
+    let is_cut = finish.as_ref().map_or(!is_whole, |finish| finish.kind.is_cut());
     let (text, reasoning, calls) = answer(choice, TextParts::new(profile, plan), is_cut, is_repaired);
     if withdrawn {
         return Err(super::withdrawn(safety).with_partial(Partial::new(text, reasoning)));

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::memmem;
 use polysight_core::{Error, ErrorKind, FinishReason, Plan, ResponseMeta, Result, RetryAdvice, StreamEvent};
 use serde_json::value::RawValue;
 
 use super::chunk_template::{ChunkTemplate, Slot};
 use super::schema::{Choice, Delta, Envelope};
 use super::text_parts::TextParts;
-use super::{FailureSource, SafetyFields, StreamState, decode_failure, tells_failure};
+use super::{FailureSource, SafetyFields, StreamState, decode_failure, read_repaired, tells_failure};
 use crate::json::{self, LoneHalves};
 use crate::sse::{SseEvent, SseItem};
 use crate::vendor::ChatProfile;
@@ -73,7 +74,8 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
             if tells_failure(data) {
                 return Err(self.failure(data));
             }
-            if chunk.id.as_str().is_none_or(str::is_empty) {
+            let has_id = chunk.id.as_str().is_some_and(|id| !id.is_empty());
+            if !has_id && memmem::find(data, b"\"choices\"").is_none() {
                 return Ok(Progress::None);
             }
         }
@@ -88,38 +90,19 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
         read
     }
 
-    /// Reads data that are not quite JSON, or that may begin with half a character. What does not even begin as JSON is no
-    /// part of an answer.
     fn read_repaired(
         &mut self,
         data: &[u8],
         error: Option<serde_json::Error>,
         events: &mut Events,
     ) -> Result<Progress> {
-        if !json::is_document(data) {
-            return Ok(Progress::None);
-        }
-        let documents = json::documents(data, LoneHalves::Keep);
-        if documents.cut.is_some() {
-            return Err(self.garbled(error));
-        }
-        let mut progress = Progress::None;
-        self.state.halves.is_repairing = true;
-        let outcome = documents.texts.iter().try_for_each(|text| {
-            progress = self.read_document(text, events)?.max(progress);
-            Ok(())
-        });
-        self.state.halves.is_repairing = false;
-        outcome?;
-        if progress != Progress::None {
-            self.state.keep(data);
-        }
-        Ok(progress)
+        let read = |decoder: &mut Self, text: &str| decoder.read_document(text, events);
+        read_repaired(self, |decoder| &mut decoder.state, data, || garbled(error), read)
     }
 
     fn read_document(&mut self, text: &str, events: &mut Events) -> Result<Progress> {
         let chunk = json::parse::<Envelope<'_>>(text.as_bytes());
-        let chunk = chunk.map_err(|error| self.garbled(Some(error)))?.unwrapped();
+        let chunk = chunk.map_err(|error| garbled(Some(error)))?.unwrapped();
         if chunk.is_failure() {
             return Err(self.failure(text.as_bytes()));
         }
@@ -201,15 +184,15 @@ impl<P: ChatProfile + ?Sized> ChatStreamDecoder<P> {
     fn failure(&self, data: &[u8]) -> Error {
         decode_failure(&*self.profile, FailureSource::Stream, &self.state.head, data)
     }
+}
 
-    /// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
-    fn garbled(&self, cause: Option<serde_json::Error>) -> Error {
-        let error = Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
-            .with_retry(RetryAdvice::After(None));
-        match cause {
-            Some(cause) => error.with_source(cause),
-            None => error,
-        }
+/// A frame that is no JSON: the line was damaged on its way, and the same request may succeed.
+fn garbled(cause: Option<serde_json::Error>) -> Error {
+    let error = Error::new(ErrorKind::Protocol, "an event of the stream is no JSON of a chat completion")
+        .with_retry(RetryAdvice::After(None));
+    match cause {
+        Some(cause) => error.with_source(cause),
+        None => error,
     }
 }
 
@@ -296,6 +279,22 @@ mod tests {
         let mut events = Events::new();
         let end = decoder.finish(&mut events);
         format!("{seen:#?} {events:?} {end:?}")
+    }
+
+    #[test]
+    fn halves_in_arguments_are_joined_while_the_text_waits_for_its_own() {
+        let piece = |text: &str, arguments: &str| {
+            let call =
+                format!(r#"{{"index":0,"id":"c","function":{{"name":"f","arguments":"{arguments}"}}}}"#);
+            format!(r#"{{"choices":[{{"delta":{{"content":"{text}","tool_calls":[{call}]}}}}]}}"#)
+        };
+        let end = r#"{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"#.to_owned();
+        let cut = [piece(r"a \ud83d", r#"{\"x\":\"\ud83d"#), piece(r"\ude3a", r#"\ude3b\"}"#), end.clone()];
+        let seen = read(&cut, false, true);
+        assert!(seen.contains("😺") && seen.contains(r#"arguments: \"😻"#), "{seen}");
+        let lost = [piece(r"a \ud83d", r#"{\"x\":\"\ud83d\"}"#), end];
+        let seen = read(&lost, false, true);
+        assert!(seen.contains("Protocol") && !seen.contains("arguments: "), "{seen}");
     }
 
     #[test]
@@ -431,6 +430,7 @@ mod tests {
         let mut decoder = ChatStreamDecoder::new(Arc::new(Plain), &plan, &head);
         for (data, progress) in [
             (r#"{"choices":[]}"#.to_owned(), Progress::Empty),
+            (r#"{"type":"ping"}"#.to_owned(), Progress::None),
             (r#"{"choices":null,"usage":{"prompt_tokens":1}}"#.to_owned(), Progress::Empty),
             (chunk(r#"{"delta":{"role":"assistant"}}"#), Progress::Empty),
             (chunk(r#"{"delta":{"content":"","tool_calls":[]}}"#), Progress::Empty),

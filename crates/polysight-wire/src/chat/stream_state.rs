@@ -4,9 +4,9 @@ use bytes::Bytes;
 use polysight_core::{Error, ErrorKind, FinishKind, FinishReason, Plan, RawReply, ResponseMeta, Result};
 
 use super::tool_call_index::no_calls;
-use super::{ToolCallIndex, reply_meta};
-use crate::ReplyHead;
-use crate::json::Halves;
+use super::{Halves, ToolCallIndex, reply_meta};
+use crate::json::{self, LoneHalves};
+use crate::{Progress, ReplyHead};
 
 /// What is known of a streamed answer so far. A decoder fills it, and takes the end of the answer from it.
 #[derive(Debug)]
@@ -101,4 +101,37 @@ impl StreamState {
             None => error,
         }
     }
+}
+
+/// Reads an event's data that are not quite JSON, or that may begin with half a character: each document by `read`, with the
+/// decoder that `state` belongs to. What does not even begin as JSON is no part of an answer.
+///
+/// # Errors
+/// `garbled` for a document that lacks its end, and whatever `read` gives.
+pub fn read_repaired<D>(
+    decoder: &mut D,
+    state: fn(&mut D) -> &mut StreamState,
+    data: &[u8],
+    garbled: impl FnOnce() -> Error,
+    mut read: impl FnMut(&mut D, &str) -> Result<Progress>,
+) -> Result<Progress> {
+    if !json::is_document(data) {
+        return Ok(Progress::None);
+    }
+    let documents = json::documents(data, LoneHalves::Keep);
+    if documents.cut.is_some() {
+        return Err(garbled());
+    }
+    let mut progress = Progress::None;
+    state(decoder).halves.is_repairing = true;
+    let outcome = documents.texts.iter().try_for_each(|text| {
+        progress = read(decoder, text)?.max(progress);
+        Ok(())
+    });
+    state(decoder).halves.is_repairing = false;
+    outcome?;
+    for text in json::documents(data, LoneHalves::Replace).texts {
+        state(decoder).keep(text.as_bytes());
+    }
+    Ok(progress)
 }

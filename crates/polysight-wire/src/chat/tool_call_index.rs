@@ -32,7 +32,7 @@ struct Call {
     /// The index that its pieces are given.
     index: usize,
     /// The index that the server gave, or the place in the chunk.
-    told: Option<usize>,
+    given: Option<usize>,
     id: Option<String>,
     name: Option<String>,
     joiner: SurrogateJoiner,
@@ -60,10 +60,10 @@ impl ToolCallIndex {
     /// # Errors
     /// [`ErrorKind::Protocol`] for too many calls, and for half of a surrogate pair that nothing joins.
     pub fn delta(&mut self, place: usize, count: usize, piece: CallPiece) -> Result<Option<ToolCallDelta>> {
-        let told = piece.index.or((count > 1).then_some(place));
-        let place = match self.find(told, &piece) {
+        let given = piece.index.or((count > 1).then_some(place));
+        let place = match self.find(given, &piece) {
             Some(place) => place,
-            None => self.begin(told, piece.index)?,
+            None => self.begin(given, piece.index)?,
         };
         self.last = Some(place);
         let Some(call) = self.calls.get_mut(place) else { return Ok(None) };
@@ -99,14 +99,14 @@ impl ToolCallIndex {
     }
 
     /// The call that a piece goes on with.
-    fn find(&self, told: Option<usize>, piece: &CallPiece) -> Option<usize> {
-        let at_told = || self.calls.iter().rposition(|call| call.told == told);
+    fn find(&self, given: Option<usize>, piece: &CallPiece) -> Option<usize> {
+        let at_given = || self.calls.iter().rposition(|call| call.given == given);
         let place = match &piece.id {
             Some(id) => {
                 let same = self.calls.iter().rposition(|call| call.id.as_ref() == Some(id));
-                same.or_else(|| told.and_then(|_| at_told()).filter(|place| self.has_no_id(*place)))?
+                same.or_else(|| given.and_then(|_| at_given()).filter(|place| self.has_no_id(*place)))?
             }
-            None if told.is_some() => at_told()?,
+            None if given.is_some() => at_given()?,
             None => self.last?,
         };
         self.calls.get(place).is_some_and(|call| !call.is_over(piece)).then_some(place)
@@ -117,14 +117,14 @@ impl ToolCallIndex {
     }
 
     /// Begins a call, at the index that the server gave where that is free.
-    fn begin(&mut self, told: Option<usize>, index: Option<usize>) -> Result<usize> {
+    fn begin(&mut self, given: Option<usize>, index: Option<usize>) -> Result<usize> {
         if self.calls.len() >= MAX_CALLS {
             return Err(too_many_calls());
         }
         let is_free = |index: &usize| self.calls.iter().all(|call| call.index != *index);
         let next = self.calls.iter().map(|call| call.index.saturating_add(1)).max().unwrap_or_default();
         let index = index.filter(is_free).or_else(|| (next..=usize::MAX).chain(0..next).find(is_free));
-        self.calls.push(Call { index: index.unwrap_or(next), told, ..Call::default() });
+        self.calls.push(Call { index: index.unwrap_or(next), given, ..Call::default() });
         Ok(self.calls.len() - 1)
     }
 }

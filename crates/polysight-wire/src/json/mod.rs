@@ -11,8 +11,7 @@ mod reader;
 
 use std::fmt;
 
-pub use halves::Halves;
-pub(crate) use halves::half_of;
+pub(crate) use halves::{half_of, is_first, joined};
 pub use reader::LoneHalves;
 use reader::Reader;
 use serde::Deserialize;

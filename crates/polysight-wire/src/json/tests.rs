@@ -1,4 +1,3 @@
-use polysight_core::StreamEvent;
 use serde_json::json;
 
 use super::*;
@@ -155,52 +154,4 @@ fn a_list_is_no_object() {
     }
     assert!(parse::<Pair>(b" [1]").is_err() && parse::<Pair>(b" {\"first\":1}").is_ok());
     assert!(parse::<Pair>(b"").unwrap_err().is_eof());
-}
-
-/// The text and the reasoning of pieces that come one by one.
-fn joined(pieces: &[StreamEvent]) -> String {
-    let mut halves = Halves::of_reply(true);
-    let kept = |text: &str| {
-        let text = documents(format!("{{\"text\":\"{text}\"}}").as_bytes(), LoneHalves::Keep);
-        let value: Value = serde_json::from_str(text.single().unwrap()).unwrap();
-        value["text"].as_str().unwrap().to_owned()
-    };
-    let (mut text, mut reasoning) = (String::new(), String::new());
-    for piece in pieces {
-        match piece {
-            StreamEvent::Text(piece) => text += &halves.text(kept(piece)),
-            StreamEvent::Reasoning(piece) => reasoning += &halves.reasoning(kept(piece)),
-            _ => {}
-        }
-    }
-    let [text_end, reasoning_end] = halves.finish().map(Option::unwrap_or_default);
-    assert!(!halves.is_waiting());
-    format!("{text}{text_end}|{reasoning}{reasoning_end}")
-}
-
-#[test]
-fn halves_of_a_character_are_joined_within_their_text() {
-    let text = |text: &str| StreamEvent::Text(text.to_owned());
-    let reasoning = |text: &str| StreamEvent::Reasoning(text.to_owned());
-    for (pieces, wanted) in [
-        (vec![text(r"a \ud83d"), text(r"\ude3a b")], "a 😺 b|"),
-        (vec![text(r"\ud83d"), text(""), text(r"\ude3a")], "😺|"),
-        (vec![text(r"\ud83d"), text("x")], "\u{fffd}x|"),
-        (vec![text(r"\ud83d"), text(r"\ud83d"), text(r"\ude3a")], "\u{fffd}😺|"),
-        (vec![text(r"x\ud83d")], "x\u{fffd}|"),
-        (vec![text(r"\ude3a")], "\u{fffd}|"),
-        (vec![text(r"\ud83d"), reasoning(r"\ud83d"), text(r"\ude3a"), reasoning(r"\ude3b")], "😺|😻"),
-        (vec![text("\u{10f03d}"), text(r"\ude3a")], "\u{fffd}\u{fffd}|"),
-    ] {
-        assert_eq!(joined(&pieces), wanted, "{pieces:?}");
-    }
-}
-
-#[test]
-fn halves_are_kept_in_text_of_pieces_alone() {
-    let text = documents(br#"{"id":"\ud83d","code":"\ude3a","content":["\ud83d"]}"#, LoneHalves::Keep);
-    assert_eq!(
-        text.single(),
-        Some("{\"code\":\"\u{fffd}\",\"content\":[\"\u{10f03d}\"],\"id\":\"\u{fffd}\"}")
-    );
 }

@@ -20,7 +20,7 @@ const PROSE: [&str; 7] = ["content", "text", "reasoning_content", "reasoning", "
 pub enum LoneHalves {
     /// It becomes U+FFFD.
     Replace,
-    /// In text that comes in pieces it is kept for [`Halves`](super::Halves) to join; elsewhere it becomes U+FFFD.
+    /// In text that comes in pieces it is kept for [`Halves`](crate::chat::Halves) to join; elsewhere it becomes U+FFFD.
     Keep,
 }
 

@@ -11,5 +11,7 @@ pub mod fit;
 pub mod frames;
 #[cfg(any(feature = "fetch", feature = "frames"))]
 mod prepare;
+#[cfg(any(feature = "fetch", feature = "fit", feature = "frames"))]
+mod target;
 #[cfg(feature = "video")]
 pub mod video;

@@ -17,6 +17,8 @@ use polysight_core::{
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::target::card_of;
+
 /// One way of making media ready.
 #[async_trait]
 pub(crate) trait Step: fmt::Debug + Send + Sync + 'static {
@@ -91,17 +93,6 @@ type Ready = (Plan, Vec<Guard>);
 impl<S: Step> Prepare<S> {
     pub(crate) fn new(inner: Arc<dyn VisionProvider>, step: S) -> Self {
         Self { inner, step: Arc::new(step) }
-    }
-
-    /// The card of the request's model; where none is named, the provider knows which it takes.
-    fn card(&self, request: &ChatRequest) -> Option<Arc<ModelCard>> {
-        match &request.model {
-            Some(model) => Some(self.inner.catalog().card(model)),
-            None => {
-                let question = ChatRequest::new([Message::user("?")]);
-                self.inner.plan(&question).ok().map(|plan| plan.card)
-            }
-        }
     }
 
     fn plan_with(&self, request: &ChatRequest, card: &ModelCard) -> Result<Plan> {
@@ -230,7 +221,7 @@ impl<S: Step> VisionProvider for Prepare<S> {
         if is_strict || !request.messages.iter().any(Message::has_media) {
             return self.inner.plan(request);
         }
-        match self.card(request) {
+        match card_of(&*self.inner, request) {
             Some(card) => self.plan_with(request, &card),
             None => self.inner.plan(request),
         }

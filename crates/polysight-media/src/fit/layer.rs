@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
+use crate::target::card_of;
 
 /// When pictures are made to fit.
 #[derive(
@@ -147,17 +148,6 @@ impl Fit {
     pub fn with_pool(mut self, pool: FitPool) -> Self {
         self.pool = pool;
         self
-    }
-
-    /// The card of the request's model; where none is named, the provider knows which it takes.
-    fn card(&self, request: &ChatRequest) -> Option<Arc<ModelCard>> {
-        match &request.model {
-            Some(model) => Some(self.inner.catalog().card(model)),
-            None => {
-                let question = ChatRequest::new([Message::user("?")]);
-                self.inner.plan(&question).ok().map(|plan| plan.card)
-            }
-        }
     }
 
     /// The settings with as many pixels as the budget of tokens or money pays for. What a picture takes is asked of the
@@ -343,7 +333,7 @@ impl VisionProvider for Fit {
         if !acts || !request.messages.iter().any(Message::has_media) {
             return self.inner.plan(request);
         }
-        let Some(card) = self.card(request) else { return self.inner.plan(request) };
+        let Some(card) = card_of(&*self.inner, request) else { return self.inner.plan(request) };
         if card.image.is_no() {
             return self.inner.plan(request);
         }

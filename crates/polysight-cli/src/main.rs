@@ -1,0 +1,3 @@
+//! The command `polysight`.
+
+fn main() {}

@@ -89,21 +89,27 @@ fn write_message(fields: &mut Object<'_>, message: &Message, replay: bool) {
             Some(thoughts.collect::<String>()).filter(|text| !text.is_empty()),
         );
     }
-    fields.array("content", |parts| message.parts.iter().for_each(|part| write_part(parts, part)));
+    fields.array("content", |parts| {
+        request::with_marks(message).for_each(|(part, is_marked)| write_part(parts, part, is_marked));
+    });
     request::tool_calls(fields, message);
 }
 
-fn write_part(parts: &mut Array<'_>, part: &Part) {
-    match part {
-        Part::Text(text) => parts.object(|fields| fields.field("text", text)),
-        Part::Image(image) => parts.object(|fields| {
+fn write_part(parts: &mut Array<'_>, part: &Part, is_marked: bool) {
+    let write: &dyn Fn(&mut Object<'_>) = match part {
+        Part::Text(text) => &|fields| fields.field("text", text),
+        Part::Image(image) => &|fields| {
             request::media(fields, "image", image.source(), true, request::image_type(image));
             fields.optional("min_pixels", image.min_pixels());
             fields.optional("max_pixels", image.max_pixels());
-        }),
-        Part::Video(video) => parts.object(|fields| write_video(fields, video)),
-        _ => {}
-    }
+        },
+        Part::Video(video) => &|fields| write_video(fields, video),
+        _ => return,
+    };
+    parts.object(|fields| {
+        write(fields);
+        request::cache_mark(fields, is_marked);
+    });
 }
 
 fn write_video(fields: &mut Object<'_>, video: &Video) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use polysight_core::catalog::Money;
 use polysight_core::{
     ChatRequest, ChatResponse, Error, Image, Message, MessageRole, Part, Result, StreamCollector,
     StreamEvent, ToolCall, ToolChoice, ToolDefinition, Usage, VisionProvider,
@@ -16,7 +17,7 @@ use polysight_core::{
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::extract::total_usage;
+use crate::extract::{total_cost, total_usage};
 use crate::{Schema, no_end};
 
 /// How long a handler may take unless a tool says otherwise.
@@ -173,6 +174,12 @@ impl ToolRun {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         total_usage(&self.responses)
+    }
+
+    /// What all rounds cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        total_cost(&self.responses)
     }
 }
 

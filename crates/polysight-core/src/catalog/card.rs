@@ -51,6 +51,8 @@ pub struct ModelCard {
     pub video: Capability<VideoCard>,
     /// Whether pictures and videos may stand in one request.
     pub image_with_video: Option<bool>,
+    /// Most [marks](crate::Part::CacheMark) for a prompt cache in a request; `None` when it takes none.
+    pub cache_marks: Option<u64>,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
     /// Prices, cheapest tier first.
@@ -86,6 +88,7 @@ impl Default for ModelCard {
             image: Capability::Unknown,
             video: Capability::Unknown,
             image_with_video: None,
+            cache_marks: None,
             token_formula: None,
             prices: Vec::new(),
             quotas: None,

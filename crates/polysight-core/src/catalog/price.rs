@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Usage;
 
@@ -67,8 +67,13 @@ impl Quotas {
     }
 }
 
+/// Billionths of a unit that a money amount is counted in where amounts are added up.
+const NANOS: f64 = 1e9;
+/// Largest amount that can be counted exactly: 9,000,000 units. The billionths of it are whole numbers in an `f64` too.
+const MAX_NANOS: i64 = 9_000_000_000_000_000;
+
 /// An amount of money; an estimate, not an invoice.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Money {
     /// Currency code.
@@ -82,6 +87,31 @@ impl Money {
     #[must_use]
     pub fn new(currency: impl Into<String>, amount: f64) -> Self {
         Self { currency: currency.into(), amount }
+    }
+
+    /// A whole number of billionths of a currency's unit.
+    #[must_use]
+    pub fn from_nanos(currency: impl Into<String>, nanos: i64) -> Self {
+        Self::new(currency, nanos as f64 / NANOS)
+    }
+
+    /// The amount in billionths of the unit, rounded to the nearest; `None` for what is no number, and beyond 9,000,000 units
+    /// to either side.
+    #[must_use]
+    pub fn nanos(&self) -> Option<i64> {
+        let nanos = (self.amount * NANOS).round();
+        (nanos.abs() <= MAX_NANOS as f64).then_some(nanos as i64)
+    }
+
+    /// Both amounts together, exact to a billionth of the unit; `None` for amounts of two currencies, and where
+    /// [`nanos`](Self::nanos) of one or of the sum is unknown.
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        if self.currency != other.currency {
+            return None;
+        }
+        let sum = self.nanos()?.checked_add(other.nanos()?)?;
+        (sum.abs() <= MAX_NANOS).then(|| Self::from_nanos(&self.currency, sum))
     }
 }
 
@@ -157,6 +187,19 @@ mod tests {
         assert_eq!(Price::of(&prices(), &usage).unwrap().amount, (80_000.0 + 6_000.0) / 1e6);
         let usage = Usage::new(32_000, 1_000, 33_000);
         assert_eq!(Price::of(&prices(), &usage).unwrap().amount, (32_000.0 + 3_000.0) / 1e6);
+    }
+
+    #[test]
+    fn amounts_add_up_to_a_billionth_and_never_across_currencies() {
+        let tenth = Money::new("CNY", 0.1);
+        let sum = (0..9).try_fold(tenth.clone(), |sum, _| sum.checked_add(&tenth)).unwrap();
+        assert_eq!((sum.amount, sum.nanos()), (1.0, Some(1_000_000_000)));
+        assert_eq!(tenth.checked_add(&Money::new("USD", 0.1)), None);
+        let most = Money::new("CNY", 9e6);
+        assert_eq!(most.checked_add(&Money::from_nanos("CNY", 1)), None);
+        for bad in [f64::NAN, f64::INFINITY, -1e300, 9.1e6] {
+            assert_eq!(Money::new("CNY", bad).nanos(), None, "{bad}");
+        }
     }
 
     #[test]

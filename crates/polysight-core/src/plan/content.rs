@@ -48,7 +48,7 @@ fn text_of(part: &Part) -> Option<&str> {
     match part {
         Part::Text(text) => Some(text),
         Part::ToolResult(result) => Some(&result.content),
-        Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::Reasoning(_) => None,
+        Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::Reasoning(_) | Part::CacheMark => None,
     }
 }
 
@@ -88,7 +88,7 @@ fn is_empty_text(part: &Part) -> bool {
 fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
     let says_something = message.parts.iter().any(|part| match part {
         Part::Text(text) => !text.is_empty(),
-        Part::Reasoning(_) => false,
+        Part::Reasoning(_) | Part::CacheMark => false,
         Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::ToolResult(_) => true,
     });
     if !says_something {
@@ -125,7 +125,8 @@ fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
             | Part::Video(_)
             | Part::ToolCall(_)
             | Part::Reasoning(_)
-            | Part::ToolResult(_) => continue,
+            | Part::ToolResult(_)
+            | Part::CacheMark => continue,
         };
         let path = format!("messages[{index}].parts[{place}]");
         findings.reject(path, format!("{name} in a {} message", message.role.name()), role, "move it");
@@ -159,7 +160,7 @@ fn check_order<'a>(
                     "keep the assistant's calls and their results together when shortening a dialogue",
                 ),
             },
-            Part::Text(_) | Part::Image(_) | Part::Video(_) | Part::Reasoning(_) => {}
+            Part::Text(_) | Part::Image(_) | Part::Video(_) | Part::Reasoning(_) | Part::CacheMark => {}
         }
     }
 }

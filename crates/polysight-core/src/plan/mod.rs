@@ -3,6 +3,7 @@
 //! A [`PlanBuilder`] is a request on its way to becoming a [`Plan`]: the core's checks run on it, then the vendor's own, and
 //! [`PlanBuilder::finish`] gives either the plan or every violation at once. Nothing here touches the network or a clock.
 
+mod cache_marks;
 mod compare;
 mod content;
 mod findings;
@@ -281,10 +282,12 @@ impl PlanBuilder {
         builder.note_model();
         content::check(&builder.request, &builder.card, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        cache_marks::check(&builder.request, &builder.card, &mut builder.findings);
         builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         // Last, so that paths of other findings are those of the caller's request.
         content::leave_out_empty_texts(&mut builder.request, &mut builder.findings);
+        cache_marks::leave_out(&mut builder.request, &builder.card);
         builder.note_streaming();
         builder
     }

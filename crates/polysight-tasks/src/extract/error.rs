@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use polysight_core::catalog::Money;
 use polysight_core::{ChatResponse, Error, ErrorKind, Partial, Usage};
 
 use crate::SchemaFault;
@@ -86,6 +87,12 @@ impl ExtractError {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         super::total_usage(&self.responses)
+    }
+
+    /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        super::total_cost(&self.responses)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use polysight_core::catalog::Money;
 use polysight_core::{ChatRequest, ChatResponse, Message, ResponseFormat, Rung, Usage, VisionProvider};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -58,6 +59,12 @@ impl<T> Extracted<T> {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         total_usage(&self.responses)
+    }
+
+    /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        total_cost(&self.responses)
     }
 
     fn map<U>(self, value: U) -> Extracted<U> {
@@ -198,6 +205,12 @@ fn ask_again(request: &mut ChatRequest, answer: Option<&ChatResponse>, fault: &E
     for id in calls {
         request.messages.push(Message::tool_result(id, words.clone()));
     }
+}
+
+pub(crate) fn total_cost(responses: &[ChatResponse]) -> Option<Money> {
+    let mut costs = responses.iter().map(|response| response.cost.as_ref());
+    let first = costs.next()??.clone();
+    costs.try_fold(first, |sum, cost| sum.checked_add(cost?))
 }
 
 pub(crate) fn total_usage(responses: &[ChatResponse]) -> Option<Usage> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
+use polysight_core::catalog::Price;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, ModelCard,
@@ -270,7 +271,9 @@ impl MockProvider {
         });
         let finish = FinishReason::new(FinishKind::Stop, "stop");
         let mut meta = ResponseMeta::new(&*self.id.name, plan.model(), finish);
-        meta.usage = Some(Usage::new(100, 10, 110));
+        let usage = Usage::new(100, 10, 110);
+        meta.cost = Price::of(&plan.card.prices, &usage);
+        meta.usage = Some(usage);
         meta.rung = plan.rung;
         meta.adjustments = plan.adjustments;
         lock(&self.records.requests).push(plan.request);

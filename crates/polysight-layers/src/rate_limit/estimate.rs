@@ -34,7 +34,7 @@ pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
 
 /// Tokens that one call can have used at most: what the model's context and answer hold, or several times the largest context
 /// of any model where the card does not say. A server's count above it is a mistake, and would close the limit for a minute.
-pub(super) fn most_tokens(plan: &Plan) -> u64 {
+pub(crate) fn most_tokens(plan: &Plan) -> u64 {
     plan.card
         .context
         .map_or(MOST_TOKENS, |context| context.saturating_add(plan.card.max_output.unwrap_or(context)))

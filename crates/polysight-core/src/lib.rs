@@ -36,8 +36,8 @@ pub use media::{
 pub use message::{Message, MessageRole, Part};
 pub use observer::{CallEvent, CallOutcome, Observer, Observers};
 pub use plan::{
-    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Rung, Tolerance, Violation,
-    compare_plans,
+    Adjustment, Candidate, CostRange, Count, Estimate, Limit, Plan, PlanComparison, Quantity, Rung,
+    Tolerance, Violation, compare_plans,
 };
 
 pub use provider::{ProviderId, VisionProvider};

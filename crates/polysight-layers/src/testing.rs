@@ -13,8 +13,8 @@ use futures_core::Stream;
 use polysight_core::catalog::Price;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, ModelCard,
-    Plan, ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Count, Error, Estimate, FinishKind, FinishReason,
+    ModelCard, Plan, ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage,
     VisionProvider,
 };
 use tokio::time::{Sleep, sleep};
@@ -98,7 +98,7 @@ impl MockProvider {
             id: ProviderId::new(Arc::clone(&name), name),
             catalog: Arc::new(no_models()),
             model: "mock-vision".into(),
-            estimate: Estimate::tokens(Some(90), Some(10), Some(0)),
+            estimate: Estimate::tokens(Count::exact(90), Count::exact(10), Count::exact(0)),
             records: Arc::default(),
         }
     }

@@ -229,6 +229,7 @@ struct DetailsWire {
     image_tokens: Whole,
     video_tokens: Whole,
     cached_tokens: Whole,
+    cache_creation_input_tokens: Whole,
     reasoning_tokens: Whole,
 }
 
@@ -246,6 +247,8 @@ impl UsageWire {
         let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
         let mut details = TokenDetails::default();
         details.cached = self.prompt_tokens_details.cached_tokens.count().or(prompt.cached_tokens.count());
+        let created = |wire: DetailsWire| wire.cache_creation_input_tokens.count();
+        details.cache_creation = created(self.prompt_tokens_details).or(created(prompt));
         details.text = prompt.text_tokens.count();
         details.image = prompt.image_tokens.count().or(self.image_tokens.count());
         details.video = prompt.video_tokens.count().or(self.video_tokens.count());

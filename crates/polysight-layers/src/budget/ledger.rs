@@ -276,10 +276,12 @@ impl Ledger {
         let model = polysight_core::redact_name(plan.model());
         let (why, way_out) = if plan.card.prices.is_empty() {
             (format!("no price of {model} is known"), "give its card `prices`")
-        } else if plan.request.max_tokens.is_none() {
+        } else if plan.request.max_tokens.is_none() && plan.card.max_output.is_none() {
             ("its answer has no limit".to_owned(), "set `max_tokens`")
+        } else if plan.estimate.input_tokens().at_most.is_none() {
+            ("its prompt's tokens have no bound".to_owned(), "give its card `context`")
         } else {
-            ("how many tokens its prompt has is unknown".to_owned(), "use a model whose formula is known")
+            ("its reasoning has no limit".to_owned(), "switch thinking off, or give it a budget")
         };
         let message = format!(
             "the budget `{}` refuses a call whose cost has no upper bound: {why}; {way_out}, or allow such calls by \

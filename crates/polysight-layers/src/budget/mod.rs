@@ -3,7 +3,7 @@
 //! - **Where it stands**: inside retry, around each target, so that every attempt is paid for by itself. Outside of retry, as
 //!   for a budget around a whole role, a call reserves one attempt; attempts that failed and may have been billed are counted
 //!   when the call ends, so that a budget may be passed by what they cost.
-//! - **Reserved** before the call is the most that it can cost by its plan ([`Estimate::max_cost`](polysight_core::Estimate)).
+//! - **Reserved** before the call is the most that it can cost by its plan ([`Estimate::cost`](polysight_core::Estimate::cost)).
 //!   A call that does not fit with what is spent and reserved is refused with
 //!   [`BudgetExceeded`](polysight_core::ErrorKind::BudgetExceeded), in one step, so that calls at the same time or in several
 //!   processes never pass it together. What has no upper bound is decided by [`UnknownCost`].
@@ -100,7 +100,7 @@ impl_layer!(Budget, inner, run);
 
 /// The most that a call can cost; `None` where that is unknown.
 fn upper_bound(plan: &Plan) -> Option<Money> {
-    plan.estimate.max_cost.clone().filter(|cost| cost.amount.is_finite())
+    plan.estimate.cost.as_ref()?.most().filter(|cost| cost.amount.is_finite())
 }
 
 /// A call on its way to what it costs.

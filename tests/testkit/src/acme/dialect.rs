@@ -41,7 +41,7 @@ impl Dialect for AcmeDialect {
     fn check(&self, _: &mut PlanBuilder) {}
 
     fn estimate(&self, _: &ChatRequest, _: &ModelCard) -> Estimate {
-        Estimate::tokens(None, None, None)
+        Estimate::default()
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {

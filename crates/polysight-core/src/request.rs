@@ -177,8 +177,10 @@ pub enum ResponseFormat {
         strict: bool,
     },
     /// A JSON value of this schema, by the best means that the model is known to have: a schema that the vendor enforces, a
-    /// JSON object, a function that must be called, or the prompt. The plan says which ([`Plan::rung`](crate::Plan::rung));
-    /// nothing but the first is enforced, so the caller checks the answer.
+    /// JSON object, the vendor's OCR task, a function that must be called, or the prompt. The plan says which
+    /// ([`Plan::rung`](crate::Plan::rung)); nothing but the first is enforced, so the caller checks the answer, also whether
+    /// it was cut: one that met the vendor's own token limit is given with the finish
+    /// [`Length`](crate::FinishKind::Length).
     Extract {
         /// Name of the schema: letters, digits, `_` and `-`, at most 64.
         name: String,

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
     ChatResponse, Error, ErrorKind, FinishReason, Image, MediaSource, Message, MessageRole, Part, Partial,
-    Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, Usage, Video, VideoFormat,
+    Plan, RawReply, ResponseMeta, Result, RetryAdvice, Rung, StreamEvent, TokenDetails, Usage, Video,
+    VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
@@ -373,7 +374,10 @@ fn read_envelope(
         return Err(named(no_answer(profile, head, body)));
     };
     let goes_on = choice.goes_on();
-    let (text, reasoning, calls) = read_answer(choice, is_repaired);
+    let (mut text, reasoning, calls) = read_answer(choice, is_repaired);
+    if let Some(form) = filled_form(plan, body) {
+        text = form;
+    }
     // A whole answer that does not say how it ended is one all the same.
     let is_empty = text.is_empty() && calls.is_empty();
     let is_answer = !goes_on && !is_empty;
@@ -386,7 +390,7 @@ fn read_envelope(
     (response.text, response.reasoning) = (text, reasoning);
     (response.usage, response.request_id) = (usage, request_id.clone());
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    let mut response = response.into_result(plan.accepts_cut())?;
     match whole_calls(kind, calls) {
         Ok(calls) => response.tool_calls = calls,
         Err(error) => {
@@ -395,6 +399,18 @@ fn read_envelope(
         }
     }
     Ok(response)
+}
+
+/// The form that an OCR task has filled in, as JSON. The text of the answer says the same, in a fence and not always whole.
+/// Source: vendor's page of Qwen-OCR.
+fn filled_form(plan: &Plan, body: &Bytes) -> Option<String> {
+    if plan.rung != Some(Rung::OcrTask) {
+        return None;
+    }
+    let reply: Value = serde_json::from_slice(body).ok()?;
+    let parts = reply.pointer("/output/choices/0/message/content")?.as_array()?;
+    let mut forms = parts.iter().filter_map(|part| part.pointer("/ocr_result/kv_result")?.as_object());
+    forms.find(|form| !form.is_empty()).and_then(|form| serde_json::to_string(form).ok())
 }
 
 /// Text, reasoning and tool calls of a whole answer.

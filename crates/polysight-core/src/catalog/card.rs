@@ -35,7 +35,8 @@ pub struct ModelCard {
     pub thinking: ThinkingCard,
     /// Function tools.
     pub tools: Capability<ToolsCard>,
-    /// Response formats besides text: `json_object`, `json_schema`. `None`: not known.
+    /// Response formats besides text: `json_object`, `json_schema`, and `ocr_task` for a task of the vendor's that fills in a
+    /// form. `None`: not known.
     pub response_formats: Option<Vec<String>>,
     /// Ranges of the sampling settings.
     pub sampling: SamplingCard,

@@ -28,7 +28,8 @@ pub use limit::{Limit, Quantity};
 use crate::catalog::{Money, Status};
 use crate::request::image_path;
 use crate::{
-    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId, Result,
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId,
+    ResponseFormat, Result,
 };
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
@@ -108,6 +109,14 @@ impl Plan {
     #[must_use]
     pub fn original(&self) -> &ChatRequest {
         &self.original
+    }
+
+    /// Whether an answer that a token limit cut is an answer, and no error: where the caller set a limit, and where the caller
+    /// checks the answer's form ([`ResponseFormat::Extract`](crate::ResponseFormat::Extract)), so that what was paid is seen.
+    #[must_use]
+    pub fn accepts_cut(&self) -> bool {
+        let is_checked = matches!(self.original.response_format, ResponseFormat::Extract { .. });
+        self.request.max_tokens.is_some() || is_checked
     }
 
     /// Checks that a provider made this plan and can send it: no medium is still [planned](MediaSource::Planned).

@@ -8,6 +8,7 @@
 //! 2026-11-21; held against token counts that the vendor itself reported.
 
 use polysight_core::media::VideoSource;
+use polysight_core::plan::PixelSize;
 use polysight_core::{ChatRequest, Estimate, Image, ModelCard, Part, Video};
 
 use crate::extras::{HIGH_RESOLUTION, VENDOR};
@@ -276,6 +277,19 @@ fn scaled(width: u32, height: u32, cell: u32, min: u64, max: f64) -> Option<Resi
         (to_w, to_h) = (up(w), up(h));
     }
     Some(Resized { width: to_w as u32, height: to_h as u32 })
+}
+
+/// The size to which the vendor scales a picture of a request.
+pub(crate) fn seen_size(request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+    let (formula, info) = (TokenFormula::of(card)?, image.info()?);
+    let size = formula.resized(info.width, info.height, &Look::of(image, wants_high_resolution(request)))?;
+    Some((size.width, size.height))
+}
+
+fn wants_high_resolution(request: &ChatRequest) -> bool {
+    let extras = request.extras.get(VENDOR);
+    let high = extras.and_then(|fields| fields.get(HIGH_RESOLUTION)).and_then(serde_json::Value::as_bool);
+    high.unwrap_or(false)
 }
 
 /// Tokens of a request's media as far as their sizes are known; those of text are not, without the model's vocabulary.

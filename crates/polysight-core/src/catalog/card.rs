@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use strum::Display;
 
-use super::{Price, Quotas};
+use super::{Grounding, Price, Quotas};
 use crate::media::{ImageFormat, VideoFormat};
 use crate::{Capability, Effort, Interval};
 
@@ -51,6 +51,8 @@ pub struct ModelCard {
     pub video: Capability<VideoCard>,
     /// Whether pictures and videos may stand in one request.
     pub image_with_video: Option<bool>,
+    /// In which unit it says where something is in a picture.
+    pub grounding: Grounding,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
     /// Prices, cheapest tier first.
@@ -86,6 +88,7 @@ impl Default for ModelCard {
             image: Capability::Unknown,
             video: Capability::Unknown,
             image_with_video: None,
+            grounding: Grounding::Unknown,
             token_formula: None,
             prices: Vec::new(),
             quotas: None,

@@ -7,6 +7,7 @@ mod compare;
 mod content;
 mod findings;
 mod format;
+mod grounding;
 mod limit;
 mod media;
 mod options;
@@ -17,12 +18,14 @@ use std::sync::Arc;
 pub use compare::{Candidate, PlanComparison, compare_plans};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 pub use format::Rung;
+pub use grounding::{GroundingFacts, PictureView, PixelSize};
 pub use limit::{Limit, Quantity};
 
 use crate::catalog::{Money, Price, Status};
 use crate::request::image_path;
 use crate::{
-    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId, Result,
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, Image, MediaSource, ModelCard, ProviderId,
+    Result,
 };
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
@@ -48,6 +51,8 @@ pub struct Plan {
     pub requires_streaming: bool,
     /// By which means the answer gets its form; `None` for text.
     pub rung: Option<Rung>,
+    /// What places in an answer refer to; `None` for a request without media.
+    pub grounding: Option<Box<GroundingFacts>>,
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
@@ -86,6 +91,14 @@ impl Plan {
     #[must_use]
     pub fn model(&self) -> &str {
         self.request.model.as_deref().unwrap_or_default()
+    }
+
+    /// Brings [`grounding`](Self::grounding) up to date with the pictures that go out; `seen` is the size to which the vendor scales
+    /// one. For providers, which call it when they plan and once more when they send.
+    pub fn update_grounding(&mut self, seen: impl Fn(&Self, &Image) -> Option<PixelSize>) {
+        let Some(mut facts) = self.grounding.take() else { return };
+        facts.update(&self.request, |image| seen(self, image));
+        self.grounding = Some(facts);
     }
 
     /// The request that the plan was made from, before any change. It shares messages and media with the one that goes out.
@@ -281,6 +294,7 @@ impl PlanBuilder {
         builder.note_model();
         content::check(&builder.request, &builder.card, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        grounding::check(&mut builder.request, &builder.card, &mut builder.findings);
         builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         // Last, so that paths of other findings are those of the caller's request.
@@ -354,6 +368,7 @@ impl PlanBuilder {
             return Err(Error::from_violations(violations).with_provider(&*self.provider.name));
         }
         let estimate = estimate.priced(&self.card, self.request.max_tokens);
+        let grounding = GroundingFacts::of(&self.request, &self.card);
         Ok(Plan {
             provider: self.provider,
             request: self.request,
@@ -363,6 +378,7 @@ impl PlanBuilder {
             estimate,
             requires_streaming: self.requires_streaming,
             rung: self.rung,
+            grounding,
             tolerance,
             original: self.original,
             routes: Vec::new(),

@@ -1,6 +1,7 @@
 //! Writing the completion of a checked request.
 
 use crate::chat::facts::Facts;
+use crate::chat::grounding;
 use crate::chat::prepared_answer::PreparedAnswer;
 use crate::chat::prompt::Prompt;
 use crate::chat::request::{ChatRequest, Limit, Reasoning};
@@ -92,15 +93,20 @@ fn drafted(request: &ChatRequest<'_>, facts: &Facts<'_>, id: &str) -> (String, V
     if !request.functions.is_empty() && !facts.brings_results() {
         return (String::new(), tools::call(&request.functions, &facts.question, id));
     }
+    if let Some(places) = grounding::answer(request.model, request.messages, &facts.question, &request.seen) {
+        return (places, Vec::new());
+    }
     let answer = if request.wants_json { facts.to_json().to_text() } else { facts.to_text() };
     (answer, Vec::new())
 }
 
 /// Reasoning, where it is apart, and content.
 fn with_reasoning(request: &ChatRequest<'_>, facts: &Facts<'_>, answer: &str) -> (Option<String>, String) {
+    let guess = if grounding::asks_for_places(&facts.question) { grounding::GUESS } else { "" };
+    let reasoning = || facts.reasoning() + guess;
     match request.reasoning {
-        Reasoning::Apart => (Some(facts.reasoning()), answer.to_owned()),
-        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", facts.reasoning())),
+        Reasoning::Apart => (Some(reasoning()), answer.to_owned()),
+        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", reasoning())),
         Reasoning::Absent | Reasoning::Off => (None, answer.to_owned()),
     }
 }

@@ -103,11 +103,18 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
     });
 }
 
-fn check(reports: &[Report], emulator: &Emulator, balance: &polysight::layers::budget::Balance, most_taken: f64) {
+fn check(
+    reports: &[Report],
+    emulator: &Emulator,
+    balance: &polysight::layers::budget::Balance,
+    most_taken: f64,
+) {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let (answered, refused) = (sum(|report| report.answered), sum(|report| report.refused));
     let seen = emulator.load();
-    let card = Catalog::from_toml(include_str!("../../crates/polysight-qwen-vl/catalog/vendor.toml")).unwrap().card(MODEL);
+    let card = Catalog::from_toml(include_str!("../../crates/polysight-qwen-vl/catalog/vendor.toml"))
+        .unwrap()
+        .card(MODEL);
     let usage = Usage::new(seen.input_tokens, seen.output_tokens, seen.input_tokens + seen.output_tokens);
     let each = Usage::new(seen.input_tokens / answered, seen.output_tokens / answered, 0);
     // All calls are in one tier: the tokens of all together cost what the calls cost.
@@ -138,7 +145,10 @@ fn check(reports: &[Report], emulator: &Emulator, balance: &polysight::layers::b
     assert_eq!(sum(|report| report.input_tokens), usage.input_tokens);
     let left = AMOUNT - balance.spent.amount;
     let bound = reports[0].bound as f64 / 1e9;
-    assert!(left < bound * (PROCESSES * WORKERS) as f64, "{left} are left, though a call needs {bound} at most");
+    assert!(
+        left < bound * (PROCESSES * WORKERS) as f64,
+        "{left} are left, though a call needs {bound} at most"
+    );
 }
 
 fn start(orders: &str, config: &str) -> Child {
@@ -165,7 +175,8 @@ struct Report {
 impl Report {
     fn read(output: &std::process::Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().find_map(|line| line.split_once("REPORT ")).map(|(_, report)| report.to_owned());
+        let line =
+            text.lines().find_map(|line| line.split_once("REPORT ")).map(|(_, report)| report.to_owned());
         let line = line.unwrap_or_else(|| panic!("no report: {output:?}"));
         let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
         let [answered, refused, nanos, input_tokens, bound] = numbers[..] else { panic!("{line}") };

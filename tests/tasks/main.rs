@@ -11,6 +11,7 @@
 mod chunks;
 mod emulated;
 mod hostile;
+mod locate;
 
 use polysight::tasks::json::JsonRepair;
 use polysight::tasks::{ExtractError, ExtractFault, Extracted, Extractor, TasksExt, Tool};

@@ -187,6 +187,14 @@ pub enum ResponseFormat {
         /// The JSON Schema, an object's.
         schema: Value,
     },
+    /// Places in the pictures, asked for in the unit that the model is known to have. What they refer to stands on plan and answer
+    /// ([`Plan::grounding`](crate::Plan::grounding)).
+    Locate {
+        /// What is looked for; empty where the messages say it.
+        what: String,
+        /// Whether points are wanted instead of boxes.
+        points: bool,
+    },
 }
 
 /// Options that only one vendor has, typed by that vendor's crate.

@@ -261,7 +261,8 @@ impl MockProvider {
 
     fn begin(&self, plan: Plan) -> Result<(Reply, ResponseMeta, InFlight)> {
         plan.require_provider(&self.id)?;
-        let plan = plan.into_plain()?;
+        let mut plan = plan.into_plain()?;
+        plan.update_grounding(|_, _| None);
         let scripted = lock(&self.records.script).pop_front();
         let reply = scripted.or_else(|| lock(&self.records.afterwards).clone()).unwrap_or_else(|| Reply {
             events: vec![StreamEvent::Text("ok".to_owned())],
@@ -275,6 +276,7 @@ impl MockProvider {
         meta.cost = Price::of(&plan.card.prices, &usage);
         meta.usage = Some(usage);
         meta.rung = plan.rung;
+        meta.grounding = plan.grounding;
         meta.adjustments = plan.adjustments;
         lock(&self.records.requests).push(plan.request);
         Ok((reply, meta, InFlight::new(&self.records)))

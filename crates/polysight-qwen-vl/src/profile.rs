@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, ModelCard, Plan, Result,
+    Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, Image, ModelCard, Plan, Result,
 };
 use polysight_wire::chat::request::{self, FramesShape, MessageShape};
 use polysight_wire::chat::{ChatStreamDecoder, Failure, ThinkingParam, decode_reply};
@@ -266,6 +266,10 @@ impl ChatProfile for QwenVlProfile {
 
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
         tokens::estimate(request, card)
+    }
+
+    fn seen_size(&self, request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+        tokens::seen_size(request, card, image)
     }
 
     fn headers(&self, plan: &Plan, mode: Mode) -> Result<HeaderMap> {

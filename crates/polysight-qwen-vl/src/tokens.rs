@@ -8,6 +8,7 @@
 //! 2026-11-21; held against token counts that the vendor itself reported.
 
 use polysight_core::media::VideoSource;
+use polysight_core::plan::PixelSize;
 use polysight_core::{ChatRequest, Count, Estimate, Image, ModelCard, Part, Video};
 
 use crate::extras::{HIGH_RESOLUTION, VENDOR};
@@ -290,16 +291,28 @@ fn scaled(width: u32, height: u32, cell: u32, min: u64, max: f64) -> Option<Resi
     Some(Resized { width: to_w as u32, height: to_h as u32 })
 }
 
+/// The size to which the vendor scales a picture of a request.
+pub(crate) fn seen_size(request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+    let (formula, info) = (TokenFormula::of(card)?, image.info()?);
+    let size = formula.resized(info.width, info.height, &Look::of(image, wants_high_resolution(request)))?;
+    Some((size.width, size.height))
+}
+
+fn wants_high_resolution(request: &ChatRequest) -> bool {
+    let extras = request.extras.get(VENDOR);
+    let high = extras.and_then(|fields| fields.get(HIGH_RESOLUTION)).and_then(serde_json::Value::as_bool);
+    high.unwrap_or(false)
+}
+
 /// Tokens of a request's media, within the formula's bounds where a size is not known. Without a formula they are left open.
 pub(crate) fn estimate(request: &ChatRequest, card: &ModelCard) -> Estimate {
     let Some(formula) = TokenFormula::of(card) else { return Estimate::default() };
-    let extras = request.extras.get(VENDOR);
-    let high = extras.and_then(|fields| fields.get(HIGH_RESOLUTION)).and_then(serde_json::Value::as_bool);
+    let high = wants_high_resolution(request);
     let mut images = Count::exact(0);
     let mut videos = Some(Count::exact(0));
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         match part {
-            Part::Image(image) => images = images + formula.of_image(image, high.unwrap_or(false)),
+            Part::Image(image) => images = images + formula.of_image(image, high),
             Part::Video(video) => videos = videos.zip(formula.of_video(video)).map(|(sum, more)| sum + more),
             _ => {}
         }

@@ -93,9 +93,15 @@ impl<D: Dialect> DialectProvider<D> {
         Ok(plan)
     }
 
+    fn update_grounding(&self, plan: &mut Plan) {
+        plan.update_grounding(|plan, image| self.dialect.seen_size(&plan.request, &plan.card, image));
+    }
+
     /// Begins to send a plan. Its id is made now, since a plan may be sent twice.
     fn begin(&self, plan: &mut Plan) -> Result<Call> {
         plan.require_provider(self.dialect.id())?;
+        // Pictures may have been made since.
+        self.update_grounding(plan);
         if plan.request.request_id.is_none()
             && plan.card.request_id.is_some()
             && let Some(make) = &self.request_ids
@@ -253,7 +259,9 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         self.dialect.check(&mut builder);
         builder.name_models(self.dialect.catalog());
         let estimate = self.dialect.estimate(&builder.request, &builder.card);
-        self.planned(builder.finish(estimate))
+        let mut plan = builder.finish(estimate);
+        plan.iter_mut().for_each(|plan| self.update_grounding(plan));
+        self.planned(plan)
     }
 
     async fn send(&self, mut plan: Plan) -> Result<ChatResponse> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use strum::Display;
 
-use super::{Price, Quotas};
+use super::{Grounding, Price, Quotas};
 use crate::media::{ImageFormat, VideoFormat};
 use crate::{Capability, Effort, Interval};
 
@@ -54,6 +54,8 @@ pub struct ModelCard {
     pub image_with_video: Option<bool>,
     /// Most [marks](crate::Part::CacheMark) for a prompt cache in a request; `None` when it takes none.
     pub cache_marks: Option<u64>,
+    /// In which unit it says where something is in a picture.
+    pub grounding: Grounding,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
     /// Prices, cheapest tier first.
@@ -90,6 +92,7 @@ impl Default for ModelCard {
             video: Capability::Unknown,
             image_with_video: None,
             cache_marks: None,
+            grounding: Grounding::Unknown,
             token_formula: None,
             prices: Vec::new(),
             quotas: None,

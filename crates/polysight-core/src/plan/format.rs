@@ -50,7 +50,7 @@ struct Wanted {
 /// Gives the request's format a form that the model has, and says by which means the answer gets its form; `None` for text.
 pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) -> Option<Rung> {
     let (best, wanted) = match request.response_format.clone() {
-        ResponseFormat::Text => return None,
+        ResponseFormat::Text | ResponseFormat::Locate { .. } => return None,
         ResponseFormat::JsonObject => (Rung::JsonObject, Wanted { name: "answer".to_owned(), schema: None }),
         ResponseFormat::JsonSchema { name, schema, .. } => {
             (Rung::JsonSchema, Wanted { name, schema: Some(schema) })

@@ -10,6 +10,7 @@ mod count;
 mod estimate;
 mod findings;
 mod format;
+mod grounding;
 mod limit;
 mod media;
 mod options;
@@ -23,12 +24,13 @@ pub use count::Count;
 pub use estimate::{CostRange, Estimate};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 pub use format::Rung;
+pub use grounding::{GroundingFacts, PictureView, PixelSize};
 pub use limit::{Limit, Quantity};
 
 use crate::catalog::{Money, Status};
 use crate::request::image_path;
 use crate::{
-    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId,
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, Image, MediaSource, ModelCard, ProviderId,
     ResponseFormat, Result,
 };
 
@@ -55,6 +57,8 @@ pub struct Plan {
     pub requires_streaming: bool,
     /// By which means the answer gets its form; `None` for text.
     pub rung: Option<Rung>,
+    /// What places in an answer refer to; `None` for a request without media.
+    pub grounding: Option<Box<GroundingFacts>>,
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
@@ -103,6 +107,14 @@ impl Plan {
         let prompt = self.estimate.input_cost.as_ref()?;
         let least = || Money::new(&prompt.currency, prompt.at_least);
         Some(limited.or_else(|| prompt.most()).unwrap_or_else(least))
+    }
+
+    /// Brings [`grounding`](Self::grounding) up to date with the pictures that go out; `seen` is the size to which the vendor scales
+    /// one. For providers, which call it when they plan and once more when they send.
+    pub fn update_grounding(&mut self, seen: impl Fn(&Self, &Image) -> Option<PixelSize>) {
+        let Some(mut facts) = self.grounding.take() else { return };
+        facts.update(&self.request, |image| seen(self, image));
+        self.grounding = Some(facts);
     }
 
     /// The request that the plan was made from, before any change. It shares messages and media with the one that goes out.
@@ -252,6 +264,7 @@ impl PlanBuilder {
         content::check(&builder.request, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
         cache_marks::check(&builder.request, &builder.card, &mut builder.findings);
+        grounding::check(&mut builder.request, &builder.card, &mut builder.findings);
         builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         // Last, so that paths of other findings are those of the caller's request.
@@ -338,6 +351,7 @@ impl PlanBuilder {
             return Err(Error::from_violations(violations).with_provider(&*self.provider.name));
         }
         let estimate = estimate.priced(&self.request, &self.card);
+        let grounding = GroundingFacts::of(&self.request, &self.card);
         Ok(Plan {
             provider: self.provider,
             request: self.request,
@@ -347,6 +361,7 @@ impl PlanBuilder {
             estimate,
             requires_streaming: self.requires_streaming,
             rung: self.rung,
+            grounding,
             tolerance,
             original: self.original,
             routes: Vec::new(),

@@ -6,7 +6,7 @@ use strum::{Display, IntoStaticStr};
 
 use super::{RateLimits, Usage};
 use crate::catalog::Money;
-use crate::plan::Rung;
+use crate::plan::{GroundingFacts, Rung};
 use crate::{Adjustment, Attempt, Error, ErrorKind, Result, RetryAdvice};
 
 /// What is known about an answer besides its text: how it ended, what it used, who gave it.
@@ -50,6 +50,9 @@ pub struct ResponseMeta {
     /// By which means the answer got its form; `None` for text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<Rung>,
+    /// What places in the answer refer to; `None` for a request without media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<Box<GroundingFacts>>,
     /// Attempts that failed before this answer, here or at other providers, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -80,6 +83,7 @@ impl ResponseMeta {
             rate_limits: None,
             adjustments: Vec::new(),
             rung: None,
+            grounding: None,
             attempts: Vec::new(),
             cached: false,
             raw: None,

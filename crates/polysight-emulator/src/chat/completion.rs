@@ -2,6 +2,7 @@
 
 use crate::chat::broken_json::JsonBreak;
 use crate::chat::facts::Facts;
+use crate::chat::grounding;
 use crate::chat::prepared_answer::PreparedAnswer;
 use crate::chat::prompt::Prompt;
 use crate::chat::request::{ChatRequest, Limit, Reasoning};
@@ -100,6 +101,9 @@ fn drafted(request: &ChatRequest<'_>, facts: &Facts<'_>, id: &str) -> (String, V
         let calls = tools::call(&request.functions, &facts.question, &facts.pictures(), id);
         return (String::new(), calls);
     }
+    if let Some(places) = grounding::answer(request.model, request.messages, &facts.question, &request.seen) {
+        return (places, Vec::new());
+    }
     (answer_text(request, facts), Vec::new())
 }
 
@@ -120,9 +124,11 @@ fn in_fence(form: &Json) -> String {
 
 /// Reasoning, where it is apart, and content.
 fn with_reasoning(request: &ChatRequest<'_>, facts: &Facts<'_>, answer: &str) -> (Option<String>, String) {
+    let guess = if grounding::asks_for_places(&facts.question) { grounding::GUESS } else { "" };
+    let reasoning = || facts.reasoning() + guess;
     match request.reasoning {
-        Reasoning::Apart => (Some(facts.reasoning()), answer.to_owned()),
-        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", facts.reasoning())),
+        Reasoning::Apart => (Some(reasoning()), answer.to_owned()),
+        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", reasoning())),
         Reasoning::Absent | Reasoning::Off => (None, answer.to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod broken_json;
 pub(crate) mod completion;
 pub(crate) mod facts;
+pub(crate) mod grounding;
 pub(crate) mod message;
 pub(crate) mod prepared_answer;
 pub(crate) mod prompt;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::chat::grounding::Seen;
 use crate::chat::message::Message;
 use crate::chat::prompt::Prompt;
 use crate::chat::schema_values::schema_in;
@@ -9,6 +10,7 @@ use crate::chat::tools::Function;
 use crate::json::Json;
 use crate::models::{ModelLimits, Thinking};
 use crate::tokens;
+use crate::tokens::image_tokens::Size;
 
 /// How reasoning is shown in the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +47,8 @@ pub(crate) struct ChatRequest<'r> {
     pub(crate) tool_stream: bool,
     pub(crate) stream_usage: bool,
     pub(crate) request_id: Option<&'r str>,
+    /// The sizes in which the model sees the pictures.
+    pub(crate) seen: Seen,
 }
 
 /// How long an answer may get, in tokens.
@@ -123,7 +127,13 @@ impl<'r> ChatRequest<'r> {
                 .and_then(|options| options.get("include_usage")?.bool())
                 .unwrap_or(false),
             request_id: json.get("request_id").and_then(Json::text),
+            seen: Seen::default(),
         }
+    }
+
+    /// The same with the sizes in which the model sees the pictures.
+    pub(crate) fn with_seen(self, sizes: Vec<Option<Size>>) -> Self {
+        Self { seen: Seen { sizes }, ..self }
     }
 }
 

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use polysight_core::catalog::{ImageCard, Price};
-use polysight_core::media::PlannedMedia;
+use polysight_core::media::{Orientation, PlannedMedia};
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, MediaSource,
-    Message, ModelCard, Plan, ProviderId, Result, Tolerance, Violation, VisionProvider,
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, ImageInfo,
+    MediaSource, Message, ModelCard, Plan, ProviderId, ResponseFormat, Result, Tolerance, Violation,
+    VisionProvider,
 };
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
+use super::{Cancel, FitPlan, FitSettings, Fitted, Sides, carry_out};
 use crate::target::card_of;
 
 /// When pictures are made to fit.
@@ -29,7 +30,8 @@ use crate::target::card_of;
 pub enum Oversize {
     /// Never: what does not fit is a violation.
     Refuse,
-    /// Where the request tolerates losses ([`Tolerance::Lossy`]).
+    /// Where the request tolerates losses ([`Tolerance::Lossy`]). A picture that lies on its side is turned also where a request asks
+    /// for [places](ResponseFormat::Locate) in it, but under [`Tolerance::Strict`].
     #[default]
     Lossy,
     /// Always, but under [`Tolerance::Strict`].
@@ -43,6 +45,13 @@ impl Oversize {
             Self::Lossy => tolerance == Tolerance::Lossy,
             Self::Fit => tolerance != Tolerance::Strict,
         }
+    }
+
+    /// Whether pictures that lie on their side are turned: places in them mean nothing else.
+    fn turns(self, request: &ChatRequest) -> bool {
+        matches!(request.response_format, ResponseFormat::Locate { .. })
+            && self != Self::Refuse
+            && request.tolerance != Some(Tolerance::Strict)
     }
 }
 
@@ -277,6 +286,33 @@ fn planned_here(image: &Image) -> Option<FitPlan> {
     serde_json::from_str::<Recipe>(planned.recipe()).ok().map(|recipe| recipe.fit)
 }
 
+/// What a picture is made from, what it will be, and the part of that which is not margin.
+type Origin = (ImageInfo, Sides, Sides);
+
+fn origin(image: &Image, made: Option<&Image>) -> Option<Origin> {
+    let plan = planned_here(made?)?;
+    Some((image.info()?, plan.to, plan.content))
+}
+
+/// Says on the plan where the pictures come from, so that places in the answer can be found in them.
+fn note_origins(plan: &mut Plan, origins: Vec<Option<Origin>>) {
+    let Some(facts) = &mut plan.grounding else { return };
+    for (view, origin) in facts.pictures.iter_mut().zip(origins) {
+        if let Some((original, sent, content)) = origin {
+            *view = view.made_from(original, sent, content);
+        }
+    }
+}
+
+/// Whether it is a picture by itself and no frame of a video.
+fn is_picture(path: &str) -> bool {
+    !path.contains(".frames[")
+}
+
+fn is_upright(image: &Image) -> bool {
+    image.info().is_none_or(|info| info.orientation == Orientation::Upright)
+}
+
 /// The picture that will be made.
 fn planned(image: &Image, plan: FitPlan, settings: &FitSettings) -> Result<Image> {
     let (info, max_bytes) = (plan.info(), plan.max_bytes);
@@ -330,7 +366,8 @@ impl VisionProvider for Fit {
 
     fn plan(&self, request: &ChatRequest) -> Result<Plan> {
         let acts = self.when.acts_under(request.tolerance.unwrap_or_default());
-        if !acts || !request.messages.iter().any(Message::has_media) {
+        let turns = self.when.turns(request);
+        if !(acts || turns) || !request.messages.iter().any(Message::has_media) {
             return self.inner.plan(request);
         }
         let Some(card) = card_of(&*self.inner, request) else { return self.inner.plan(request) };
@@ -340,14 +377,22 @@ impl VisionProvider for Fit {
         let unknown = ImageCard::default();
         let limits = card.image.limits().unwrap_or(&unknown);
         let mut found = Found::default();
+        let mut origins = Vec::new();
         let fitting = request.clone().map_images(|path, image| {
+            if !acts && is_upright(image) {
+                origins.extend(is_picture(path).then_some(None));
+                return Ok(None);
+            }
             let settings = self.within_budget(image, &card, limits, &mut found);
-            found.replacement(path, image, limits, &settings)
+            let made = found.replacement(path, image, limits, &settings)?;
+            origins.extend(is_picture(path).then(|| origin(image, made.as_ref())));
+            Ok(made)
         })?;
         match self.inner.plan(&fitting) {
             Ok(mut plan) => {
                 plan.adjustments.splice(0..0, found.adjustments);
                 plan.notes.extend(found.note);
+                note_origins(&mut plan, origins);
                 Ok(plan)
             }
             Err(error) if found.violations.is_empty() || error.violations().is_empty() => Err(error),

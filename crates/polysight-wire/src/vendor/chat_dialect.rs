@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, Estimate, FinishKind, ModelCard, Plan, ProviderId, Result,
-    SafetyLabel,
+    Catalog, ChatRequest, ChatResponse, Error, Estimate, FinishKind, Image, ModelCard, Plan, ProviderId,
+    Result, SafetyLabel,
 };
 use url::Url;
 
@@ -40,6 +40,11 @@ pub trait ChatProfile: Send + Sync + fmt::Debug + 'static {
     /// Counts tokens as far as the vendor's formulas are known; what is left open is bounded by the plan. Default: nothing.
     fn estimate(&self, _request: &ChatRequest, _card: &ModelCard) -> Estimate {
         Estimate::default()
+    }
+
+    /// The size to which the vendor scales a picture before the model sees it. Default: not known.
+    fn seen_size(&self, _request: &ChatRequest, _card: &ModelCard, _image: &Image) -> Option<PixelSize> {
+        None
     }
 
     /// Makes an error of what a failed reply says. Default: [`classify`](chat::classify), by words and HTTP status.
@@ -134,6 +139,10 @@ impl<P: ChatProfile> Dialect for ChatDialect<P> {
 
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
         self.profile.estimate(request, card)
+    }
+
+    fn seen_size(&self, request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+        self.profile.seen_size(request, card, image)
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {

@@ -99,9 +99,10 @@ impl PictureView {
     fn brought_to(self, image: &Image, seen: Option<PixelSize>) -> Self {
         let now = Self::of(image);
         let same = match now.sent {
+            // Behind a URL now: what was known of it holds.
+            None => return self,
             Some(sent) if self.is_made => Self { sent: Some(sent), content: self.content_of(sent), ..self },
-            _ if self.is_made => self,
-            _ => now,
+            Some(_) => now,
         };
         Self { seen, ..same }
     }
@@ -133,6 +134,18 @@ impl GroundingFacts {
             .collect();
         let has_media = !pictures.is_empty() || !videos.is_empty();
         has_media.then(|| Box::new(Self { convention: card.grounding, pictures, videos }))
+    }
+
+    /// Takes from an earlier plan of the same request what is known of pictures that stand behind a URL by now.
+    pub(super) fn keep(&mut self, before: &Self) {
+        if self.pictures.len() != before.pictures.len() {
+            return;
+        }
+        for (view, before) in self.pictures.iter_mut().zip(&before.pictures) {
+            if view.sent.is_none() {
+                *view = *before;
+            }
+        }
     }
 
     /// Brings the pictures up to date with the request that goes out.

@@ -117,6 +117,13 @@ impl Plan {
         self.grounding = Some(facts);
     }
 
+    /// Takes from an earlier plan of the same request what it knew of pictures that were put behind a URL since. For layers.
+    pub fn keep_grounding(&mut self, before: &Self) {
+        if let (Some(facts), Some(before)) = (&mut self.grounding, &before.grounding) {
+            facts.keep(before);
+        }
+    }
+
     /// The request that the plan was made from, before any change. It shares messages and media with the one that goes out.
     #[must_use]
     pub fn original(&self) -> &ChatRequest {

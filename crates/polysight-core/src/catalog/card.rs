@@ -53,6 +53,8 @@ pub struct ModelCard {
     pub image_with_video: Option<bool>,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
+    /// Name of the vocabulary and chat template by which text is counted, known to the vendor's crate.
+    pub tokenizer: Option<String>,
     /// Prices, cheapest tier first.
     pub prices: Vec<Price>,
     /// Published quotas.
@@ -87,6 +89,7 @@ impl Default for ModelCard {
             video: Capability::Unknown,
             image_with_video: None,
             token_formula: None,
+            tokenizer: None,
             prices: Vec::new(),
             quotas: None,
             source: String::new(),

@@ -58,6 +58,8 @@ pub struct ModelCard {
     pub grounding: Grounding,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
+    /// Name of the vocabulary and chat template by which text is counted, known to the vendor's crate.
+    pub tokenizer: Option<String>,
     /// Prices, cheapest tier first.
     pub prices: Vec<Price>,
     /// Published quotas.
@@ -94,6 +96,7 @@ impl Default for ModelCard {
             cache_marks: None,
             grounding: Grounding::Unknown,
             token_formula: None,
+            tokenizer: None,
             prices: Vec::new(),
             quotas: None,
             source: String::new(),

@@ -61,7 +61,7 @@ fn full(bytes: &Bytes, header: &Header) -> Result<Decoded, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&**bytes), options);
     let data = decoder.decode().map_err(|error| match header.is_complete {
         true => damaged(format!("{error:?}")),
-        false => "its end is missing, and picture data before it".to_owned(),
+        false => "it is cut off: picture data are missing".to_owned(),
     })?;
     let (width, height) = header.sides;
     let (profile, exif) = (decoder.icc_profile(), decoder.exif().cloned());

@@ -202,7 +202,7 @@ fn as_it_is(image: &Image, settings: &FitSettings, cancel: &Cancel) -> Result<Fi
 /// Gives back a picture whose end is missing, unless decoding proves that it is cut off.
 fn proven(image: &Image, plan: &FitPlan, settings: &FitSettings, cancel: &Cancel) -> Result<Fitted> {
     make::prove(image.source(), plan, settings, cancel)
-        .map_err(|problem| unusable(image.source(), &format!("it is cut off: {problem}")))?;
+        .map_err(|problem| unusable(image.source(), &format!("its end is missing: {problem}")))?;
     Ok(Fitted { image: image.clone(), report: None })
 }
 

@@ -15,9 +15,9 @@ use polysight_core::{
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-use super::{Cancel, FitPlan, FitSettings, Fitted, Sides, carry_out};
+use super::{Cancel, FitPlan, FitSettings, Fitted, Sides, carry_out, complete, proven};
 use crate::target::card_of;
 
 /// When pictures are made to fit.
@@ -98,9 +98,7 @@ impl FitPool {
             let _permits = (thread, memory);
             work()
         });
-        let failed =
-            |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
-        done.await.map_err(failed)?
+        done.await.map_err(not_fitted)?
     }
 }
 
@@ -216,14 +214,16 @@ impl Fit {
 
     /// Makes the pictures that were planned here, and says on the plan what came out.
     async fn made(&self, mut plan: Plan) -> Result<Plan> {
-        let mut works = Vec::new();
-        let request = plan.request.map_images(|path, image| {
-            if let Some(fit_plan) = planned_here(image) {
-                works.push((path.to_owned(), image.clone(), fit_plan));
+        let (mut works, mut others) = (Vec::new(), Vec::new());
+        plan.request = plan.request.map_images(|path, image| {
+            let (path, image) = (path.to_owned(), image.clone());
+            match planned_here(&image) {
+                Some(plan) => works.push(Work { path, image, plan, is_proof: false }),
+                None => others.push((path, image)),
             }
             Ok(None)
         })?;
-        plan.request = request;
+        works.extend(self.suspicious(others).await?);
         if works.is_empty() {
             return Ok(plan);
         }
@@ -238,22 +238,39 @@ impl Fit {
         Ok(plan)
     }
 
-    async fn make_all(&self, works: Vec<(String, Image, FitPlan)>) -> Result<BTreeMap<String, Fitted>> {
+    /// Those of the pictures that fit, of these paths, whose ends are missing.
+    async fn suspicious(&self, others: Vec<(String, Image)>) -> Result<Vec<Work>> {
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let settings = self.settings.clone();
+        let look = move || {
+            let suspicious = others.into_iter().filter_map(|(path, image)| {
+                let plan = complete::suspicion(&image, &settings)?;
+                Some(Work { path, image, plan, is_proof: true })
+            });
+            suspicious.collect()
+        };
+        tokio::task::spawn_blocking(look).await.map_err(not_fitted)
+    }
+
+    async fn make_all(&self, works: Vec<Work>) -> Result<BTreeMap<String, Fitted>> {
         let cancel = CancelOnDrop(Cancel::default());
         let mut tasks = JoinSet::new();
-        for (path, image, plan) in works {
+        for Work { path, image, plan, is_proof } in works {
             let (settings, cancel, pool) = (self.settings.clone(), cancel.0.clone(), self.pool.clone());
             tasks.spawn(async move {
                 let memory = plan.memory();
-                let done = pool.run(memory, move || carry_out(&image, plan, &settings, &cancel)).await;
-                done.map(|fitted| (path, fitted))
+                let work = move || match is_proof {
+                    true => proven(&image, &plan, &settings, &cancel),
+                    false => carry_out(&image, plan, &settings, &cancel),
+                };
+                pool.run(memory, work).await.map(|fitted| (path, fitted))
             });
         }
         let mut made = BTreeMap::new();
         while let Some(done) = tasks.join_next().await {
-            let failed =
-                |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
-            let (path, fitted) = done.map_err(failed)??;
+            let (path, fitted) = done.map_err(not_fitted)??;
             made.insert(path, fitted);
         }
         Ok(made)
@@ -279,6 +296,19 @@ impl Drop for CancelOnDrop {
 struct Recipe {
     fit: FitPlan,
     settings: FitSettings,
+}
+
+/// A picture at its place, and what is planned of it.
+struct Work {
+    path: String,
+    image: Image,
+    plan: FitPlan,
+    /// Whether it is decoded alone, to find out whether it is cut off.
+    is_proof: bool,
+}
+
+fn not_fitted(error: JoinError) -> Error {
+    Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error)
 }
 
 fn planned_here(image: &Image) -> Option<FitPlan> {

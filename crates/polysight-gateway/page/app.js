@@ -11,6 +11,7 @@ import { mediaKinds, mediaParts, mediaSummary, showMedia, startMedia } from "./m
 import { chosenRoles, loadRoles, showRoles, startRoles } from "./roles.js";
 import { startTheme, switchTheme } from "./theme.js";
 
+const NARROW = window.matchMedia("(max-width: 56rem)"); // as in style.css: the answers stand under the question
 const SPOKEN = 200; // characters of an answer that are read out when it has come
 
 let shown = null;
@@ -81,7 +82,7 @@ async function keep(comparison) {
 
 async function answerAll(comparison, body, signal) {
   show(comparison);
-  byId("asked").scrollIntoView({ block: "nearest" });
+  byId("asked").scrollIntoView({ block: NARROW.matches ? "start" : "nearest" });
   say(t("say-start", { n: comparison.answers.length }));
   await Promise.all(comparison.answers.map(async (answer) => {
     await runAnswer(answer, body(answer.role), signal, () => updateAnswer(answer));

@@ -125,8 +125,9 @@ function row(item) {
 
 /** A small picture of an item, or the word for what it is. */
 export function thumbnail({ preview, kind }) {
-  if (preview) return el("img", { class: "thumb", src: preview, alt: "" });
-  return el("span", { class: "thumb", "aria-hidden": "true" }, kind === "video" ? "▶" : "◩");
+  const sign = kind === "video" ? el("span", {}, "▶") : null;
+  const picture = preview ? el("img", { src: preview, alt: "" }) : null;
+  return el("span", { class: "thumb", "aria-hidden": "true" }, picture, sign ?? (picture ? null : "◩"));
 }
 
 /** Shows the items; also after a change of language. */

@@ -9,7 +9,7 @@ const LONGEST = 1_000_000;
 /** An answer that has not begun. */
 export function newAnswer(role) {
   return {
-    role: role.id, name: role.name, provider: role.provider, model: role.model, status: "waiting", text: "", reasoning: "",
+    role: role.id, provider: role.provider, model: role.model, status: "waiting", text: "", reasoning: "",
     firstDelta: null, total: null, finish: null, usage: null, polysight: {}, error: null,
   };
 }
@@ -45,6 +45,7 @@ function fail(answer, error) {
     return;
   }
   answer.error = error.details ?? { message: String(error), violations: [] };
+  answer.provider = answer.error.provider ?? answer.provider;
   answer.status = answer.error.violations.length > 0 ? "refused" : "failed";
 }
 

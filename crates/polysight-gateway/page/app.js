@@ -22,11 +22,11 @@ function say(text) {
 }
 
 function sayEnd(answer) {
-  const { name, text, total, error } = answer;
-  const values = { name, time: seconds(total), text: text.slice(0, SPOKEN) };
+  const { role, text, total, error } = answer;
+  const values = { name: role, time: seconds(total), text: text.slice(0, SPOKEN) };
   if (answer.status === "done") say(t("say-done", values));
   else if (answer.status === "stopped") say(t("say-stopped", values));
-  else say(t("say-failed", { name, text: error.message ?? t(error.key, error.values) }));
+  else say(t("say-failed", { ...values, text: error.message ?? t(error.key, error.values) }));
 }
 
 function show(comparison) {
@@ -39,13 +39,14 @@ function useExample(text) {
   byId("question").focus();
 }
 
-function askForKey() {
+function askForKey(failure) {
+  byId("key-problem").textContent = hasKey() && failure ? failure.message : "";
   if (!byId("key").open) byId("key").showModal();
 }
 
 function readRoles() {
   return loadRoles().then(() => showRoles(mediaKinds())).catch((failure) => {
-    if (failure.details?.status === 401) askForKey();
+    if (failure.details?.status === 401) askForKey(failure.details);
   });
 }
 
@@ -87,7 +88,7 @@ async function answerAll(comparison, body, signal) {
   await Promise.all(comparison.answers.map(async (answer) => {
     await runAnswer(answer, body(answer.role), signal, () => updateAnswer(answer));
     sayEnd(answer);
-    if (answer.error?.status === 401) askForKey();
+    if (answer.error?.status === 401) askForKey(answer.error);
     await keep(comparison);
   }));
 }
@@ -134,7 +135,7 @@ function showEverything() {
 }
 
 function startKey() {
-  byId("key-open").addEventListener("click", askForKey);
+  byId("key-open").addEventListener("click", () => askForKey(null));
   byId("key-form").addEventListener("submit", () => {
     useKey(byId("key-value").value);
     byId("key-value").value = "";

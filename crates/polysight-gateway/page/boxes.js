@@ -23,11 +23,19 @@ function box(label, numbers) {
   return { label: label ?? "", picture: 0, corners: [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)] };
 }
 
+function unescaped(text) {
+  try {
+    return JSON.parse(`"${text}"`);
+  } catch {
+    return text;
+  }
+}
+
 function inObjects(text) {
   return [...text.matchAll(OBJECT)].flatMap(([object]) => {
     const member = MEMBER.exec(object);
     const label = LABEL.exec(object);
-    return member ? [box(label?.[1] ?? label?.[2], member.slice(1))] : [];
+    return member ? [box(label?.[2] ?? unescaped(label?.[1] ?? ""), member.slice(1))] : [];
   });
 }
 

@@ -32,12 +32,14 @@ function figures({ firstDelta, total, usage, finish, polysight }) {
   ].filter((one) => one !== null);
 }
 
-function violation({ path, problem, limit, fix }) {
+function term(key, value) {
+  return value ? el("div", {}, el("dt", {}, t(key)), el("dd", {}, value)) : null;
+}
+
+function violation({ path, problem, limit, fix, source }) {
   return el("li", {},
     el("code", { class: "path" }, path), el("p", {}, problem),
-    el("dl", {},
-      limit ? el("div", {}, el("dt", {}, t("allowed")), el("dd", {}, limit)) : null,
-      fix ? el("div", {}, el("dt", {}, t("fix")), el("dd", {}, fix)) : null));
+    el("dl", {}, term("allowed", limit), term("fix", fix), term("source", source)));
 }
 
 function violations(list) {
@@ -49,14 +51,18 @@ function reference(key, value) {
   return value ? el("span", {}, `${t(key)} `, el("code", {}, String(value))) : null;
 }
 
+function billing({ billed }) {
+  return has(`billed-${billed}`) ? el("p", {}, t(`billed-${billed}`)) : null;
+}
+
 function trouble({ error, text }) {
   if (error === null) return null;
   const list = error.violations;
   const said = error.message ?? t(error.key, error.values);
-  const references = [reference("code", error.code ?? error.type), reference("request-id", error.requestId)];
+  const references = [reference("code", error.code), reference("request-id", error.requestId)];
   return el("section", { class: "trouble" },
     list.length > 0 ? violations(list) : el("p", {}, said),
-    text === "" ? null : el("p", { class: "muted" }, t("partial")),
+    text === "" ? null : el("p", {}, t("partial")), billing(error),
     el("p", { class: "references" }, references));
 }
 
@@ -93,7 +99,7 @@ function ending(answer, media) {
     trouble(answer),
     more("adjustments", polysight.adjustments, adjustment),
     more("notes", polysight.notes, String),
-    more("attempts", polysight.attempts, attempt),
+    more("attempts", polysight.attempts ?? answer.error?.attempts, attempt),
     copyButton(answer.text),
   ].filter((one) => one !== null);
 }
@@ -109,12 +115,12 @@ export function answerCard(answer, media) {
   const text = el("div", { class: "text", dir: "auto" });
   const end = el("div", { class: "end" });
   const element = el("article", { class: "card", "aria-labelledby": title },
-    el("header", {}, el("h3", { id: title }, answer.name), state, model), numbers, reasoning, text, end);
+    el("header", {}, el("h3", { id: title }, answer.role), state, model), numbers, reasoning, text, end);
   const update = () => {
     element.dataset.status = answer.status;
     element.setAttribute("aria-busy", String(isRunning(answer)));
     state.textContent = t(answer.status);
-    model.textContent = [answer.provider, answer.model].filter(Boolean).join(" · ");
+    model.textContent = [answer.provider, answer.model, answer.polysight.cached ? t("cached") : ""].filter(Boolean).join(" · ");
     numbers.replaceChildren(...figures(answer));
     reasoning.hidden = answer.reasoning === "";
     thought.textContent = answer.reasoning;

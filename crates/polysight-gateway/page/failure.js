@@ -1,8 +1,8 @@
 // One kind of failure for everything that can go wrong between the page and the gateway.
 
 /**
- * Why a call failed: a `message` of the gateway, or the `key` of a text of the page with its `values`; with status, type,
- * code, request id and violations where there are any.
+ * Why a call failed: a `message` of the gateway, or the `key` of a text of the page with its `values`; with status, code,
+ * request id, violations, failed attempts, provider and whether it was billed, where these are known.
  */
 export class Failure extends Error {
   constructor(details) {

@@ -19,7 +19,7 @@ function row(comparison) {
     byId("history").querySelector("[data-close]").focus();
   };
   return el("li", {},
-    el("button", { type: "button", class: "history-open", "aria-label": t("open", { name }), onclick: show },
+    el("button", { type: "button", class: "history-open", onclick: show },
       thumbnail(comparison.media[0] ?? {}),
       el("span", { class: "history-text" }, el("span", { class: "history-question" }, name),
         el("small", {}, `${moment(comparison.at)} · ${t("history-roles", { n: comparison.answers.length })}`))),

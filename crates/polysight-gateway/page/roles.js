@@ -18,8 +18,7 @@ function roleOf(model) {
   const extra = model.polysight ?? {};
   return {
     id: model.id,
-    name: model.name || model.id,
-    provider: extra.provider ?? extra.vendor ?? "",
+    provider: extra.provider ?? "",
     model: extra.model ?? "",
     sees: model.architecture?.input_modalities ?? [],
     window: model.context_length,
@@ -83,7 +82,7 @@ function choice(role, kinds) {
   const model = [role.provider, role.model].filter(Boolean).join(" · ");
   return el("label", { class: "role" }, box,
     el("span", { class: "role-text" },
-      el("span", { class: "role-name" }, role.name),
+      el("span", { class: "role-name" }, role.id),
       model ? el("span", { class: "role-model" }, model) : null,
       el("span", { class: "badges" }, badges(role), blindness(role, kinds))));
 }
@@ -102,7 +101,7 @@ export function showRoles(kinds) {
   const known = roles ?? [];
   const wanted = byId("roles-filter").value.trim().toLowerCase();
   byId("roles-filter").hidden = known.length <= FILTER_FROM;
-  const shown = known.filter((role) => `${role.id} ${role.name} ${role.provider} ${role.model}`.toLowerCase().includes(wanted));
+  const shown = known.filter((role) => `${role.id} ${role.provider} ${role.model}`.toLowerCase().includes(wanted));
   byId("roles").replaceChildren(...(known.length === 0 ? substitute() : shown.map((role) => choice(role, kinds))));
 }
 

@@ -56,7 +56,7 @@ def ran(command, cwd, timeout=300):
 
 
 def installed(folder):
-    """Browser, Python with playwright, and the script of axe-core; None, with the reason printed, if one cannot be had."""
+    """Browser, Python with playwright, and axe-core's script; None, with the reason printed, if one cannot be had."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None or shutil.which("npm") is None:
         print("Chromium or npm is not here")

@@ -8,7 +8,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 OBJECTS = '[{"bbox_2d": [100, 200, 500, 900], "label": "cat"}, {"bbox_2d": [620, 80, 1040, 400], "label": "lamp"}]'
 HOSTILE = '<img src="https://h.example/x.png" onerror="document.title=1"><script>document.title=2</script> ' \
     "[click](javascript:document.title=3) **<b>bold</b>**\n\n```html\n<iframe src=https://h.example></iframe>\n```\n"
-MARKDOWN = "# Seen\n\nA **cat** and `2` more:\n\n- an ear\n- a paw\n\n1. first\n2. second\n\n```json\n{\"legs\": 4}\n```\n\nDone."
+MARKDOWN = """# Seen
+
+A **cat** and `2` more:
+
+- an ear
+- a paw
+
+1. first
+2. second
+
+```json
+{"legs": 4}
+```
+
+Done."""
 
 
 def texts(model):
@@ -61,13 +75,18 @@ class Upstream(BaseHTTPRequestHandler):
             return self.frame({"error": {"message": "the model has stopped", "code": "1234"}})
         self.delta({}, finish_reason="stop")
         usage = {"prompt_tokens": 21, "completion_tokens": 9, "total_tokens": 30}
-        self.frame({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [], "usage": usage})
+        self.chunk([], usage=usage)
         self.event("[DONE]")
 
     def delta(self, delta, finish_reason=None):
         """One frame with a delta."""
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        self.frame({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
+        self.chunk([choice])
+
+    def chunk(self, choices, **more):
+        """One chunk of the shape."""
+        head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        self.frame({**head, "choices": choices, **more})
 
     def frame(self, value):
         """One frame."""

@@ -4,6 +4,7 @@ import { newAnswer, runAnswer } from "./answer.js";
 import { hasKey, useKey } from "./api.js";
 import { showComparison, showWelcome, updateAnswer } from "./comparison.js";
 import { byId, randomId } from "./dom.js";
+import { detailsOf, explained } from "./failure.js";
 import { startHistory } from "./history-view.js";
 import { keepComparison } from "./history.js";
 import { otherLanguage, seconds, switchLanguage, t, translatePage } from "./i18n.js";
@@ -26,7 +27,7 @@ function sayEnd(answer) {
   const values = { name: role, time: seconds(total), text: text.slice(0, SPOKEN) };
   if (answer.status === "done") say(t("say-done", values));
   else if (answer.status === "stopped") say(t("say-stopped", values));
-  else say(t("say-failed", { ...values, text: error.message ?? t(error.key, error.values) }));
+  else say(t("say-failed", { ...values, text: explained(error) }));
 }
 
 function show(comparison) {
@@ -57,8 +58,9 @@ function messages(question, parts) {
 }
 
 function settings() {
-  const given = { max_tokens: byId("max-tokens").value, temperature: byId("temperature").value };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "").map(([key, value]) => [key, Number(value)]));
+  const fields = [["max_tokens", byId("max-tokens")], ["temperature", byId("temperature")]];
+  const given = fields.filter(([, field]) => field.value !== "");
+  return Object.fromEntries(given.map(([name, field]) => [name, field.valueAsNumber]));
 }
 
 /** The bodies of all roles share one text of messages, so that pictures are not written out once for each. */
@@ -113,7 +115,7 @@ async function ask() {
     const comparison = { id: randomId(), at: Date.now(), question, media: mediaSummary(), answers };
     await answerAll(comparison, body, stopper.signal);
   } catch (failure) {
-    byId("ask-problem").textContent = failure.details ? t(failure.details.key, failure.details.values) : String(failure);
+    byId("ask-problem").textContent = explained(detailsOf(failure));
   } finally {
     setRunning(null);
   }

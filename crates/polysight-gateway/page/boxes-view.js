@@ -66,7 +66,8 @@ export function boxesFigure({ reading, boxes }, media) {
   const pictures = media.filter((item) => item.kind === "image");
   const figure = el("figure", { class: "boxes" });
   const show = (chosen) => {
-    const numbered = boxes.map((one, index) => ({ ...one, index, picture: reading === "pixels" ? one.picture : chosen }));
+    const pictureOf = (one) => (reading === "pixels" ? one.picture : chosen);
+    const numbered = boxes.map((one, index) => ({ ...one, index, picture: pictureOf(one) }));
     const drawings = drawingsByPicture(pictures, numbered, reading);
     const beyond = reading === "relative" && boxes.some((one) => one.corners.some((value) => value > 1000));
     figure.replaceChildren(

@@ -3,7 +3,8 @@
 import { isRunning } from "./answer.js";
 import { boxesFigure } from "./boxes-view.js";
 import { boxesOf } from "./boxes.js";
-import { el, randomId } from "./dom.js";
+import { button, el, randomId } from "./dom.js";
+import { explained } from "./failure.js";
 import { has, money, number, seconds, t } from "./i18n.js";
 import { showMarkdown } from "./markdown.js";
 
@@ -58,17 +59,17 @@ function billing({ billed }) {
 function trouble({ error, text }) {
   if (error === null) return null;
   const list = error.violations;
-  const said = error.message ?? t(error.key, error.values);
   const references = [reference("code", error.code), reference("request-id", error.requestId)];
   return el("section", { class: "trouble" },
-    list.length > 0 ? violations(list) : el("p", {}, said),
+    list.length > 0 ? violations(list) : el("p", {}, explained(error)),
     text === "" ? null : el("p", {}, t("partial")), billing(error),
     el("p", { class: "references" }, references));
 }
 
 function more(key, list, show) {
   if (!Array.isArray(list) || list.length === 0) return null;
-  return el("details", {}, el("summary", {}, t(key, { n: list.length })), el("ul", {}, list.map((one) => el("li", {}, show(one)))));
+  const rows = list.map((one) => el("li", {}, show(one)));
+  return el("details", {}, el("summary", {}, t(key, { n: rows.length })), el("ul", {}, rows));
 }
 
 function adjustment({ path, change, lossless }) {
@@ -83,10 +84,10 @@ function attempt({ provider, message, code }) {
 function copyButton(text) {
   const copy = async () => {
     await navigator.clipboard.writeText(text);
-    button.textContent = t("copied");
+    node.textContent = t("copied");
   };
-  const button = el("button", { type: "button", class: "quiet small", onclick: copy }, t("copy"));
-  return text !== "" && navigator.clipboard ? button : null;
+  const node = button(t("copy"), copy);
+  return text !== "" && navigator.clipboard ? node : null;
 }
 
 /** What stands under the text once the answer has ended. */
@@ -120,7 +121,8 @@ export function answerCard(answer, media) {
     element.dataset.status = answer.status;
     element.setAttribute("aria-busy", String(isRunning(answer)));
     state.textContent = t(answer.status);
-    model.textContent = [answer.provider, answer.model, answer.polysight.cached ? t("cached") : ""].filter(Boolean).join(" · ");
+    const cached = answer.polysight.cached ? t("cached") : "";
+    model.textContent = [answer.provider, answer.model, cached].filter(Boolean).join(" · ");
     numbers.replaceChildren(...figures(answer));
     reasoning.hidden = answer.reasoning === "";
     thought.textContent = answer.reasoning;

@@ -1,6 +1,6 @@
 // The pictures and videos of a question: files, pasted pictures and links, with small previews.
 
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
 import { Failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { previewOf } from "./preview.js";
@@ -9,7 +9,9 @@ const MOST_ITEMS = 20;
 const MOST_MEGABYTES = 100;
 const VIDEO_ENDINGS = ["mp4", "m4v", "mov", "webm", "mkv", "avi"];
 // Browsers give no type to files of these endings on every system.
-const TYPES = { heic: "image/heic", heif: "image/heif", mov: "video/quicktime", mkv: "video/x-matroska", avi: "video/x-msvideo" };
+const TYPES = {
+  heic: "image/heic", heif: "image/heif", mov: "video/quicktime", mkv: "video/x-matroska", avi: "video/x-msvideo",
+};
 
 function ending(name) {
   return /\.([a-z0-9]+)$/i.exec(name)?.[1].toLowerCase() ?? "";
@@ -111,16 +113,15 @@ function kindSwitch(item) {
     item.kind = item.kind === "video" ? "image" : "video";
     showMedia();
   };
-  return el("button", { type: "button", class: "quiet small", "aria-label": t("kind", { name: item.name, kind }), onclick: flip }, kind);
+  return button(kind, flip, t("kind", { name: item.name, kind }));
 }
 
 function row(item) {
-  const label = t("remove", { name: item.name });
   return el("li", { title: item.url ? `${item.url} (${t("link-note")})` : item.name },
     thumbnail(item),
     el("span", { class: "media-name" }, item.name),
     item.url ? kindSwitch(item) : null,
-    el("button", { type: "button", class: "quiet small", "aria-label": label, onclick: () => remove(item) }, "×"));
+    button("×", () => remove(item), t("remove", { name: item.name })));
 }
 
 /** A small picture of an item, or the word for what it is. */

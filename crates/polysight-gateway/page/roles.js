@@ -1,7 +1,8 @@
 // The roles of the gateway: which there are, what each sees, and which are asked.
 
 import { models } from "./api.js";
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
+import { detailsOf, explained } from "./failure.js";
 import { number, t } from "./i18n.js";
 import { keep, recall } from "./storage.js";
 
@@ -38,7 +39,7 @@ export async function loadRoles() {
     roles = (await models()).filter((model) => typeof model.id === "string").map(roleOf);
     choose();
   } catch (failure) {
-    problem = failure.details ?? { message: String(failure) };
+    problem = detailsOf(failure);
     throw failure;
   } finally {
     showRoles(new Set());
@@ -90,8 +91,8 @@ function choice(role, kinds) {
 function substitute() {
   if (problem === null && roles === null) return [el("p", { class: "muted" }, t("roles-loading"))];
   if (problem === null) return [el("p", { class: "muted" }, t("roles-none"))];
-  const text = t("roles-failed", { problem: problem.message ?? t(problem.key, problem.values) });
-  return [el("p", { class: "problem" }, text), el("button", { type: "button", class: "quiet", onclick: retry }, t("again"))];
+  const text = t("roles-failed", { problem: explained(problem) });
+  return [el("p", { class: "problem" }, text), button(t("again"), retry)];
 }
 
 let retry = () => {};

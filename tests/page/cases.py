@@ -237,6 +237,36 @@ def boxes_stand_where_the_answer_says(browser):
     page.close()
 
 
+def boxes_of_the_gateway_are_pixels_of_their_picture(browser):
+    page = Page(browser)
+    found = page.tab.evaluate("""async () => {
+      const { boxesOf } = await import("/boxes.js");
+      const { boxesFigure } = await import("/boxes-view.js");
+      const one = { label: "paw", picture: 1, box: [20, 10, 60, 40] };
+      const boxes = boxesOf({ text: "[[1,2,3,4]]", polysight: { boxes: [one, { box: ["x"] }] } });
+      const preview = document.querySelector("img").src;
+      const media = [500, 200].map((width) => ({ kind: "image", name: `${width}`, preview, width, height: width / 2 }));
+      const figure = boxesFigure(boxes, media);
+      const edge = figure.querySelector(".box-edge");
+      const place = ["x", "y", "width", "height"].map((name) => Number(edge.getAttribute(name)));
+      return { place, on: figure.querySelector("img").alt, count: boxes.boxes.length, said: figure.textContent };
+    }""")
+    assert found["place"] == [100, 50, 200, 150] and found["count"] == 1, found
+    assert found["on"].startswith("200") and "Pixel coordinates" in found["said"], found
+    page.close()
+
+
+def several_pictures_leave_the_choice(browser):
+    page = Page(browser, "scripted")
+    page.ask("marks", files=[CAT, COFFEE])
+    card = page.ended("marks", "done")
+    expect(card.locator(".drawing img")).to_have_attribute("alt", "cat.jpg with 1 box")
+    card.get_by_label("Drawn on").select_option("2: coffee.jpg")
+    expect(card.locator(".drawing img")).to_have_attribute("alt", "coffee.jpg with 1 box")
+    expect(card.locator(".drawing .box")).to_have_count(1)
+    page.close()
+
+
 def reasoning_can_be_unfolded(browser):
     page = Page(browser, "scripted")
     page.ask("thinks")
@@ -517,6 +547,8 @@ CASES = [
     an_error_in_mid_stream_keeps_what_had_arrived,
     an_answer_without_end_is_stopped,
     boxes_stand_where_the_answer_says,
+    boxes_of_the_gateway_are_pixels_of_their_picture,
+    several_pictures_leave_the_choice,
     reasoning_can_be_unfolded,
     the_text_of_a_model_is_never_html,
     the_history_survives_a_reload,

@@ -19,7 +19,7 @@ const DOUBLE = /\[\s*\[[\d\s.,[\]-]{7,10000}\]\s*\]/g;
 function box(label, numbers) {
   const [x1, y1, x2, y2] = numbers.map(Number);
   const corners = [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)];
-  return { label: label ?? "", picture: 0, corners };
+  return { label: label ?? "", picture: null, corners };
 }
 
 function unescaped(text) {
@@ -63,11 +63,11 @@ function isGiven(given) {
 
 /**
  * The boxes of an answer and how they are read: `"pixels"` of the picture, where the gateway gives them, else
- * `"relative"`, 0 to 1000 of width and height. Boxes in the reasoning are not read: models repeat drafts there.
+ * `"relative"`, 0 to 1000 of width and height. `picture` is the index among the pictures, null where it is not said. Boxes in the reasoning are not read: models repeat drafts there.
  */
 export function boxesOf({ text, polysight }) {
   const given = Array.isArray(polysight.boxes) ? polysight.boxes.filter(isGiven).slice(0, MOST) : [];
   if (given.length === 0) return { reading: "relative", boxes: relative(text) };
-  const boxes = given.map((one) => ({ ...box(one.label, one.box), picture: one.picture ?? 0 }));
+  const boxes = given.map((one) => ({ ...box(one.label, one.box), picture: one.picture ?? null }));
   return { reading: "pixels", boxes };
 }

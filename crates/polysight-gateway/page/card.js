@@ -44,8 +44,7 @@ function violation({ path, problem, limit, fix, source }) {
 }
 
 function violations(list) {
-  const title = list.length === 1 ? t("violations-1") : t("violations", { n: list.length });
-  return [el("p", { class: "part-title" }, title), el("ul", { class: "violations" }, list.map(violation))];
+  return [el("p", { class: "part-title" }, t("violations", { n: list.length })), el("ul", { class: "violations" }, list.map(violation))];
 }
 
 function reference(key, value) {

@@ -82,8 +82,8 @@ async function addFile(file) {
   showMedia();
 }
 
-/** Adds files; what is neither a picture nor a video, or too much, is refused with the reason. */
-export function addFiles(files) {
+// Adds files; what is neither a picture nor a video, or too much, is refused with the reason.
+function addFiles(files) {
   report(null);
   for (const file of files) addFile(file);
 }

@@ -60,6 +60,17 @@ impl ConfigSource {
         }
     }
 
+    /// The text of the config.
+    pub(crate) fn text(&self) -> Result<String> {
+        match self {
+            Self::File(file) => std::fs::read_to_string(file).map_err(|error| {
+                let message = format!("{}: it cannot be read: {error}", file.display());
+                Error::new(ErrorKind::Config, message).with_source(error)
+            }),
+            Self::Keys(text) | Self::Emulator { text, .. } => Ok(text.clone()),
+        }
+    }
+
     /// What it is, for people.
     pub(crate) fn name(&self) -> String {
         match self {

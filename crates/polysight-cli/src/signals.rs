@@ -32,3 +32,34 @@ pub(crate) fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         }
     })
 }
+
+/// Requests to read the config again: SIGHUP, where there are signals.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to listen; the signal no longer ends the process.
+    ///
+    /// # Errors
+    /// When the signal cannot be had.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Ends at the next one; never where there are no signals.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        self.signal.recv().await;
+    }
+
+    /// Ends at the next one; never where there are no signals.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}

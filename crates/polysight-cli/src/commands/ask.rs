@@ -77,18 +77,21 @@ async fn ask_at_once(
         calls.spawn(async move { sender.send(call(role, request, extractor).await) });
         replies.push((name, reply));
     }
-    let mut failed = 0;
+    let (mut failed, mut is_below) = (0, false);
     for (name, reply) in replies {
         let reply = reply.await.map_err(|_| Failure::Other(format!("{name}: the call broke off")))?;
         failed += usize::from(reply.outcome.is_err());
-        let is_first = failed == 0 && names.first() == Some(name);
-        match ask.json {
-            true => output::lines(&json::reply(name, &reply)?)?,
-            false => show(&reply, (names.len() > 1).then_some(name), is_first, ask)?,
+        let title = (names.len() > 1).then_some(name.as_str());
+        if ask.json {
+            output::lines(&json::reply(name, &reply)?)?;
+        } else if let Some(text) = text(&reply)? {
+            if let Some(title) = title {
+                output::head(&format!("{}== {title} ==", if is_below { "\n" } else { "" }))?;
+            }
+            output::lines(&text)?;
+            is_below = true;
         }
-        if let (true, Err(error)) = (ask.json, &reply.outcome) {
-            report(error, Some(name), ask);
-        }
+        show_rest(&reply, title, ask);
     }
     Ok(Outcome::of(failed, names.len()))
 }
@@ -179,29 +182,25 @@ fn close_line(is_open: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints a whole reply, below the role's name where there are several.
-fn show(reply: &Reply, role: Option<&String>, is_first: bool, ask: &Ask) -> Result<(), Failure> {
-    let text = match &reply.outcome {
+/// What a reply holds for stdout.
+fn text(reply: &Reply) -> Result<Option<String>, Failure> {
+    Ok(match &reply.outcome {
         Ok(Answer::Text(response)) => Some(response.text.clone()),
         Ok(Answer::Value(extracted)) => Some(json::pretty(&extracted.value)?),
         Err(error) => partial_text(error),
-    };
-    if let Some(text) = &text {
-        if let Some(role) = role {
-            let gap = if is_first { "" } else { "\n" };
-            output::head(&format!("{gap}== {role} =="))?;
-        }
-        output::lines(text)?;
-    }
+    })
+}
+
+/// Prints what is known of a reply besides its text; of JSON, which holds it, only the error.
+fn show_rest(reply: &Reply, role: Option<&str>, ask: &Ask) {
     match &reply.outcome {
-        Err(error) => report(error, role.map(String::as_str), ask),
-        Ok(_) if ask.quiet => {}
+        Err(error) => report(error, role, ask),
+        Ok(_) if ask.quiet || ask.json => {}
         Ok(answer) => {
             reply.notes.iter().for_each(output::note);
             show_answer_meta(answer, reply.took);
         }
     }
-    Ok(())
 }
 
 fn show_answer_meta(answer: &Answer, took: Duration) {

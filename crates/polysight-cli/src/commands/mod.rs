@@ -8,6 +8,7 @@ mod json;
 mod models;
 mod pages;
 mod plan;
+mod serve;
 
 use crate::args::{Cli, Command};
 use crate::outcome::Run;
@@ -21,7 +22,7 @@ pub(crate) async fn run(cli: Cli) -> Run {
         Command::Models(models) => models::run(global, models).await,
         Command::Check => check::run(global).await,
         Command::Init(init) => init::run(global, init),
-        Command::Serve(_) => Err(crate::outcome::Failure::Other("not built yet".to_owned())),
+        Command::Serve(serve) => serve::run(global, serve).await,
         Command::Emulate(emulate) => emulate::run(emulate).await,
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { dir } => pages::manual(dir.as_deref()),

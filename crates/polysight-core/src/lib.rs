@@ -30,7 +30,7 @@ pub use error::{
 };
 pub use interval::Interval;
 pub use media::{
-    Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
+    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
 };
 pub use message::{Message, MessageRole, Part};
 pub use plan::{

@@ -17,7 +17,7 @@ pub(crate) use redact::OneLine;
 pub use redact::redact;
 pub use redact_secrets::{SecretFilter, is_ordinary, is_secret_name};
 
-use crate::{Attempt, RateLimits, SafetyLabel, Violation};
+use crate::{Attempt, FinishKind, RateLimits, SafetyLabel, Violation};
 
 /// The result of everything in Polysight that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -45,6 +45,7 @@ struct Inner {
     quota_reset: Option<String>,
     rate_limits: Option<RateLimits>,
     partial: Option<Partial>,
+    finish: Option<FinishKind>,
     safety: Vec<SafetyLabel>,
     violations: Vec<Violation>,
     attempts: Vec<Attempt>,
@@ -73,6 +74,7 @@ impl Error {
             quota_reset: None,
             rate_limits: None,
             partial: None,
+            finish: None,
             safety: Vec::new(),
             violations: Vec::new(),
             attempts: Vec::new(),
@@ -183,6 +185,13 @@ impl Error {
     #[must_use]
     pub fn with_partial(mut self, partial: Option<Partial>) -> Self {
         self.0.partial = partial;
+        self
+    }
+
+    /// Says how the answer ended that is none.
+    #[must_use]
+    pub fn with_finish(mut self, finish: FinishKind) -> Self {
+        self.0.finish = Some(finish);
         self
     }
 
@@ -312,6 +321,13 @@ impl Error {
     #[must_use]
     pub fn partial(&self) -> Option<&Partial> {
         self.0.partial.as_ref()
+    }
+
+    /// How the answer ended, where the vendor said so: an answer that met the vendor's own token limit is
+    /// [`FinishKind::Length`].
+    #[must_use]
+    pub fn finish(&self) -> Option<FinishKind> {
+        self.0.finish
     }
 
     /// The safety labels that came with a refusal.

@@ -31,8 +31,8 @@ pub use error::{
 };
 pub use interval::Interval;
 pub use media::{
-    Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Orientation, Video, VideoFormat, VideoInfo,
-    redact_name,
+    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Orientation, Video, VideoFormat,
+    VideoInfo, redact_name,
 };
 pub use message::{Message, MessageRole, Part};
 pub use observer::{CallEvent, CallOutcome, Observer, Observers};

@@ -13,10 +13,11 @@ use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
 use polysight_layers::{BudgetPolicy, KeyPool, Ledger, RetryBudget, Router, RouterPolicy, Stack, Target};
 use polysight_wire::Transport;
 use ring::digest::{SHA256, digest};
+use serde::de::DeserializeOwned;
 
 use crate::config::{
     Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Stores,
-    Texts, Variables, connect_store,
+    Texts, Variables, connect_store, read_table,
 };
 use crate::{Registry, Role};
 
@@ -116,6 +117,17 @@ impl Polysight {
     /// As [`from_file`](Self::from_file).
     pub fn from_toml_with(text: &str, registry: Registry) -> Result<Self> {
         Self::read(text, Source::text(), &registry)
+    }
+
+    /// Reads one table of a config text for a program that keeps its settings in the same file, such as `[gateway]`;
+    /// `${NAME}` is looked up in the environment. `None` where the text has no such table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with every fault of the table, as [`from_file`](Self::from_file): unknown
+    /// keys, wrong types, variables that are not set.
+    pub fn read_table<T: DeserializeOwned>(text: &str, name: &str) -> Result<Option<T>> {
+        let lookup: Lookup = Arc::new(|name| std::env::var(name).ok());
+        read_table(text, name, &Variables::new(&lookup))
     }
 
     fn read(text: &str, source: Source, registry: &Registry) -> Result<Self> {

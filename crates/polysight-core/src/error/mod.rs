@@ -18,7 +18,7 @@ pub use redact::redact;
 pub use redact_secrets::{SecretFilter, is_ordinary, is_secret_name};
 
 use crate::catalog::Money;
-use crate::{Attempt, RateLimits, SafetyLabel, Usage, Violation};
+use crate::{Attempt, FinishKind, RateLimits, SafetyLabel, Usage, Violation};
 
 /// The result of everything in Polysight that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -48,6 +48,7 @@ struct Inner {
     partial: Option<Partial>,
     usage: Option<Usage>,
     cost: Option<Money>,
+    finish: Option<FinishKind>,
     safety: Vec<SafetyLabel>,
     violations: Vec<Violation>,
     attempts: Vec<Attempt>,
@@ -78,6 +79,7 @@ impl Error {
             partial: None,
             usage: None,
             cost: None,
+            finish: None,
             safety: Vec::new(),
             violations: Vec::new(),
             attempts: Vec::new(),
@@ -202,6 +204,13 @@ impl Error {
     #[must_use]
     pub fn with_cost(mut self, cost: Option<Money>) -> Self {
         self.0.cost = cost;
+        self
+    }
+
+    /// Says how the answer ended that is none.
+    #[must_use]
+    pub fn with_finish(mut self, finish: FinishKind) -> Self {
+        self.0.finish = Some(finish);
         self
     }
 
@@ -344,6 +353,13 @@ impl Error {
     #[must_use]
     pub fn cost(&self) -> Option<&Money> {
         self.0.cost.as_ref()
+    }
+
+    /// How the answer ended, where the vendor said so: an answer that met the vendor's own token limit is
+    /// [`FinishKind::Length`].
+    #[must_use]
+    pub fn finish(&self) -> Option<FinishKind> {
+        self.0.finish
     }
 
     /// The safety labels that came with a refusal.

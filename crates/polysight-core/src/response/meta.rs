@@ -216,7 +216,7 @@ impl FinishReason {
             }
             FinishKind::Other => (ErrorKind::Interrupted, "the answer ended for a reason that is not known"),
         };
-        let error = Error::new(kind, message).with_code(&self.raw);
+        let error = Error::new(kind, message).with_code(&self.raw).with_finish(self.kind);
         Some(match self.kind {
             FinishKind::Length | FinishKind::Other => error.with_retry(RetryAdvice::Never),
             _ => error,

@@ -144,8 +144,8 @@ impl Sheet {
         let row = match result {
             Err(error) => {
                 self.failed += 1;
-                let problem = escaped(&error.to_string());
-                format!("{}<p class=problem>{problem}</p>", figure(&before, "before"))
+                // No picture: a browser had better not open a bomb.
+                format!("<p class=problem>{}</p>", escaped(&error.to_string()))
             }
             Ok(Fitted { image, report: Some(report), .. }) => {
                 let after = encoded(&write(number, path, &image, out)?);

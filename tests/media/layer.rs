@@ -103,7 +103,7 @@ fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is
         let role = polysight::Polysight::from_toml(&config).unwrap().role("r").unwrap();
         role.plan(&ChatRequest::ask("what?", [image.clone()])).unwrap()
     };
-    let tokens = |setting: &str| plan(setting).estimate.image_tokens.unwrap();
+    let tokens = |setting: &str| plan(setting).estimate.image_tokens.number().unwrap();
     let all = tokens("\"fit\"");
     let few = tokens("{ max_image_tokens = 500 }");
     assert!(all > 1_500 && (350..=500).contains(&few), "{all}, {few}");

@@ -134,7 +134,7 @@ fn describe_prints_each_violation_on_stderr_and_fails() {
 fn the_other_examples_run() {
     for (name, part) in [
         ("stream", "pieces, finish stop"),
-        ("receipt", "Jade Tea House, 23.50 CNY"),
+        ("receipt", "-- qwen-ocr: asked by ocr_task, 0 repair turns"),
         ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
         ("conversation", "1 picture of an earlier turn dropped"),
         ("video", "video moved to the front"),

@@ -8,6 +8,7 @@ mod error;
 pub mod interval;
 pub mod media;
 mod message;
+mod observer;
 pub mod plan;
 
 mod provider;
@@ -34,9 +35,10 @@ pub use media::{
     redact_name,
 };
 pub use message::{Message, MessageRole, Part};
+pub use observer::{CallEvent, CallOutcome, Observer, Observers};
 pub use plan::{
-    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Rung, Tolerance, Violation,
-    compare_plans,
+    Adjustment, Candidate, CostRange, Count, Estimate, Limit, Plan, PlanComparison, Quantity, Rung,
+    Tolerance, Violation, compare_plans,
 };
 
 pub use provider::{ProviderId, VisionProvider};

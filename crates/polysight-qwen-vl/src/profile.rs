@@ -218,6 +218,10 @@ fn catalog(
         // Only the native protocol has a limit of frames (vendor's page of visual understanding).
         let limited = |card: &ModelCard| card.video.limits().is_some_and(|video| video.max_frames.is_yes());
         catalog = override_models(&catalog, limited, "video", &json!({"max_frames": false}))?;
+        // So has it alone the tasks of OCR models (vendor's page of Qwen-OCR).
+        let has_task =
+            |card: &ModelCard| card.response_formats.iter().flatten().any(|format| format == "ocr_task");
+        catalog = override_models(&catalog, has_task, "response_formats", &json!([]))?;
     }
     if deployment.is_vendor {
         catalog = catalog.in_currency(settings.region.currency());

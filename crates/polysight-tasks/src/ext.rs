@@ -19,7 +19,7 @@ pub trait TasksExt: VisionProvider {
     ) -> impl Future<Output = Result<Extracted<T>, ExtractError>> + Send {
         async move {
             let extractor = Extractor::of::<T>()
-                .map_err(|error| ExtractError::new(ExtractFault::Call(Box::new(error)), Vec::new()))?;
+                .map_err(|error| ExtractError::new(ExtractFault::Call(Box::new(error)), Vec::new(), ""))?;
             extractor.extract_as(self, request).await
         }
     }

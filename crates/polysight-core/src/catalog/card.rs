@@ -35,7 +35,8 @@ pub struct ModelCard {
     pub thinking: ThinkingCard,
     /// Function tools.
     pub tools: Capability<ToolsCard>,
-    /// Response formats besides text: `json_object`, `json_schema`. `None`: not known.
+    /// Response formats besides text: `json_object`, `json_schema`, and `ocr_task` for a task of the vendor's that fills in a
+    /// form. `None`: not known.
     pub response_formats: Option<Vec<String>>,
     /// Ranges of the sampling settings.
     pub sampling: SamplingCard,
@@ -53,6 +54,8 @@ pub struct ModelCard {
     pub image_with_video: Option<bool>,
     /// In which unit it says where something is in a picture.
     pub grounding: Grounding,
+    /// Most [marks](crate::Part::CacheMark) for a prompt cache in a request; `None` when it takes none.
+    pub cache_marks: Option<u64>,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
     /// Prices, cheapest tier first.
@@ -89,6 +92,7 @@ impl Default for ModelCard {
             video: Capability::Unknown,
             image_with_video: None,
             grounding: Grounding::Unknown,
+            cache_marks: None,
             token_formula: None,
             prices: Vec::new(),
             quotas: None,

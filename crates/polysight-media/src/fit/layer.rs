@@ -181,7 +181,7 @@ impl Fit {
             let sized = plan.and_then(|plan| planned(image, plan, &limited).ok());
             let sized = sized.unwrap_or_else(|| image.clone());
             let probe = ChatRequest::ask("?", [sized]).with_model(&card.id).with_tolerance(Tolerance::Lossy);
-            self.inner.plan(&probe).ok()?.estimate.image_tokens
+            self.inner.plan(&probe).ok()?.estimate.image_tokens.number()
         };
         let Some(all) = tokens(info.pixels()) else {
             found.note = Some(format!(

@@ -61,7 +61,7 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     /// Adds the vendor's own rules to the checks that hold for all.
     fn check(&self, draft: &mut PlanBuilder);
 
-    /// Counts tokens as far as the vendor's formulas are known.
+    /// Counts tokens as far as the vendor's formulas are known; what is left open is bounded by the plan.
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate;
 
     /// The size to which the vendor scales a picture of the request before the model sees it; `None` where that is not known.

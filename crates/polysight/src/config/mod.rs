@@ -4,6 +4,7 @@
 //! variables hold is looked up later.
 
 mod backend;
+mod budget;
 mod de;
 mod expand;
 mod faults;
@@ -16,6 +17,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use polysight_core::{Error, Result, redact_name};
+use polysight_layers::BudgetPolicy;
 
 pub(crate) use backend::{Backend, Backends};
 pub(crate) use de::Texts;
@@ -29,7 +31,7 @@ pub(crate) use provider::{Connecting, ProviderConfig, ProviderEntry};
 pub(crate) use role::{RoleEntry, RoleTarget};
 use role::{Roles, check_fallbacks};
 use store::RATE_LIMIT_STORE;
-pub(crate) use store::connect as connect_store;
+pub(crate) use store::{Stores, connect as connect_store};
 
 /// A config file, read and checked, its variables not yet looked up.
 pub(crate) struct Config {
@@ -38,7 +40,9 @@ pub(crate) struct Config {
     pub(crate) roles: BTreeMap<String, RoleEntry>,
     /// What is not wrong, but worth knowing.
     pub(crate) notes: Vec<String>,
-    /// Where rate limits are counted.
+    /// What all roles together may spend.
+    pub(crate) budget: Option<BudgetPolicy>,
+    /// Where rate limits and budgets are counted.
     pub(crate) rate_limit_store: Option<Table>,
 }
 
@@ -52,7 +56,7 @@ impl Config {
             return faults.into_result(&source, ()).and_then(|()| Self::read("", source, backends));
         }
         let mut reader = Reader::new(root, "", Texts::Literal);
-        let keys = ["providers", "roles", "defaults", RATE_LIMIT_STORE];
+        let keys = ["providers", "roles", "defaults", budget::BUDGET, RATE_LIMIT_STORE];
         let mut tables: BTreeMap<&str, (usize, Table)> =
             reader.take_tables(keys, &mut faults).into_iter().collect();
         reader.finish(&mut faults);
@@ -72,12 +76,16 @@ impl Config {
         });
         let roles: BTreeMap<String, RoleEntry> = roles.collect();
         check_fallbacks(&roles, &mut faults);
+        let budget =
+            tables.remove(budget::BUDGET).and_then(|(line, table)| budget::read(line, table, &mut faults));
+        budget::check_currencies(&providers, &roles, budget.as_ref(), &mut faults);
         let rate_limit_store = tables.remove(RATE_LIMIT_STORE).map(|(line, table)| {
             store::check(line, &table, &mut faults);
             table
         });
         let notes = notes(&source, &providers, &roles);
-        faults.into_result(&source.clone(), Self { source, providers, roles, notes, rate_limit_store })
+        faults
+            .into_result(&source.clone(), Self { source, providers, roles, notes, budget, rate_limit_store })
     }
 
     /// The provider of this name.

@@ -41,7 +41,7 @@ impl Dialect for AcmeDialect {
     fn check(&self, _: &mut PlanBuilder) {}
 
     fn estimate(&self, _: &ChatRequest, _: &ModelCard) -> Estimate {
-        Estimate::tokens(None, None, None)
+        Estimate::default()
     }
 
     fn seen_size(&self, _: &ChatRequest, _: &ModelCard, _: &Image) -> Option<PixelSize> {

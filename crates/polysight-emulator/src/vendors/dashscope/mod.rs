@@ -108,8 +108,9 @@ fn reply(
     prompt: Prompt,
 ) -> Result<Reply, Refusal> {
     let terms = terms(request, model, prompt);
-    let chat = ChatRequest::new(model.id, request.parameters, request.messages(), terms)
+    let mut chat = ChatRequest::new(model.id, request.parameters, request.messages(), terms)
         .with_seen(seen(request, model));
+    chat.form = mode_checks::ocr_form(request);
     let id = match errors.dialect {
         Dialect::Compatible => format!("chatcmpl-{}", errors.id),
         Dialect::Native => errors.id.clone(),
@@ -127,7 +128,7 @@ fn reply(
     }
     let mut body = match errors.dialect {
         Dialect::Compatible => compatible::whole(&completion),
-        Dialect::Native => native::whole(&completion, sizes.as_deref()),
+        Dialect::Native => native::whole(&completion, sizes.as_deref(), chat.form.is_some()),
     };
     completion::of_json(&mut body, "message", &served.faults);
     Ok(Reply::json(200, &body))

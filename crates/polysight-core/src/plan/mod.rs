@@ -131,10 +131,13 @@ impl Plan {
     }
 
     /// Whether an answer that a token limit cut is an answer, and no error: where the caller set a limit, and where the caller
-    /// checks the answer's form ([`ResponseFormat::Extract`](crate::ResponseFormat::Extract)), so that what was paid is seen.
+    /// checks the answer's form ([`ResponseFormat::Extract`](crate::ResponseFormat::Extract), [`ResponseFormat::Locate`](crate::ResponseFormat::Locate)), so that what was paid is seen.
     #[must_use]
     pub fn accepts_cut(&self) -> bool {
-        let is_checked = matches!(self.original.response_format, ResponseFormat::Extract { .. });
+        let is_checked = matches!(
+            self.original.response_format,
+            ResponseFormat::Extract { .. } | ResponseFormat::Locate { .. }
+        );
         self.request.max_tokens.is_some() || is_checked
     }
 

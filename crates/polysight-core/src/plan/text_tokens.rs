@@ -63,7 +63,7 @@ fn most_of_tools(request: &ChatRequest) -> u64 {
     let tools =
         tools.fold(0, u64::saturating_add) + if request.tools.is_empty() { 0 } else { PER_INSTRUCTIONS };
     let schema = match &request.response_format {
-        // What is asked of a place stands in the messages by then.
+        // What asks for places stands in the messages by then.
         ResponseFormat::Text | ResponseFormat::Locate { .. } => 0,
         ResponseFormat::JsonSchema { schema, .. } | ResponseFormat::Extract { schema, .. } => {
             PER_INSTRUCTIONS + json(schema)

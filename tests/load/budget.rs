@@ -85,7 +85,7 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
         let outputs = tokio::task::spawn_blocking(|| {
             children.into_iter().map(|child| child.wait_with_output().unwrap()).collect::<Vec<_>>()
         });
-        let mut most_taken = 0.0_f64;
+        let mut most_taken = 0;
         let outputs = {
             let mut outputs = std::pin::pin!(outputs);
             loop {
@@ -93,7 +93,8 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
                     done = &mut outputs => break done.unwrap(),
                     () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {
                         let balance = ledger.balance().await.unwrap().unwrap();
-                        most_taken = most_taken.max(balance.spent.amount + balance.reserved.amount);
+                        let taken = balance.spent.nanos().unwrap() + balance.reserved.nanos().unwrap();
+                        most_taken = most_taken.max(taken);
                     }
                 }
             }
@@ -103,11 +104,18 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
     });
 }
 
-fn check(reports: &[Report], emulator: &Emulator, balance: &polysight::layers::budget::Balance, most_taken: f64) {
+fn check(
+    reports: &[Report],
+    emulator: &Emulator,
+    balance: &polysight::layers::budget::Balance,
+    most_taken: i64,
+) {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let (answered, refused) = (sum(|report| report.answered), sum(|report| report.refused));
     let seen = emulator.load();
-    let card = Catalog::from_toml(include_str!("../../crates/polysight-qwen-vl/catalog/vendor.toml")).unwrap().card(MODEL);
+    let card = Catalog::from_toml(include_str!("../../crates/polysight-qwen-vl/catalog/vendor.toml"))
+        .unwrap()
+        .card(MODEL);
     let usage = Usage::new(seen.input_tokens, seen.output_tokens, seen.input_tokens + seen.output_tokens);
     let each = Usage::new(seen.input_tokens / answered, seen.output_tokens / answered, 0);
     // All calls are in one tier: the tokens of all together cost what the calls cost.
@@ -118,11 +126,12 @@ fn check(reports: &[Report], emulator: &Emulator, balance: &polysight::layers::b
     );
     println!(
         "{PICTURES} pictures, {PROCESSES} processes with {WORKERS} workers each, budget {}:\n\
-         {answered} answered, {refused} refused; spent {}, reserved {}, most of both at any look {most_taken:.6}\n\
+         {answered} answered, {refused} refused; spent {}, reserved {}, most of both at any look {:.6}\n\
          ledgers {:.9}, the vendor's count of {} and {} tokens {counted}; a call may cost up to {:.6}",
         balance.amount,
         balance.spent,
         balance.reserved,
+        most_taken as f64 / 1e9,
         sum(|report| report.nanos) as f64 / 1e9,
         usage.input_tokens,
         usage.output_tokens,
@@ -131,14 +140,17 @@ fn check(reports: &[Report], emulator: &Emulator, balance: &polysight::layers::b
     assert_eq!(answered + refused, PICTURES as u64);
     assert_eq!(seen.requests, answered, "nothing that was refused was sent");
     assert!(refused > 0, "the budget was never put to the test");
-    assert!(most_taken <= AMOUNT && balance.spent.amount <= AMOUNT);
+    assert!(most_taken as f64 <= AMOUNT * 1e9 && balance.spent.amount <= AMOUNT);
     assert_eq!(balance.reserved.nanos(), Some(0));
     assert_eq!(balance.spent.nanos(), Some(sum(|report| report.nanos) as i64), "the ledgers add up");
     assert_eq!(counted.nanos(), balance.spent.nanos(), "and with the vendor's own count");
     assert_eq!(sum(|report| report.input_tokens), usage.input_tokens);
     let left = AMOUNT - balance.spent.amount;
     let bound = reports[0].bound as f64 / 1e9;
-    assert!(left < bound * (PROCESSES * WORKERS) as f64, "{left} are left, though a call needs {bound} at most");
+    assert!(
+        left < bound * (PROCESSES * WORKERS) as f64,
+        "{left} are left, though a call needs {bound} at most"
+    );
 }
 
 fn start(orders: &str, config: &str) -> Child {
@@ -165,7 +177,8 @@ struct Report {
 impl Report {
     fn read(output: &std::process::Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().find_map(|line| line.split_once("REPORT ")).map(|(_, report)| report.to_owned());
+        let line =
+            text.lines().find_map(|line| line.split_once("REPORT ")).map(|(_, report)| report.to_owned());
         let line = line.unwrap_or_else(|| panic!("no report: {output:?}"));
         let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
         let [answered, refused, nanos, input_tokens, bound] = numbers[..] else { panic!("{line}") };

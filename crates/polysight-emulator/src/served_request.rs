@@ -77,6 +77,8 @@ impl ServedRequest {
     pub(crate) fn complete(&self, request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
         let answer = self.answer.clone().or_else(|| self.state.answers.take());
         let completion = complete(request, answer, stamp);
+        let usage = completion.usage;
+        self.state.concurrency.answer(usage.prompt.total(), usage.completion);
         if let Some(admission) = self.admission.get() {
             admission.charge(completion.usage.completion);
         }

@@ -84,4 +84,7 @@ fn show(role: &str, extracted: &Extracted<Receipt>) {
     if let Some(usage) = extracted.usage() {
         println!("  {} tokens in, {} out, all turns", usage.input_tokens, usage.output_tokens);
     }
+    if let Some(cost) = extracted.cost() {
+        println!("  cost {cost}");
+    }
 }

@@ -85,7 +85,7 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
         let outputs = tokio::task::spawn_blocking(|| {
             children.into_iter().map(|child| child.wait_with_output().unwrap()).collect::<Vec<_>>()
         });
-        let mut most_taken = 0.0_f64;
+        let mut most_taken = 0;
         let outputs = {
             let mut outputs = std::pin::pin!(outputs);
             loop {
@@ -93,7 +93,8 @@ fn three_processes_never_pass_one_budget_and_their_ledgers_add_up() {
                     done = &mut outputs => break done.unwrap(),
                     () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {
                         let balance = ledger.balance().await.unwrap().unwrap();
-                        most_taken = most_taken.max(balance.spent.amount + balance.reserved.amount);
+                        let taken = balance.spent.nanos().unwrap() + balance.reserved.nanos().unwrap();
+                        most_taken = most_taken.max(taken);
                     }
                 }
             }
@@ -107,7 +108,7 @@ fn check(
     reports: &[Report],
     emulator: &Emulator,
     balance: &polysight::layers::budget::Balance,
-    most_taken: f64,
+    most_taken: i64,
 ) {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let (answered, refused) = (sum(|report| report.answered), sum(|report| report.refused));
@@ -125,11 +126,12 @@ fn check(
     );
     println!(
         "{PICTURES} pictures, {PROCESSES} processes with {WORKERS} workers each, budget {}:\n\
-         {answered} answered, {refused} refused; spent {}, reserved {}, most of both at any look {most_taken:.6}\n\
+         {answered} answered, {refused} refused; spent {}, reserved {}, most of both at any look {:.6}\n\
          ledgers {:.9}, the vendor's count of {} and {} tokens {counted}; a call may cost up to {:.6}",
         balance.amount,
         balance.spent,
         balance.reserved,
+        most_taken as f64 / 1e9,
         sum(|report| report.nanos) as f64 / 1e9,
         usage.input_tokens,
         usage.output_tokens,
@@ -138,7 +140,7 @@ fn check(
     assert_eq!(answered + refused, PICTURES as u64);
     assert_eq!(seen.requests, answered, "nothing that was refused was sent");
     assert!(refused > 0, "the budget was never put to the test");
-    assert!(most_taken <= AMOUNT && balance.spent.amount <= AMOUNT);
+    assert!(most_taken as f64 <= AMOUNT * 1e9 && balance.spent.amount <= AMOUNT);
     assert_eq!(balance.reserved.nanos(), Some(0));
     assert_eq!(balance.spent.nanos(), Some(sum(|report| report.nanos) as i64), "the ledgers add up");
     assert_eq!(counted.nanos(), balance.spent.nanos(), "and with the vendor's own count");

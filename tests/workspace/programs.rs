@@ -62,7 +62,9 @@ fn describe_prints_one_json_object_a_role() {
     let (plain, streamed) = (objects(&["--json"]), objects(&["--json", "--stream"]));
     assert_eq!(plain.len(), 3, "one vendor each");
     for (object, streamed) in plain.iter().zip(&streamed) {
-        for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
+        for key in
+            ["role", "provider", "model", "text", "finish", "usage", "cost", "request_id", "adjustments"]
+        {
             assert!(object.get(key).is_some(), "{key}");
         }
         assert!(object["text"].as_str().unwrap().contains(&sha256(&cat())));

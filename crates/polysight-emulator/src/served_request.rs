@@ -78,6 +78,8 @@ impl ServedRequest {
         let answer = self.answer.clone().or_else(|| self.state.answers.take());
         let broken = argument_of!(&self.faults, BrokenJson);
         let completion = complete(request, answer, broken, stamp);
+        let usage = completion.usage;
+        self.state.concurrency.answer(usage.prompt.total(), usage.completion);
         if let Some(admission) = self.admission.get() {
             admission.charge(completion.usage.completion);
         }

@@ -1,12 +1,12 @@
 //! From a config file to roles that answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polysight_core::{
-    ApiKey, ChatRequest, Observer, Observers, PlanComparison, Result, VisionProvider, compare_plans,
+    ApiKey, ChatRequest, Estimate, Observer, Observers, PlanComparison, Result, VisionProvider, compare_plans,
 };
 use polysight_layers::budget::BudgetStore;
 use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
@@ -212,6 +212,36 @@ impl Polysight {
         let names: Vec<&str> = self.role_names().collect();
         let roles = names.iter().map(|name| self.role(name)).collect::<Result<Vec<_>>>()?;
         Ok(compare_plans(request, names.into_iter().zip(&roles)))
+    }
+
+    /// What a call to a role will take, whichever target of its `fallback` answers: bounds that hold for all that take the
+    /// request, each of which plans it once. They are those of one attempt: what failed attempts are billed comes on top.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role); where no target takes the request, the refusal of the first.
+    pub fn estimate(&self, role: &str, request: &ChatRequest) -> Result<Estimate> {
+        let (mut next, mut seen) = (vec![(role, request.clone())], BTreeSet::new());
+        let (mut covering, mut refusal): (Option<Estimate>, _) = (None, None);
+        while let Some((name, request)) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            let role = self.role(name)?;
+            if let RoleTarget::Roles { roles, .. } = &self.config.role(name)?.target {
+                let request = role.complete(request);
+                next.extend(roles.iter().rev().map(|(target, _)| (target.as_str(), request.clone())));
+                continue;
+            }
+            match role.plan(&request) {
+                Ok(plan) => {
+                    let both = covering.map(|covering| covering.covering(&plan.estimate));
+                    covering = Some(both.unwrap_or(plan.estimate));
+                }
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+        let none = || self.config.error(Fault::new(format!("roles.{role}"), "it has no target"));
+        covering.ok_or_else(|| refusal.unwrap_or_else(none))
     }
 
     fn ready(&self) -> MutexGuard<'_, Ready> {

@@ -47,3 +47,53 @@ pub(super) fn leave_out(request: &mut ChatRequest, card: &ModelCard) {
         request.messages.iter_mut().for_each(|message| message.parts.retain(|part| !is_mark(part)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::plan::PlanBuilder;
+    use crate::{ChatRequest, Estimate, Image, Message, ModelCard, Plan, ProviderId, Result, Tolerance};
+
+    fn plan(message: Message, marks: Option<u64>, tolerance: Tolerance) -> Result<Plan> {
+        let card =
+            ModelCard { id: "eye".to_owned(), known: true, cache_marks: marks, ..ModelCard::default() };
+        let request = ChatRequest::new([message]).with_model("eye").with_tolerance(tolerance);
+        PlanBuilder::new(&ProviderId::new("p", "v"), &request, Arc::new(card)).finish(Estimate::default())
+    }
+
+    fn marked() -> Message {
+        let image = Image::from_url("https://example.com/a.jpg").unwrap();
+        Message::user_parts([image.into()]).with_cache_mark().with("What is it?")
+    }
+
+    #[test]
+    fn a_model_without_marks_gets_the_request_without_them_and_says_so() {
+        let planned = plan(marked(), None, Tolerance::Lossless).unwrap();
+        assert_eq!(planned.request.messages[0].parts.len(), 2);
+        assert_eq!(planned.original().messages[0].parts.len(), 3);
+        let change = planned.adjustments.iter().find(|change| change.path == "messages[0].parts[1]").unwrap();
+        assert!(change.lossless && change.change.contains("cache mark"), "{change}");
+        let refused = plan(marked(), None, Tolerance::Strict).unwrap_err();
+        assert_eq!(refused.violations()[0].path, "messages[0].parts[1]");
+    }
+
+    #[test]
+    fn marks_stay_up_to_the_number_that_the_model_takes() {
+        let planned = plan(marked(), Some(1), Tolerance::Strict).unwrap();
+        assert_eq!((planned.request.messages[0].parts.len(), planned.adjustments.len()), (3, 0));
+        let two = marked().with_cache_mark();
+        assert!(plan(two.clone(), Some(2), Tolerance::Strict).is_ok());
+        let refused = plan(two, Some(1), Tolerance::Lossy).unwrap_err();
+        assert!(refused.to_string().contains("there are 2 cache marks (allowed: at most 1)"), "{refused}");
+    }
+
+    #[test]
+    fn a_mark_needs_something_right_before_it() {
+        let first = Message::user_parts([]).with_cache_mark().with("?");
+        for message in [first, marked().with_cache_mark().with_cache_mark()] {
+            let refused = plan(message, Some(4), Tolerance::Lossless).unwrap_err();
+            assert!(refused.to_string().contains("nothing right before it"), "{refused}");
+        }
+    }
+}

@@ -74,6 +74,16 @@ impl Count {
         }
     }
 
+    /// Bounds that hold for both.
+    #[must_use]
+    pub fn covering(self, other: Self) -> Self {
+        if self == other {
+            return self;
+        }
+        let at_most = self.at_most.zip(other.at_most).map(|(one, two)| one.max(two));
+        Self { at_least: self.at_least.min(other.at_least), at_most, exact: false }
+    }
+
     /// The same with an upper bound of at most this many, where that is not below the lower one.
     pub(super) fn limited(self, most: Option<u64>) -> Self {
         let Some(most) = most.filter(|most| *most >= self.at_least) else { return self };
@@ -122,6 +132,13 @@ mod tests {
         assert_eq!(exact + Count::default(), Count::at_least(3));
         assert_eq!(Count::exact(u64::MAX) + Count::exact(1), Count::at_least(u64::MAX));
         assert_eq!(Vec::<Count>::new().into_iter().sum::<Count>(), Count::exact(0));
+    }
+
+    #[test]
+    fn covering_bounds_hold_for_both() {
+        assert_eq!(Count::exact(5).covering(Count::exact(5)), Count::exact(5));
+        assert_eq!(Count::exact(5).covering(Count::between(7, 9)), Count::between(5, 9));
+        assert_eq!(Count::exact(5).covering(Count::at_least(1)), Count::at_least(1));
     }
 
     #[test]

@@ -74,6 +74,20 @@ impl Estimate {
         self
     }
 
+    /// Bounds that hold whichever of two plans is sent. A cost is unknown where that of one is, and for prices in two currencies.
+    #[must_use]
+    pub fn covering(&self, other: &Self) -> Self {
+        let cost = |one: &Option<CostRange>, two: &Option<CostRange>| one.as_ref()?.covering(two.as_ref()?);
+        Self {
+            text_tokens: self.text_tokens.covering(other.text_tokens),
+            image_tokens: self.image_tokens.covering(other.image_tokens),
+            video_tokens: self.video_tokens.covering(other.video_tokens),
+            input_cost: cost(&self.input_cost, &other.input_cost),
+            cost: cost(&self.cost, &other.cost),
+            context: self.context.zip(other.context).map(|(one, two)| one.max(two)),
+        }
+    }
+
     /// The same with what it costs.
     pub(super) fn priced(mut self, request: &ChatRequest, card: &ModelCard) -> Self {
         let input = self.input_tokens();
@@ -156,6 +170,16 @@ impl CostRange {
             reachable().map(most).fold(0.0, f64::max)
         });
         Some(Self { currency, at_least, at_most })
+    }
+
+    /// Bounds that hold for both; `None` for amounts of two currencies.
+    #[must_use]
+    pub fn covering(&self, other: &Self) -> Option<Self> {
+        (self.currency == other.currency).then(|| Self {
+            currency: self.currency.clone(),
+            at_least: self.at_least.min(other.at_least),
+            at_most: self.at_most.zip(other.at_most).map(|(one, two)| one.max(two)),
+        })
     }
 
     /// The greatest amount; `None` where there is no bound.

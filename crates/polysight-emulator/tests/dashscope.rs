@@ -338,7 +338,9 @@ async fn an_answer_is_an_object_of_the_schema_wherever_that_stands() {
     }
     let tool = json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]);
     let choice = json!({"type": "function", "function": {"name": "f"}});
-    let reply = ask(&emulator, COMPATIBLE, &with(with(about("Read it."), "tools", tool), "tool_choice", choice)).await;
+    let reply =
+        ask(&emulator, COMPATIBLE, &with(with(about("Read it."), "tools", tool), "tool_choice", choice))
+            .await;
     let arguments = &reply.json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
     let arguments: Value = serde_json::from_str(arguments.as_str().unwrap()).unwrap();
     assert_eq!((&arguments["width"], &arguments["format"]), (&json!(64), &json!("PNG")));
@@ -362,8 +364,11 @@ async fn an_ocr_model_fills_in_a_form() {
     assert_eq!(part["ocr_result"]["kv_result"], values);
     assert!(part["text"].as_str().unwrap().starts_with("```json\n{"));
     let events = ask_with(&emulator, NATIVE, &[SSE], &body(&form, task)).await.native_events();
-    assert!(events.iter().all(|(_, event)| !event.to_string().contains("ocr_result")), "streams have the text alone");
+    assert!(
+        events.iter().all(|(_, event)| !event.to_string().contains("ocr_result")),
+        "streams have the text alone"
+    );
     let deep = json!({"a": {"b": {"c": {"d": ""}}}});
-    assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.message().contains("3 levels"));
-    assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.message().contains("ocr_options.task"));
+    assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.text().contains("3 levels"));
+    assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.text().contains("ocr_options.task"));
 }

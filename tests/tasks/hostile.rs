@@ -62,7 +62,7 @@ async fn depth_and_tangles_are_given_up_and_keys_given_twice_are_read() {
     let rows = [
         (format!("{{\"shop\":{}", "[".repeat(100_000)), Unreadable::TooDeep),
         (format!("{}{}", "{\"a\":".repeat(100_000), "}".repeat(100_000)), Unreadable::TooDeep),
-        ("[1,".repeat(30) + "x", Unreadable::NoJson),
+        (("[1,".repeat(30) + "x").repeat(1_000), Unreadable::TooMuchWork),
     ];
     for (text, reason) in rows {
         let server = MockServer::with_reply(Reply::json(200, wire.reply(&json!(text)).to_string())).await;

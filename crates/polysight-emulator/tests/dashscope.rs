@@ -369,6 +369,6 @@ async fn an_ocr_model_fills_in_a_form() {
         "streams have the text alone"
     );
     let deep = json!({"a": {"b": {"c": {"d": ""}}}});
-    assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.message().contains("3 levels"));
-    assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.message().contains("ocr_options.task"));
+    assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.text().contains("3 levels"));
+    assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.text().contains("ocr_options.task"));
 }

@@ -29,6 +29,14 @@ impl Base64Text {
         Self::checked(Bytes::from(text.into()), None)
     }
 
+    /// The same of text that stands in a larger buffer, such as the body of a request: it is shared, not copied.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_shared(text: Bytes) -> Result<Self> {
+        Self::checked(text, None)
+    }
+
     /// Checks and keeps the base64 text of a data URI, sharing the URI's memory.
     ///
     /// White space around the URI and its parts, further parameters, and percent-encoding are understood.
@@ -36,7 +44,14 @@ impl Base64Text {
     /// # Errors
     /// [`ErrorKind::InvalidMedia`](crate::ErrorKind::InvalidMedia) when the URI has no `;base64,` or what follows is not base64.
     pub fn from_data_uri(uri: impl Into<String>) -> Result<Self> {
-        let mut uri = Bytes::from(uri.into());
+        Self::from_shared_data_uri(Bytes::from(uri.into()))
+    }
+
+    /// The same of a URI that stands in a larger buffer, such as the body of a request: it is shared, not copied.
+    ///
+    /// # Errors
+    /// As [`from_data_uri`](Self::from_data_uri).
+    pub fn from_shared_data_uri(mut uri: Bytes) -> Result<Self> {
         if uri.contains(&b'%') {
             uri = percent_encoding::percent_decode(&uri).collect::<Vec<u8>>().into();
         }
@@ -211,6 +226,16 @@ mod tests {
             reader.read_to_end(&mut rest).unwrap();
             assert_eq!(rest, data.get(at..).unwrap_or_default(), "from {at}");
         }
+    }
+
+    #[test]
+    fn text_in_a_larger_buffer_is_not_copied() {
+        let body = Bytes::from_static(b"{\"url\": \"data:image/png;base64,aGVsbG8=\"}");
+        let uri = Base64Text::from_shared_data_uri(body.slice(9..39)).unwrap();
+        let text = Base64Text::from_shared(body.slice(31..39)).unwrap();
+        assert_eq!((uri.text(), text.text()), (&body.slice(31..39), &body.slice(31..39)));
+        assert_eq!((uri.text().as_ptr(), text.text().as_ptr()), (body[31..].as_ptr(), body[31..].as_ptr()));
+        assert!(Base64Text::from_shared(body.slice(0..39)).is_err());
     }
 
     #[test]

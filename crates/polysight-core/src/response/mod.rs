@@ -115,7 +115,7 @@ mod tests {
         ] {
             let failed = response(kind, raw).into_result(false).unwrap_err();
             assert_eq!(failed.kind(), error);
-            assert_eq!(failed.code(), Some(raw));
+            assert_eq!((failed.code(), failed.finish()), (Some(raw), Some(kind)));
             assert_eq!(failed.partial().unwrap().text, "half");
         }
     }

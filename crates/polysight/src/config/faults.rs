@@ -74,6 +74,11 @@ impl Faults {
         fault.into_iter().for_each(|fault| self.push(fault));
     }
 
+    /// Shows no value of a variable.
+    pub(crate) fn without_values(self, variables: &Variables<'_>) -> Self {
+        Self(self.0.into_iter().map(|fault| fault.without_values(variables)).collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

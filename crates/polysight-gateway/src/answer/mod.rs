@@ -1,0 +1,9 @@
+//! Answers in the chat-completions shape.
+
+mod objects;
+mod plain;
+mod stream;
+
+pub(crate) use objects::Head;
+pub(crate) use plain::plain;
+pub(crate) use stream::{Opening, Phase, StreamBody};

@@ -1,0 +1,122 @@
+//! Who may call: keys of the gateway's own.
+
+use std::fmt;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, StatusCode};
+use polysight::{Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::models;
+use crate::refusal::Refusal;
+use crate::settings::{KeySettings, Settings};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The keys of a config, as digests.
+pub(crate) struct Keys(Vec<Key>);
+
+/// A key, and what it may do.
+pub(crate) struct Key {
+    digest: [u8; 32],
+    pub(crate) settings: KeySettings,
+}
+
+/// Who calls: the holder of a key, or anybody where there are no keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a>(Option<&'a Key>);
+
+impl Keys {
+    /// Reads the keys of the settings; `roles` are the roles of the config.
+    pub(crate) fn new(settings: &Settings, roles: &[&str], _before: Option<&Self>) -> Result<Self> {
+        let keys = settings.keys.iter().map(|key| Key::new(key, roles, settings.provider_models));
+        Ok(Self(keys.collect::<Result<_>>()?))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The caller of a request.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller<'_>, Refusal> {
+        if self.is_empty() {
+            return Ok(Caller(None));
+        }
+        let presented = presented(headers).ok_or_else(|| {
+            let message = "a key is missing: send `Authorization: Bearer ..` or `X-Api-Key: ..`";
+            Refusal::new(StatusCode::UNAUTHORIZED, "missing_api_key", message)
+        })?;
+        self.holder(presented).map(|key| Caller(Some(key))).ok_or_else(|| {
+            Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "the key is not one of this gateway")
+        })
+    }
+
+    /// Looks at every key, whichever fits: the time says nothing.
+    fn holder(&self, presented: &[u8]) -> Option<&Key> {
+        let digest: [u8; 32] = Sha256::digest(presented).into();
+        self.0
+            .iter()
+            .fold(None, |found, key| if bool::from(key.digest.ct_eq(&digest)) { Some(key) } else { found })
+    }
+}
+
+/// The key that a request carries. Of two headers the standard one holds; some clients send both.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
+    });
+    let key = bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes()))?.trim_ascii();
+    (!key.is_empty()).then_some(key)
+}
+
+impl Key {
+    fn new(settings: &KeySettings, roles: &[&str], provider_models: bool) -> Result<Self> {
+        let is_known =
+            |role: &&String| roles.contains(&role.as_str()) || (provider_models && role.contains('/'));
+        if let Some(role) = settings.roles.iter().flatten().find(|role| !is_known(role)) {
+            let hint = models::unknown(role, roles.iter().copied());
+            let message = format!(
+                "gateway.keys: the key `{}` names a role that is not there: {}",
+                settings.name,
+                hint.message()
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let digest = match settings.key.strip_prefix("sha256:") {
+            Some(hex) => from_hex(hex),
+            None => Sha256::digest(settings.key.as_bytes()).into(),
+        };
+        Ok(Self { digest, settings: settings.clone() })
+    }
+}
+
+/// 64 hex digits, which the settings have checked.
+fn from_hex(hex: &str) -> [u8; 32] {
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
+    }
+    digest
+}
+
+impl<'a> Caller<'a> {
+    /// What the key is called.
+    pub(crate) fn name(self) -> Option<&'a str> {
+        self.0.map(|key| &*key.settings.name)
+    }
+
+    /// Whether the caller may use a role.
+    pub(crate) fn may_use(self, role: &str) -> bool {
+        let roles = self.0.and_then(|key| key.settings.roles.as_ref());
+        roles.is_none_or(|roles| roles.iter().any(|allowed| allowed == role))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({})", self.0.len())
+    }
+}

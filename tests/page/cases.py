@@ -150,6 +150,14 @@ def a_video_and_a_link_go_along(browser):
     page.tab.fill("#link", "https://h.example/a.jpg")
     page.tab.press("#link", "Enter")
     expect(page.tab.locator("#media-problem")).to_be_empty()
+    page.tab.evaluate("""() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.setData("text/uri-list", "https://h.example/b.mp4");
+      document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+    }""")
+    page.tab.get_by_role("button", name="b.mp4 is a video; change it").click()
+    expect(page.tab.get_by_role("button", name="b.mp4 is a picture; change it")).to_be_visible()
+    page.tab.get_by_role("button", name="Remove b.mp4").click()
     page.ask("zhipu", question="Compare them.")
     expect(page.ended("zhipu", "done").locator(".text")).to_contain_text("https://h.example/a.jpg")
     page.tab.get_by_role("button", name="Remove a.jpg").click()
@@ -162,6 +170,12 @@ def what_is_not_media_or_too_much_is_refused_with_the_reason(browser):
     page = Page(browser)
     drop(page, [Path(__file__)], ["text/x-python"])
     expect(page.tab.locator("#media-problem")).to_have_text("cases.py is neither a picture nor a video.")
+    page.tab.evaluate("""() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([new Uint8Array(45_000_001)], "long.mp4", { type: "video/mp4" }));
+      document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+    }""")
+    expect(page.tab.locator("#media-problem")).to_contain_text("long.mp4 brings the files over 45 MB")
     drop(page, [CAT] * 21, ["image/jpeg"] * 21)
     expect(page.tab.locator("#media-problem")).to_contain_text("At most 20")
     expect(page.tab.locator("#media li")).to_have_count(20)

@@ -79,8 +79,9 @@ function setRunning(stopper) {
 }
 
 async function keep(comparison) {
-  // A browser that keeps no history says so in the dialog of the history.
-  await keepComparison(comparison).catch(() => {});
+  await keepComparison(comparison).catch((error) => {
+    byId("ask-problem").textContent = t("history-failed", { problem: error.message });
+  });
 }
 
 async function answerAll(comparison, body, signal) {
@@ -147,8 +148,8 @@ function startKey() {
 }
 
 function onKey(event) {
-  const dialog = document.querySelector("dialog[open]");
-  if (dialog) return;
+  // While a word is composed, as in Chinese, the keys belong to the input method.
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") stop();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();

@@ -6,7 +6,8 @@ import { t } from "./i18n.js";
 import { previewOf } from "./preview.js";
 
 const MOST_ITEMS = 20;
-const MOST_MEGABYTES = 100;
+// As base64 these stay below the largest body that a gateway takes by default.
+const MOST_MEGABYTES = 45;
 const VIDEO_ENDINGS = ["mp4", "m4v", "mov", "webm", "mkv", "avi"];
 // Browsers give no type to files of these endings on every system.
 const TYPES = {
@@ -88,16 +89,19 @@ function addFiles(files) {
   for (const file of files) addFile(file);
 }
 
-function addLink() {
-  const field = byId("link");
-  const text = field.value.trim();
+function addLink(text) {
   report(null);
   if (!/^https?:\/\/./i.test(text) || !URL.canParse(text)) return report("link-bad");
   const url = new URL(text);
   if (!fits(url.host, 0)) return;
   const kind = VIDEO_ENDINGS.includes(ending(url.pathname)) ? "video" : "image";
   add({ kind, name: url.pathname.split("/").pop() || url.host, url: text });
-  field.value = "";
+}
+
+function takeLinkField() {
+  const field = byId("link");
+  addLink(field.value.trim());
+  if (byId("media-problem").textContent === "") field.value = "";
 }
 
 function remove(item) {
@@ -112,6 +116,7 @@ function kindSwitch(item) {
   const flip = () => {
     item.kind = item.kind === "video" ? "image" : "video";
     showMedia();
+    byId("media").children[items.indexOf(item)].querySelector("button").focus();
   };
   return button(kind, flip, t("kind", { name: item.name, kind }));
 }
@@ -137,19 +142,29 @@ export function showMedia() {
   changed();
 }
 
+function holdsMedia({ types }) {
+  return types.includes("Files") || types.includes("text/uri-list");
+}
+
 function dropTarget(zone) {
   let depth = 0;
   const lift = (change) => {
     depth = change === 0 ? 0 : depth + change;
     zone.classList.toggle("over", depth > 0);
   };
-  document.addEventListener("dragenter", () => lift(1));
-  document.addEventListener("dragleave", () => lift(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  const listen = (name, act) => document.addEventListener(name, (event) => {
+    // Text that is moved within the question is left alone.
+    if (holdsMedia(event.dataTransfer)) act(event);
+  });
+  listen("dragenter", () => lift(1));
+  listen("dragleave", () => lift(-1));
+  listen("dragover", (event) => event.preventDefault());
+  listen("drop", (event) => {
     event.preventDefault();
     lift(0);
-    addFiles(event.dataTransfer.files);
+    const { files } = event.dataTransfer;
+    if (files.length > 0) addFiles(files);
+    else addLink(event.dataTransfer.getData("text/uri-list").split("\n")[0].trim());
   });
 }
 
@@ -164,14 +179,17 @@ export function startMedia(onchange) {
   });
   dropTarget(byId("drop"));
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length === 0) return;
+    const { files, types } = event.clipboardData;
+    // Office programs add a picture of the text that was copied: in a field the text is meant.
+    const isText = types.includes("text/plain") && event.target.matches("input, textarea");
+    if (files.length === 0 || isText) return;
     event.preventDefault();
-    addFiles(event.clipboardData.files);
+    addFiles(files);
   });
-  byId("link-add").addEventListener("click", addLink);
+  byId("link-add").addEventListener("click", takeLinkField);
   byId("link").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    addLink();
+    takeLinkField();
   });
 }

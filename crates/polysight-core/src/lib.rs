@@ -30,7 +30,8 @@ pub use error::{
 };
 pub use interval::Interval;
 pub use media::{
-    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
+    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo,
+    redact_name,
 };
 pub use message::{Message, MessageRole, Part};
 pub use plan::{

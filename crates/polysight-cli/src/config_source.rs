@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use polysight::{Error, ErrorKind, Polysight, Result};
+use polysight::{Error, ErrorKind, Polysight, Result, Violation, redact_name};
 use polysight_emulator::Emulator;
+use polysight_gateway::Settings;
 
 use crate::args::Global;
 use crate::first_config;
@@ -60,8 +61,27 @@ impl ConfigSource {
         }
     }
 
-    /// The text of the config.
-    pub(crate) fn text(&self) -> Result<String> {
+    /// Reads and checks the config with the table of the gateway: the faults of both are in one error.
+    pub(crate) fn load_served(&self) -> Result<(Polysight, Settings)> {
+        let models = self.load();
+        match (models, Settings::from_toml(&self.text()?)) {
+            (Err(models), Err(own)) if !models.violations().is_empty() => {
+                let mut faults = models.violations().to_vec();
+                // A syntax error is found by both.
+                faults.extend(
+                    self.faults(&own).into_iter().filter(|fault| !models.violations().contains(fault)),
+                );
+                Err(models.with_violations(faults))
+            }
+            (Ok(_), Err(own)) if !own.violations().is_empty() => {
+                let faults = self.faults(&own);
+                Err(own.with_violations(faults))
+            }
+            (models, own) => Ok((models?, own?)),
+        }
+    }
+
+    fn text(&self) -> Result<String> {
         match self {
             Self::File(file) => std::fs::read_to_string(file).map_err(|error| {
                 let message = format!("{}: it cannot be read: {error}", file.display());
@@ -69,6 +89,20 @@ impl ConfigSource {
             }),
             Self::Keys(text) | Self::Emulator { text, .. } => Ok(text.clone()),
         }
+    }
+
+    /// Faults that were found in the text, with the file's name.
+    fn faults(&self, error: &Error) -> Vec<Violation> {
+        let mut faults = error.violations().to_vec();
+        if let Self::File(file) = self {
+            let name = redact_name(&file.display().to_string());
+            for fault in &mut faults {
+                if let Some(rest) = fault.path.strip_prefix("config:") {
+                    fault.path = format!("{name}:{rest}");
+                }
+            }
+        }
+        faults
     }
 
     /// What it is, for people.

@@ -33,6 +33,21 @@ pub(crate) fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
+/// Ends when the process is asked to stop for the second time.
+///
+/// # Errors
+/// When the signals cannot be had.
+pub(crate) fn stop_at_once() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let first = stop()?;
+    Ok(async move {
+        first.await;
+        match stop() {
+            Ok(second) => second.await,
+            Err(_) => std::future::pending().await,
+        }
+    })
+}
+
 /// Requests to read the config again: SIGHUP, where there are signals.
 pub(crate) struct Hangups {
     #[cfg(unix)]

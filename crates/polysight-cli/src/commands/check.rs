@@ -10,7 +10,7 @@ use crate::output;
 /// Prints every fault; of a config without faults, what it holds. A key that is missing here is no fault of the file.
 pub(crate) async fn run(global: &Global) -> Run {
     let source = ConfigSource::find(global).await?;
-    let polysight = source.load()?;
+    let (polysight, _) = source.load_served()?;
     output::lines(&format!("{}: no faults", source.name()))?;
     output::lines(&summary(&polysight))?;
     polysight.notes().iter().for_each(output::note);

@@ -1,7 +1,6 @@
 //! `serve`: the roles of a config as an OpenAI-compatible API.
 
-use polysight::{Polysight, Result};
-use polysight_gateway::{Gateway, Settings};
+use polysight_gateway::Gateway;
 use tokio::net::TcpListener;
 
 use crate::args::{Global, Serve};
@@ -9,11 +8,11 @@ use crate::config_source::ConfigSource;
 use crate::outcome::{Failure, Outcome, Run};
 use crate::{output, signals};
 
-/// Serves until it is asked to stop; then requests that run are answered to their end.
+/// Serves until it is asked to stop; then requests that run are answered to their end, unless it is asked again.
 pub(crate) async fn run(global: &Global, serve: &Serve) -> Run {
     let stop = signals::stop()?;
     let source = ConfigSource::find(global).await?;
-    let (polysight, settings) = load(&source)?;
+    let (polysight, settings) = source.load_served()?;
     polysight.notes().iter().for_each(output::note);
     let gateway = Gateway::new(polysight, settings)?;
     gateway.check_address(serve.listen)?;
@@ -25,20 +24,12 @@ pub(crate) async fn run(global: &Global, serve: &Serve) -> Run {
     tokio::select! {
         served = gateway.clone().serve(listener, stop) => served?,
         failed = reload_when_asked(&gateway, &source) => return failed,
+        () = signals::stop_at_once()? => {
+            output::note("stopped without waiting for the requests that run");
+            return Ok(Outcome::Failed);
+        }
     }
     Ok(Outcome::Done)
-}
-
-/// Reads what the gateway serves: models, and its own settings from the same text.
-fn load(source: &ConfigSource) -> Result<(Polysight, Settings)> {
-    // Both are checked, so that the faults of the one do not hide those of the other.
-    match (source.load(), Settings::from_toml(&source.text()?)) {
-        (Err(models), Err(own)) => {
-            let faults = [models.violations(), own.violations()].concat();
-            Err(models.with_violations(faults))
-        }
-        (models, own) => Ok((models?, own?)),
-    }
 }
 
 /// Reads the config again at each SIGHUP. A wrong one is refused, and the old one stays.
@@ -46,7 +37,8 @@ async fn reload_when_asked(gateway: &Gateway, source: &ConfigSource) -> Run {
     let mut hangups = signals::Hangups::new()?;
     loop {
         hangups.next().await;
-        let reloaded = load(source).and_then(|(polysight, settings)| gateway.reload(polysight, settings));
+        let reloaded =
+            source.load_served().and_then(|(polysight, settings)| gateway.reload(polysight, settings));
         match reloaded {
             Ok(()) => output::note(format_args!("{} was read again", source.name())),
             Err(error) => {

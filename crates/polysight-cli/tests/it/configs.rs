@@ -75,6 +75,21 @@ fn every_fault_of_a_config_is_one_line_with_its_place() {
 }
 
 #[test]
+fn faults_of_the_gateways_table_stand_beside_the_others() {
+    let wrong = format!("{ONE_ROLE}colour = 1\n[gateway]\nmax_bdoy = 5\n");
+    let program = Program::new().with_file("polysight.toml", wrong).with_file("syntax.toml", "[a\n");
+    for arguments in [&["check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let ran = program.run(arguments);
+        assert_eq!(ran.code, 1);
+        let lines: Vec<&str> = ran.err.lines().collect();
+        assert!(lines.len() == 2 && lines[0].contains("polysight.toml:6: roles.only.colour"), "{ran:?}");
+        assert!(lines[1].contains("polysight.toml") && lines[1].contains("gateway.max_bdoy"), "{ran:?}");
+    }
+    let ran = program.run(&["check", "--config", "syntax.toml"]);
+    assert!(ran.err.lines().count() == 1 && ran.err.contains("syntax.toml:1: no valid TOML"), "{ran:?}");
+}
+
+#[test]
 fn check_names_what_cannot_be_used_here_and_shows_no_key() {
     let config = "[providers.a]\nbackend = \"zhipu\"\napi_key = \"${NOT_SET_HERE}\"\n[providers.b]\nbackend = \"qwen-vl\"\n\
                   api_key = \"sk-canary0123456789\"\n[roles.one]\nprovider = \"a\"\nmodel = \"glm-4.6w\"\n";

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use polysight::layers::rate_limit::{LocalStore, RateLimitStore};
 use polysight::{Error, ErrorKind, Polysight, Result, Role};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) vendors: Vec<String>,
     /// When this config was read, in seconds since 1970.
     pub(crate) since: u64,
+    /// Where the limits of keys are counted.
+    pub(crate) store: Arc<dyn RateLimitStore>,
     /// Room for bodies, in units of [`server::body::UNIT`].
     pub(crate) room: Arc<Semaphore>,
 }
@@ -54,7 +57,7 @@ impl State {
         settings.check()?;
         let roles = usable_roles(&polysight)?;
         let names: Vec<&str> = polysight.role_names().collect();
-        let keys = Keys::new(&settings, &names, before.map(|before| &before.keys))?;
+        let keys = Keys::new(&settings, &names)?;
         let vendors = polysight
             .provider_names()
             .filter_map(|name| Some(polysight.provider(name).ok()?.id().vendor.to_string()));
@@ -64,8 +67,13 @@ impl State {
             }
             _ => Arc::new(Semaphore::new(server::body::units(settings.max_bodies_in_flight) as usize)),
         };
+        let store = match (polysight.shared_rate_limit_store()?, before) {
+            (Some(shared), _) => shared,
+            (None, Some(before)) => Arc::clone(&before.store),
+            (None, None) => Arc::new(LocalStore::new()),
+        };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(Self { vendors: vendors.collect(), keys, roles, since, room, polysight, settings })
+        Ok(Self { vendors: vendors.collect(), keys, roles, since, store, room, polysight, settings })
     }
 
     /// The role of this name, or the provider and model that it names where the settings allow that.

@@ -244,6 +244,16 @@ impl Polysight {
         covering.ok_or_else(|| refusal.unwrap_or_else(none))
     }
 
+    /// Where rate limits are counted that several processes share; `None` where the file has no table `rate_limit_store`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a missing environment variable, and an address that is none.
+    pub fn shared_rate_limit_store(&self) -> Result<Option<Arc<dyn RateLimitStore>>> {
+        let has_table = self.config.rate_limit_store.is_some();
+        let store = has_table.then(|| self.make_store(&mut self.ready()));
+        store.transpose().map_err(|fault| self.config.error(fault))
+    }
+
     fn ready(&self) -> MutexGuard<'_, Ready> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }

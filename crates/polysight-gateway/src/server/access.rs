@@ -1,9 +1,11 @@
 //! Who may call: keys of the gateway's own.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, StatusCode};
+use polysight::layers::rate_limit::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
 use polysight::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -29,7 +31,7 @@ pub(crate) struct Caller<'a>(Option<&'a Key>);
 
 impl Keys {
     /// Reads the keys of the settings; `roles` are the roles of the config.
-    pub(crate) fn new(settings: &Settings, roles: &[&str], _before: Option<&Self>) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, roles: &[&str]) -> Result<Self> {
         let keys = settings.keys.iter().map(|key| Key::new(key, roles, settings.provider_models));
         Ok(Self(keys.collect::<Result<_>>()?))
     }
@@ -92,6 +94,12 @@ impl Key {
     }
 }
 
+impl Key {
+    fn is_limited(&self) -> bool {
+        self.settings.requests_per_minute.is_some() || self.settings.concurrency.is_some()
+    }
+}
+
 /// 64 hex digits, which the settings have checked.
 fn from_hex(hex: &str) -> [u8; 32] {
     let mut digest = [0; 32];
@@ -108,10 +116,53 @@ impl<'a> Caller<'a> {
         self.0.map(|key| &*key.settings.name)
     }
 
+    /// Counts a request against the limits of the caller's key; it counts as in flight until the claim is dropped.
+    ///
+    /// A shared store that cannot be asked limits nothing: the vendors' own limits still hold.
+    pub(crate) async fn claim(self, store: &Arc<dyn RateLimitStore>) -> Result<Option<Claim>, Refusal> {
+        let Some(key) = self.0.filter(|key| key.is_limited()) else { return Ok(None) };
+        let settings = &key.settings;
+        let limits = Limits {
+            requests: settings.requests_per_minute.map(Into::into),
+            tokens: None,
+            concurrency: settings.concurrency.map(Into::into),
+        };
+        let claim = Claim {
+            store: Arc::clone(store),
+            key: RateLimitKey::new("polysight-gateway", "", &*settings.name),
+            lease: Lease::new(uuid::Uuid::new_v4().to_string(), 0),
+        };
+        match store.acquire(&claim.key, &limits, &claim.lease).await {
+            Ok(Grant::Wait { after, limit }) => {
+                let message = format!("the key `{}` has used up its limit of {limit} for now", settings.name);
+                let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "key_rate_limit", message);
+                Err(refusal.with_retry(after))
+            }
+            Ok(_) => Ok(Some(claim)),
+            Err(error) => {
+                tracing::warn!(%error, "the limits of keys cannot be counted");
+                Ok(None)
+            }
+        }
+    }
+
     /// Whether the caller may use a role.
     pub(crate) fn may_use(self, role: &str) -> bool {
         let roles = self.0.and_then(|key| key.settings.roles.as_ref());
         roles.is_none_or(|roles| roles.iter().any(|allowed| allowed == role))
+    }
+}
+
+/// A request that counts against the limits of a key.
+pub(crate) struct Claim {
+    store: Arc<dyn RateLimitStore>,
+    key: RateLimitKey,
+    lease: Lease,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.store.release(&self.key, &self.lease, None);
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn answer(
     incoming: Incoming,
     record: &Record,
 ) -> Result<Response<Body>, Refusal> {
+    record.claimed(caller.claim(&state.store).await?);
     let body = body::read(headers, incoming, &state.settings, &state.room).await?;
     let parsed = request::parse(&body, state.settings.unknown_fields, &state.vendors)?;
     record.asked(&parsed.model, parsed.stream, body.len());

@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::StatusCode;
 use polysight::{ResponseMeta, Usage};
 
+use super::access::Claim;
 use super::metrics;
 use crate::refusal::Refusal;
 
@@ -32,6 +33,8 @@ struct Inner {
     model: Option<String>,
     usage: Option<Usage>,
     attempts: usize,
+    /// Counts against the limits of the caller's key as long as the request is being answered.
+    claim: Option<Claim>,
 }
 
 impl Record {
@@ -52,6 +55,7 @@ impl Record {
             model: None,
             usage: None,
             attempts: 0,
+            claim: None,
         })))
     }
 
@@ -61,6 +65,10 @@ impl Record {
 
     pub(crate) fn caller(&self, key: Option<&str>) {
         self.lock().key = key.map(str::to_owned);
+    }
+
+    pub(crate) fn claimed(&self, claim: Option<Claim>) {
+        self.lock().claim = claim;
     }
 
     pub(crate) fn asked(&self, role: &str, is_stream: bool, body_bytes: usize) {

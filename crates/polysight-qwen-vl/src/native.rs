@@ -223,6 +223,7 @@ struct DetailsWire {
     image_tokens: Whole,
     video_tokens: Whole,
     cached_tokens: Whole,
+    cache_creation_input_tokens: Whole,
     reasoning_tokens: Whole,
 }
 
@@ -240,6 +241,7 @@ impl UsageWire {
         let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
         let mut details = TokenDetails::default();
         details.cached = self.prompt_tokens_details.cached_tokens.count().or(prompt.cached_tokens.count());
+        details.cache_creation = self.prompt_tokens_details.cache_creation_input_tokens.count();
         details.text = prompt.text_tokens.count();
         details.image = prompt.image_tokens.count().or(self.image_tokens.count());
         details.video = prompt.video_tokens.count().or(self.video_tokens.count());

@@ -98,7 +98,7 @@ fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is
     let plan = |setting: &str| {
         let config = format!(
             "[providers.p]\nbackend = \"qwen-vl\"\napi_key = \"sk-0123456789\"\n\
-             [roles.r]\nmodel = \"qwen3.8-max\"\noversize = {setting}\n"
+             [roles.r]\nmodel = \"qwen3.8-27b\"\noversize = {setting}\n"
         );
         let role = polysight::Polysight::from_toml(&config).unwrap().role("r").unwrap();
         role.plan(&ChatRequest::ask("what?", [image.clone()])).unwrap()

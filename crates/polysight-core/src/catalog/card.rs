@@ -55,6 +55,8 @@ pub struct ModelCard {
     pub cache_marks: Option<u64>,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
+    /// Name of the vocabulary and chat template by which text is counted, known to the vendor's crate.
+    pub tokenizer: Option<String>,
     /// Prices, cheapest tier first.
     pub prices: Vec<Price>,
     /// Published quotas.
@@ -90,6 +92,7 @@ impl Default for ModelCard {
             image_with_video: None,
             cache_marks: None,
             token_formula: None,
+            tokenizer: None,
             prices: Vec::new(),
             quotas: None,
             source: String::new(),

@@ -76,7 +76,7 @@ impl Terms {
             limit: Limit::of(whole_number(json, "max_tokens"), model.max_output),
             reasoning: zhipu_reasoning(json, model.thinking),
             tools: model.tools,
-            prompt: Prompt { text: tokens::zhipu::prompt(messages), ..Prompt::default() },
+            prompt: Prompt { text: tokens::zhipu::prompt(messages, Some(model)), ..Prompt::default() },
         }
     }
 }

@@ -91,7 +91,8 @@ mod tests {
         let image = Image::from_url("https://example.com/a.jpg").unwrap();
         let wordless = Message::user_parts([image.into()]);
         let request = ChatRequest::new([Message::user("abcde"), wordless, Message::user("看图")]);
-        let known_media = Estimate::default();
+        let none = Count::exact(0);
+        let known_media = Estimate::tokens(Count::default(), none, none);
         assert_eq!(tokens(&plan(&request, known_media), 0), 3 + 1 + 3);
     }
 

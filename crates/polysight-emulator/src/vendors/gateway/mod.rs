@@ -126,7 +126,7 @@ fn terms(json: &Json, messages: &[Message<'_>], model: Served) -> Terms {
         Behind::Zhipu(limits) => return Terms::of_zhipu(json, messages, limits),
         Behind::Qwen(limits) => tokens::qwen::plain_prompt(messages, limits),
         Behind::Ernie(_) => tokens::ernie::prompt(messages),
-        Behind::Unknown => Prompt { text: tokens::zhipu::prompt(messages), ..Prompt::default() },
+        Behind::Unknown => Prompt { text: tokens::zhipu::prompt(messages, None), ..Prompt::default() },
     };
     let unknown = matches!(model.behind, Behind::Unknown);
     let whole = whole_number(json, "max_completion_tokens").filter(|_| unknown);

@@ -190,7 +190,7 @@ async fn looped(wire: Wire, city: &str, cuts: Cuts) -> [String; 2] {
 }
 
 fn cases() -> TestRunner {
-    TestRunner::new(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })
+    TestRunner::new(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })
 }
 
 fn runtime() -> tokio::runtime::Runtime {

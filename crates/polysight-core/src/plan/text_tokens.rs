@@ -86,7 +86,7 @@ fn most_tokens(text: &str) -> u64 {
 /// characters: Unicode 16, composition exclusions.
 fn grows(char: char) -> bool {
     matches!(char,
-        '\u{340}'..='\u{344}' | '\u{900}'..='\u{FFF}' | '\u{2ADC}' | '\u{FB1D}'..='\u{FB4E}' | '\u{1D15E}'..='\u{1D1C0}')
+        '\u{340}'..='\u{344}' | '\u{900}'..='\u{FFF}' | '\u{2ADC}' | '\u{F900}'..='\u{FAFF}' | '\u{FB1D}'..='\u{FB4E}' | '\u{1D15E}'..='\u{1D1C0}')
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ async fn bad_requests_have_their_status() {
     let served = Served::start("[gateway]\nmax_body = 300000").await;
     let picture = polysight_testkit::picture(image::ImageFormat::Png, 64, 64);
     let mut cut = about_picture("default", &picture).to_string();
-    let place = cut.rfind("=").or(cut.rfind("\"}}")).unwrap();
-    cut.replace_range(place - 101..place, "");
+    let begin = cut.find("base64,").unwrap() + 7;
+    let end = begin + cut[begin..].find('"').unwrap();
+    cut.replace_range(end - 103..end, "");
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let no_url =
         json!({ "model": "default", "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] });
@@ -125,9 +126,9 @@ async fn requests_for_which_there_is_no_room_wait_and_are_then_refused() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_and_hold_up_nobody() {
-    let served = Served::start("[gateway]\nheader_timeout = 0.3\nmax_connections = 600").await;
+    let served = Served::start("[gateway]\nheader_timeout = 0.3\nmax_connections = 400").await;
     let mut idle = Vec::new();
-    for _ in 0..500 {
+    for _ in 0..300 {
         idle.push(served.connect().await);
     }
     assert_eq!(served.chat(&question("default")).await.status, 200);

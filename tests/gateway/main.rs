@@ -1,6 +1,6 @@
 //! The gateway over emulated vendors: HTTP by hand, as the clients of chat completions send it.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -181,7 +181,7 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let (status, r#type, code) = shape(error.kind());
         let violations: Vec<Violation> =
-            error.violations().iter().cloned().map(in_words_of_the_wire).collect();
+            error.violations().iter().cloned().map(as_sent).collect();
         let is_picture = violations.iter().any(|violation| violation.problem.ends_with(NO_PICTURES));
         let message = match (is_picture, violations.is_empty()) {
             // Clients look for the first words: they then offer to choose another model.
@@ -229,10 +229,14 @@ fn retry(error: &Error) -> Retry {
     }
 }
 
-/// A violation's path as the client wrote it: parts of a message are its `content`.
-fn in_words_of_the_wire(mut violation: Violation) -> Violation {
-    violation.path = violation.path.replace(".parts[", ".content[").replace(".frames[", ".video[");
+fn as_sent(mut violation: Violation) -> Violation {
+    violation.path = client_path(&violation.path);
     violation
+}
+
+/// A path as the client wrote it: parts of a message are its `content`.
+pub(crate) fn client_path(path: &str) -> String {
+    path.replace(".parts[", ".content[").replace(".frames[", ".video[")
 }
 
 fn listed(violations: &[Violation]) -> String {

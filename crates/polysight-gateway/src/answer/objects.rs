@@ -3,6 +3,8 @@
 use polysight::{Adjustment, Attempt, Error, FinishKind, ResponseMeta, Rung, SafetyLabel, Usage};
 use serde::Serialize;
 
+use crate::refusal::client_path;
+
 /// What all pieces of one answer have alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
@@ -75,8 +77,8 @@ pub(super) struct Known<'a> {
     /// The vendor's own word for how the answer ended.
     #[serde(skip_serializing_if = "str::is_empty")]
     finish: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    adjustments: &'a [Adjustment],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    adjustments: Vec<Adjustment>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -96,7 +98,7 @@ impl<'a> Known<'a> {
             model: &meta.model,
             request_id: meta.request_id.as_deref().or(meta.id.as_deref()),
             finish: &meta.finish.raw,
-            adjustments: &meta.adjustments,
+            adjustments: meta.adjustments.iter().map(as_sent).collect(),
             notes: &head.notes,
             attempts: &meta.attempts,
             safety: &meta.safety,
@@ -116,6 +118,13 @@ impl<'a> Known<'a> {
             ..Self::default()
         }
     }
+}
+
+/// An adjustment whose path is the client's.
+fn as_sent(adjustment: &Adjustment) -> Adjustment {
+    let mut adjustment = adjustment.clone();
+    adjustment.path = client_path(&adjustment.path);
+    adjustment
 }
 
 /// How an answer ended, in the shape's words; calls that are the answer itself are no calls.

@@ -147,3 +147,16 @@ fn named(name: &str) -> Result<String> {
 fn exceptions() -> String {
     ["NO_PROXY", "no_proxy"].iter().find_map(|name| env::var(name).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_is_no_proxy_whatever_the_environment_says() {
+        let uri = Uri::from_static("http://h.example");
+        assert!(Proxies::one(" none ").unwrap().of(&uri).is_none());
+        assert!(Proxies::one("http://h.example:3128").unwrap().of(&uri).is_some());
+        assert!(check_proxy("none").is_ok() && check_proxy("None").is_err());
+    }
+}

@@ -15,16 +15,21 @@ Exit codes:
   3    some of several roles failed
   130  interrupted by Ctrl-C
 
-Config: --config FILE, else ./polysight.toml, else polysight/polysight.toml in your config folder, else the vendors'
-key variables: ZHIPUAI_API_KEY or ZAI_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY. Without any key: --emulator.";
+Config, the first of:
+  --config FILE
+  ./polysight.toml
+  polysight/polysight.toml in your config folder
+  the vendors' key variables: ZHIPUAI_API_KEY or ZAI_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY
+Without any key: --emulator";
 
 const ASK_HELP: &str = "\
-Standard input:
-  -                         a picture, a video, or a text that names one (URL, data URI, base64, path)
-  piped, no `-`             a picture or a video is one more MEDIA; a text is the prompt, or stands below the one of -p
-  piped beside MEDIA and -p is not read
+Standard input, by what its bytes are:
+  picture or video   one more MEDIA, in the place of `-` or behind all others
+  text               the prompt, or stands below the prompt of -p
+  text, with `-`     names a medium: URL, data URI, base64, path
+It is not read beside MEDIA and -p without `-`.
 
-A pipe that says nothing for 10 s is not waited for; `-p -` waits for a prompt as long as it takes.
+A pipe that says nothing for 10 s is not waited for; `-p -` waits as long as it takes.
 
 Examples:
   polysight ask cat.jpg

@@ -62,7 +62,11 @@ fn baidu_by_key(is_set: &impl Fn(&str) -> bool) -> Option<Vendor> {
         return Some(baidu_with(vec![("api_key", placeholder(name))]));
     }
     let [access, secret] = ernie::IAM_ENV;
-    let settings = vec![("access_key", placeholder(access)), ("secret_key", placeholder(secret))];
+    let settings = vec![
+        ("auth", quoted("iam")),
+        ("access_key", placeholder(access)),
+        ("secret_key", placeholder(secret)),
+    ];
     (is_set(access) && is_set(secret)).then(|| baidu_with(settings))
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Reply {
 
 /// An answer: a text, or a value of a schema.
 pub(super) enum Answer {
-    Text(ChatResponse),
+    Text(Box<ChatResponse>),
     Value(Extracted<Value>),
 }
 
@@ -100,7 +100,9 @@ async fn call(role: polysight::Result<Role>, request: ChatRequest, extractor: Op
     let (start, mut notes) = (Instant::now(), Vec::new());
     let outcome = match (role, extractor) {
         (Err(error), _) => Err(error),
-        (Ok(role), None) => send(&role, &request, &mut notes).await.map(Answer::Text),
+        (Ok(role), None) => {
+            send(&role, &request, &mut notes).await.map(|response| Answer::Text(Box::new(response)))
+        }
         (Ok(role), Some(extractor)) => {
             extractor.extract(&role, request).await.map(Answer::Value).map_err(Error::from)
         }

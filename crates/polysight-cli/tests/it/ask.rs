@@ -38,7 +38,10 @@ fn a_missing_file_and_every_other_bad_one_is_named() {
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
     let lines: Vec<&str> = ran.err.lines().collect();
     assert_eq!(lines.len(), 2, "{ran:?}");
-    assert!(lines[0].starts_with("error: ") && lines[0].contains("cat.jpg: no such file"), "{ran:?}");
+    assert!(
+        lines[0].starts_with("error: ") && lines[0].contains("cat.jpg: there is no such file"),
+        "{ran:?}"
+    );
     assert!(lines[1].contains("notes.txt"), "{ran:?}");
 }
 

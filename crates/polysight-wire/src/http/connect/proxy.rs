@@ -96,7 +96,7 @@ fn problem_of(url: &str) -> Option<String> {
 }
 
 fn is_none(url: &str) -> bool {
-    url.trim() == NONE
+    url.trim().eq_ignore_ascii_case(NONE)
 }
 
 /// A URL without white space around it, its scheme in lower case.
@@ -146,4 +146,17 @@ fn named(name: &str) -> Result<String> {
 /// The hosts that are reached without a proxy.
 fn exceptions() -> String {
     ["NO_PROXY", "no_proxy"].iter().find_map(|name| env::var(name).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_is_no_proxy_whatever_the_environment_says() {
+        let uri = Uri::from_static("http://h.example");
+        assert!(Proxies::one(" none ").unwrap().of(&uri).is_none());
+        assert!(Proxies::one("http://h.example:3128").unwrap().of(&uri).is_some());
+        assert!(check_proxy("None").is_ok());
+    }
 }

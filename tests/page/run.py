@@ -75,7 +75,7 @@ def environment():
     """Neither keys nor proxies of this machine: nothing may leave it."""
     names = ("_PROXY", "_API_KEY", "_BASE_URL")
     kept = {key: value for key, value in os.environ.items() if not key.upper().endswith(names)}
-    return {**kept, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1", "RUST_LOG": "warn"}
 
 
 @contextlib.contextmanager

@@ -197,6 +197,10 @@ fn print_rest(response: &ChatResponse) {
         ),
         None => println!("usage      unknown"),
     }
+    match &response.cost {
+        Some(cost) => println!("cost       {cost}"),
+        None => println!("cost       unknown"),
+    }
     let none = || "none".to_owned();
     println!("request    {}", response.request_id.clone().unwrap_or_else(none));
     println!("answer id  {}", response.id.clone().unwrap_or_else(none));
@@ -219,6 +223,7 @@ fn as_json(role: &Role, response: &ChatResponse) -> serde_json::Value {
         "text": response.text,
         "finish": {"kind": response.finish.kind.to_string(), "raw": response.finish.raw},
         "usage": usage,
+        "cost": response.cost,
         "request_id": response.request_id,
         "adjustments": response.adjustments.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use polysight::catalog::ImageCard;
 use polysight::media::fit::{FitSettings, Fitted, ManyOptions, fit_many, pictures_in};
-use polysight::{Error, ErrorKind, MediaSource, Result, VisionProvider as _};
+use polysight::{Error, ErrorKind, Image, MediaSource, Result, VisionProvider as _};
 use polysight_examples::{config, embedded, media, run_program};
 
 const USAGE: &str = "fit [--role NAME] [--max-side PIXELS] [--max-bytes BYTES] [--quality N] [--out FOLDER] [FILE or FOLDER...]";
@@ -139,47 +139,84 @@ impl Sheet {
 
     /// Writes what was made, and a row with both pictures.
     fn add(&mut self, number: usize, path: &Path, result: Result<Fitted>, out: &Path) -> Result<()> {
-        let original = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let before = url(&original);
+        let before = url(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let title = escaped(&name(path));
-        let (after, text) = match result {
+        let row = match result {
             Err(error) => {
                 self.failed += 1;
-                (String::new(), escaped(&error.to_string()))
+                // No picture: a browser had better not open a bomb.
+                format!("<p class=problem>{}</p>", escaped(&error.to_string()))
             }
-            Ok(fitted) => match fitted.image.source() {
-                MediaSource::Bytes(bytes) => {
-                    let ending = fitted.image.info().map_or("bin", |info| info.format.media_type());
-                    let ending = ending.trim_start_matches("image/").replace("jpeg", "jpg");
-                    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                    let file = format!("{number:04}-{stem}.{ending}");
-                    let target = out.join(&file);
-                    std::fs::write(&target, bytes).map_err(|error| unwritable(&target, error))?;
-                    (picture(&encoded(&file)), escaped(&what_was_done(&fitted)))
-                }
-                _ => (picture(&before), escaped(&what_was_done(&fitted))),
-            },
+            Ok(Fitted { image, report: Some(report), .. }) => {
+                let after = encoded(&write(number, path, &image, out)?);
+                let plan = &report.plan;
+                let size = |format, (width, height): (u32, u32), bytes: u64| {
+                    format!("{format}, {width} x {height} px, {} KB", bytes.div_ceil(1_000))
+                };
+                let from = size(plan.from_format, plan.from, plan.from_bytes);
+                let quality = report.quality.map(|quality| format!(", quality {quality}"));
+                let to = size(plan.format, report.sides, report.bytes) + &quality.unwrap_or_default();
+                let steps = report.steps.iter().map(ToString::to_string);
+                format!(
+                    "{}{}<div><h3>Why</h3>{}<h3>What was done</h3>{}</div>",
+                    figure(&before, &format!("before, as stored: {from}")),
+                    figure(&after, &format!("after: {to}")),
+                    list(plan.why.iter().cloned()),
+                    list(steps)
+                )
+            }
+            Ok(_) => format!("{}<p>It fits as it is.</p>", figure(&before, "before")),
         };
-        let before = picture(&before);
-        let row = format!("<tr><td>{before}<td>{after}<td><b>{title}</b><br>{text}\n");
-        self.rows.push_str(&row);
+        let _ = writeln!(self.rows, "<section><h2>{title}</h2>{row}</section>");
         Ok(())
     }
 
     fn page(&self) -> String {
         format!(
-            "<!doctype html><meta charset=utf-8><title>Pictures for {model}</title>\n\
-             <style>body{{font:15px sans-serif}}td{{vertical-align:top;padding:8px;border-top:1px solid #ccc}}\
-             img{{max-width:420px;max-height:320px;background:#eee}}</style>\n\
-             <h1>Pictures for {model}</h1>\n<table><tr><th>before<th>after<th>what was done\n{}</table>\n",
+            "<!doctype html><html lang=en><meta charset=utf-8><title>Pictures for {model}</title>\n{STYLE}\n\
+             <h1>Pictures for {model}</h1>\n{}",
             self.rows,
             model = escaped(&self.model)
         )
     }
 }
 
-fn picture(source: &str) -> String {
-    format!("<a href=\"{source}\"><img src=\"{source}\" loading=lazy></a>")
+/// Transparent pictures stand on a pattern; text beside pictures goes below them where there is no room.
+const STYLE: &str = "<style>
+body{font:15px/1.4 system-ui,sans-serif;margin:24px auto;max-width:1280px;padding:0 16px;color:#222}
+section{border-top:1px solid #ccc;padding:12px 0;display:flex;flex-wrap:wrap;gap:0 24px}
+h2{flex-basis:100%;font-size:17px;margin:0 0 8px;overflow-wrap:anywhere}
+h3{font-size:13px;margin:0;color:#666;font-weight:600}
+figure{margin:0 0 8px;width:400px;max-width:100%}
+figcaption{font-size:13px;color:#555}
+img{max-width:100%;max-height:320px;display:block;
+background:repeating-conic-gradient(#ddd 0 25%,#fff 0 50%) 0 0/16px 16px}
+div,p{flex:1 1 280px;margin:0;overflow-wrap:anywhere}
+ul{margin:0 0 8px;padding-left:18px}
+.problem{color:#a00}
+</style>";
+
+/// Writes what was made beside the sheet; gives its name.
+fn write(number: usize, path: &Path, image: &Image, out: &Path) -> Result<String> {
+    let media_type = image.info().map_or("bin", |info| info.format.media_type());
+    let ending = media_type.trim_start_matches("image/").replace("jpeg", "jpg");
+    let file = format!("{number:04}-{}.{ending}", path.file_stem().unwrap_or_default().to_string_lossy());
+    let target = out.join(&file);
+    if let MediaSource::Bytes(bytes) = image.source() {
+        std::fs::write(&target, bytes).map_err(|error| unwritable(&target, error))?;
+    }
+    Ok(file)
+}
+
+fn list(lines: impl Iterator<Item = String>) -> String {
+    let items: String = lines.map(|line| format!("<li>{}", escaped(&line))).collect();
+    format!("<ul>{items}</ul>")
+}
+
+fn figure(source: &str, caption: &str) -> String {
+    let caption = escaped(caption);
+    let picture = format!("<a href=\"{source}\"><img src=\"{source}\" alt=\"{caption}\"></a>");
+    format!("<figure>{picture}<figcaption>{caption}</figcaption></figure>")
 }
 
 fn url(path: &Path) -> String {

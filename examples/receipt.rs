@@ -1,12 +1,11 @@
 //! A picture read into a struct of the program's, by whichever means of structured output each vendor's model has.
 
-use polysight::tasks::{Extracted, TasksExt};
-use polysight::{ChatRequest, Error, ErrorKind, Image, Polysight, Result};
-use polysight_emulator::Emulator;
+use polysight::tasks::{Extracted, Extractor};
+use polysight::{ChatRequest, Image, Polysight, Result};
+use polysight_emulator::{Emulator, Fault, JsonBreak, Surface};
 use polysight_examples::{config, embedded, media};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 /// What the program wants to know. The comments of the fields are read by the model.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -15,52 +14,77 @@ struct Receipt {
     shop: String,
     /// Sum that was paid.
     total: f64,
-    /// ISO 4217 code, such as CNY.
-    currency: String,
-    items: Vec<Item>,
+    /// How it was paid.
+    paid_by: PaidBy,
+    /// Of the picture, in pixels.
+    width: u32,
+    height: u32,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Item {
-    name: String,
-    price: f64,
+#[serde(rename_all = "snake_case")]
+enum PaidBy {
+    Card,
+    Cash,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (emulator, polysight) = embedded(config).await?;
-    for role in ["default", "qwen", "ernie"] {
-        prepare_answers(&emulator).map_err(|error| {
-            Error::new(ErrorKind::Protocol, "the emulator takes no such answer").with_source(error)
-        })?;
+    let (emulator, polysight) = embedded(with_more_means).await?;
+    for role in ["default", "qwen", "qwen-max", "qwen-ocr", "ernie", "ernie-5"] {
+        // The emulator knows the size of the picture and makes up the rest. Its JSON is broken as models break it.
+        emulator.script(Fault::BrokenJson(JsonBreak::TrailingComma));
         show(role, &read(&polysight, role).await?);
     }
+    // A value of the wrong type: the model is asked once more, with what is wrong.
+    emulator.script(Fault::BrokenJson(JsonBreak::WrongType));
+    show("default, asked again", &read(&polysight, "default").await?);
     Ok(())
+}
+
+/// One more role for each means that the models of [`config`] do not have.
+fn with_more_means(emulator: &Emulator) -> String {
+    let native = emulator.base_url(Surface::DashScopeNative);
+    config(emulator)
+        + &format!(
+            r#"
+[providers.alibaba-native]
+backend = "qwen-vl"
+protocol = "native"
+base_url = "{native}"
+api_key = "sk-0123456789abcdef0123456789abcdef"
+
+[roles.qwen-max]
+provider = "alibaba"
+model = "qwen3.8-max"
+
+[roles.qwen-ocr]
+provider = "alibaba-native"
+model = "qwen-vl-ocr"
+
+[roles.ernie-5]
+provider = "baidu"
+model = "ernie-5.0"
+"#
+        )
 }
 
 async fn read(polysight: &Polysight, role: &str) -> Result<Extracted<Receipt>> {
     let request = ChatRequest::ask("Read this receipt.", [Image::from_file(media("coffee.jpg"))?]);
-    Ok(polysight.role(role)?.extract::<Receipt>(request).await?)
-}
-
-/// What the emulator answers, since it cannot read. Its first answer has the total as a text, as models do: it is asked again.
-fn prepare_answers(emulator: &Emulator) -> std::result::Result<(), polysight_emulator::InvalidAnswer> {
-    let items = json!([{ "name": "Oolong", "price": 15.0 }, { "name": "Sesame cake", "price": 8.5 }]);
-    emulator.answer_json(
-        json!({ "shop": "Jade Tea House", "total": "23.50", "currency": "CNY", "items": items }),
-    )?;
-    let good = json!({ "shop": "Jade Tea House", "total": 23.5, "currency": "CNY", "items": items });
-    emulator.answer(format!("Here is the receipt:\n```json\n{good:#}\n```"))
+    Ok(Extractor::of::<Receipt>()?.extract_as(&polysight.role(role)?, request).await?)
 }
 
 fn show(role: &str, extracted: &Extracted<Receipt>) {
-    let Receipt { shop, total, currency, items } = &extracted.value;
-    println!("-- {role}: asked by {}, {} repair turn", extracted.rung, extracted.repair_turns());
-    println!("{shop}, {total:.2} {currency}");
-    for Item { name, price } in items {
-        println!("  {name:<12} {price:>6.2}");
+    let Receipt { shop, total, paid_by, width, height } = &extracted.value;
+    println!("-- {role}: asked by {}, {} repair turns", extracted.rung, extracted.repair_turns());
+    println!("  {shop}, {total:.2}, {paid_by:?}, {width} x {height} px");
+    for repair in &extracted.repairs {
+        println!("  repaired: {repair}");
     }
     if let Some(usage) = extracted.usage() {
-        println!("  {} tokens in, {} out, both turns", usage.input_tokens, usage.output_tokens);
+        println!("  {} tokens in, {} out, all turns", usage.input_tokens, usage.output_tokens);
+    }
+    if let Some(cost) = extracted.cost() {
+        println!("  cost {cost}");
     }
 }

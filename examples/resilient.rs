@@ -4,7 +4,7 @@
 //! resilient
 //! ```
 
-use polysight::{Attempt, ChatRequest, Image, Result, Role, VisionProviderExt};
+use polysight::{Attempt, CallEvent, ChatRequest, Image, Result, Role, VisionProviderExt};
 use polysight_emulator::{Emulator, Fault};
 use polysight_examples::{config, embedded, media, print_error};
 
@@ -36,6 +36,7 @@ async fn main() -> std::process::ExitCode {
 
 async fn run() -> Result<()> {
     let (emulator, polysight) = embedded(resilient).await?;
+    let polysight = polysight.with_observer(show);
     let role = polysight.role("resilient")?;
 
     let (cat, coffee) = (picture("cat.jpg")?, picture("coffee.jpg")?);
@@ -54,6 +55,17 @@ async fn run() -> Result<()> {
     emulator.script(Fault::Code("1301".to_owned()));
     ask(&role, "the first vendor's audit refuses the picture", &cat.clone().with_max_tokens(500)).await;
     Ok(())
+}
+
+/// What a program can show while a call waits.
+fn show(event: &CallEvent<'_>) {
+    match event {
+        CallEvent::AttemptFailed { attempt, next_in } => {
+            println!("   .. {}, again in {:.2} s", attempt.kind, next_in.as_secs_f64());
+        }
+        CallEvent::Ended { cost: Some(cost), .. } => println!("   .. cost {cost}"),
+        _ => {}
+    }
 }
 
 fn picture(name: &str) -> Result<ChatRequest> {

@@ -2,10 +2,14 @@
 """A JPEG of 12 megapixels to 2048 px: polysight-media beside the crate `image`, libvips and Pillow.
 
 usage: fit.py PHOTO MEASURE [REPETITIONS]
+       fit.py --many PHOTO MEASURE [COUNT]
 
 MEASURE is the program of `cargo build --release -p polysight-media --example measure`. Needs vipsthumbnail on PATH, and
 Pillow and numpy. Every tool is a process of its own, and tools take turns; medians are printed. PSNR is that of the luminance,
 against the picture decoded at full size, scaled by Pillow with Lanczos3, before it is encoded.
+
+With --many, COUNT files (200) that are all that photograph are fitted by one thread on one core, and by two threads; and a tenth
+of them, to see whether memory grows with their number.
 """
 
 import os
@@ -47,6 +51,19 @@ def run(command):
     return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def many(photo, measure, count=200):
+    count = int(count)
+    print("| photographs | threads | time, s | CPU, s | peak memory, MiB |\n| ---: | ---: | ---: | ---: | ---: |")
+    for files in (count // 10, count):
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(photo))) as folder:
+            for index in range(files):
+                os.link(photo, os.path.join(folder, f"{index:04}.jpg"))
+            for threads in (1, 2):
+                wall, cpu, memory = run(["taskset", "-c", "0" if threads == 1 else "0,1", measure, "many", folder, str(threads)])
+                print(f"| {files} | {threads} | {wall:.1f} | {cpu:.1f} | {memory:.0f} |", flush=True)
+    print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
 def luminance(picture):
     return numpy.asarray(picture.convert("RGB"), dtype=float) @ [0.299, 0.587, 0.114]
 
@@ -77,4 +94,7 @@ def main(photo, measure, repetitions=7):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["--many"]:
+        many(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

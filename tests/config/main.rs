@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod budgets;
 mod connections;
 mod faults;
 mod file;

@@ -16,5 +16,6 @@ mod smoke;
 mod suite;
 mod swap;
 mod unknown_models;
+mod zhipu_counter;
 mod zhipu_tokens;
 mod zhipu_tools;

@@ -98,12 +98,12 @@ fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is
     let plan = |setting: &str| {
         let config = format!(
             "[providers.p]\nbackend = \"qwen-vl\"\napi_key = \"sk-0123456789\"\n\
-             [roles.r]\nmodel = \"qwen3.8-max\"\noversize = {setting}\n"
+             [roles.r]\nmodel = \"qwen3.8-27b\"\noversize = {setting}\n"
         );
         let role = polysight::Polysight::from_toml(&config).unwrap().role("r").unwrap();
         role.plan(&ChatRequest::ask("what?", [image.clone()])).unwrap()
     };
-    let tokens = |setting: &str| plan(setting).estimate.image_tokens.unwrap();
+    let tokens = |setting: &str| plan(setting).estimate.image_tokens.number().unwrap();
     let all = tokens("\"fit\"");
     let few = tokens("{ max_image_tokens = 500 }");
     assert!(all > 1_500 && (350..=500).contains(&few), "{all}, {few}");
@@ -113,6 +113,26 @@ fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is
         "{:?}",
         unpriced.notes
     );
+}
+
+#[test]
+fn a_budget_of_money_is_kept_by_the_price_on_the_card() {
+    // 0.2 USD a million tokens: 0.0001 USD are 500 tokens.
+    let config = "[providers.p]\nbackend = \"qwen-vl\"\napi_key = \"sk-0123456789\"\n\
+                  [roles.r]\nmodel = \"qwen3-vl-plus\"\noversize = { max_image_cost = 0.0001 }\n";
+    let role = polysight::Polysight::from_toml(config).unwrap().role("r").unwrap();
+    let sides = |width, height| {
+        let image = Image::from_bytes(pictures::exif_jpeg(width, height, 1)).unwrap();
+        let plan = role.plan(&ChatRequest::ask("what?", [image])).unwrap();
+        assert!(!plan.notes.iter().any(|note| note.contains("not applied")), "{:?}", plan.notes);
+        let Part::Image(planned) = &plan.request.messages[0].parts[0] else { panic!("no picture") };
+        planned.info().unwrap().shown()
+    };
+    // Alibaba's formula for Qwen3-VL: a token for each 32 x 32 px, sides rounded to them, and two around a picture.
+    let tokens = |(width, height): (u32, u32)| (width + 16) / 32 * ((height + 16) / 32) + 2;
+    let small = sides(1_600, 1_200);
+    assert!((400..=500).contains(&tokens(small)), "{small:?}: {} tokens", tokens(small));
+    assert_eq!(sides(320, 240), (320, 240), "what costs less stays as it is");
 }
 
 #[test]

@@ -10,6 +10,8 @@
 
 mod cards;
 mod colours;
+mod complete;
+mod heic;
 mod layer;
 mod many;
 mod phone;

@@ -8,6 +8,11 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
+mod chunks;
+mod emulated;
+mod hostile;
+mod locate;
+
 use polysight::tasks::json::JsonRepair;
 use polysight::tasks::{ExtractError, ExtractFault, Extracted, Extractor, TasksExt, Tool};
 use polysight::{

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use polysight::{ChatRequest, ErrorKind, Message, Transport};
-use polysight_core::catalog::{NumberRange, Quotas, Status, ThinkingMode};
+use polysight_core::catalog::{Grounding, NumberRange, Quotas, Status, ThinkingMode};
 use polysight_core::{Capability, Catalog, Interval, ModelCard};
 use polysight_emulator::Emulator;
-use polysight_emulator::models::{self, ErnieLimits, ModelLimits, Quota, QwenLimits, QwenThinking, Thinking};
+use polysight_emulator::models::{
+    self, ErnieLimits, GroundingUnit, ModelLimits, Quota, QwenLimits, QwenThinking, Thinking,
+};
 use polysight_testkit::{Wire, calls};
 
 /// What differs between the two tables.
@@ -315,4 +317,38 @@ fn the_emulator_and_the_client_hold_the_same_limits_of_the_gateway() {
         }
     }
     found.are(&[]);
+}
+
+// Places in pictures
+
+/// Where the emulator knows the unit in which a model says where something is, the client has the same.
+#[test]
+fn the_emulator_and_the_client_know_the_same_units_of_places() {
+    let catalogs = [
+        polysight_zhipu::catalog().unwrap(),
+        polysight_qwen_vl::catalog().unwrap(),
+        polysight_ernie::catalog().unwrap(),
+    ];
+    let mut found = Differences::default();
+    let mut known = 0;
+    for catalog in &catalogs {
+        for card in catalog.cards().iter().filter(|card| !card.image.is_no()) {
+            let emulated = models::grounding_unit(&card.id).map(|unit| match unit {
+                GroundingUnit::Thousandths => Grounding::Relative1000,
+                GroundingUnit::Resized => Grounding::ResizedPixels,
+                _ => Grounding::None,
+            });
+            known += u32::from(emulated.is_some());
+            found.same(&card.id, "unit", card.grounding, emulated.unwrap_or_default());
+        }
+    }
+    assert!(known > 50, "{known}");
+    found.are(&[
+        // Made for agents that drive a phone: the emulator leaves it out.
+        "autoglm-phone: unit: client Relative999, emulator Unknown",
+        // Another company's, which the emulator does not serve.
+        "deepseek-ocr: unit: client Relative999, emulator Unknown",
+        // Retired, and not served by the emulator.
+        "ernie-4.5-vl-28b-a3b: unit: client Relative1000, emulator Unknown",
+    ]);
 }

@@ -62,7 +62,9 @@ fn describe_prints_one_json_object_a_role() {
     let (plain, streamed) = (objects(&["--json"]), objects(&["--json", "--stream"]));
     assert_eq!(plain.len(), 3, "one vendor each");
     for (object, streamed) in plain.iter().zip(&streamed) {
-        for key in ["role", "provider", "model", "text", "finish", "usage", "request_id", "adjustments"] {
+        for key in
+            ["role", "provider", "model", "text", "finish", "usage", "cost", "request_id", "adjustments"]
+        {
             assert!(object.get(key).is_some(), "{key}");
         }
         assert!(object["text"].as_str().unwrap().contains(&sha256(&cat())));
@@ -134,7 +136,7 @@ fn describe_prints_each_violation_on_stderr_and_fails() {
 fn the_other_examples_run() {
     for (name, part) in [
         ("stream", "pieces, finish stop"),
-        ("receipt", "Jade Tea House, 23.50 CNY"),
+        ("receipt", "-- qwen-ocr: asked by ocr_task, 0 repair turns"),
         ("tools", "the model calls get_weather({\"city\":\"Beijing\"})"),
         ("conversation", "1 picture of an earlier turn dropped"),
         ("video", "video moved to the front"),
@@ -145,5 +147,24 @@ fn the_other_examples_run() {
         let output = run(name, &[]);
         let shown = text(&output.stdout);
         assert!(output.status.success() && shown.contains(part), "{name}: {shown}{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn locate_draws_the_boxes_of_every_vendor_where_the_rectangles_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run("locate", &["--out", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("relative_1000") && shown.contains("resized_pixels"), "{shown}");
+    for role in ["default", "qwen", "qwen-pixels", "ernie"] {
+        let picture = image::open(folder.path().join(format!("{role}.png"))).unwrap().into_rgb8();
+        assert_eq!(picture.dimensions(), (1_300, 731), "{role}");
+        // The pen stands beside the edges, and nowhere in the rectangles or in the green one, which was not asked for.
+        for (x, y, drawn) in
+            [(148, 250, true), (621, 250, true), (757, 500, true), (300, 300, false), (418, 580, false)]
+        {
+            assert_eq!(picture.get_pixel(x, y).0 == [255, 0, 255], drawn, "{role}: {x}, {y}");
+        }
     }
 }

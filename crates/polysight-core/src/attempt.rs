@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Money;
 use crate::error::OneLine;
-use crate::{Error, ErrorKind};
+use crate::{Billed, Error, ErrorKind};
 
 /// An attempt that failed before the outcome that it is listed on.
 ///
 /// Layers that retry, here or at another provider, list each failed attempt; see
 /// [`ResponseMeta::attempts`](crate::ResponseMeta::attempts) and [`Error::attempts`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// Name of the provider.
@@ -28,6 +29,12 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// The failure in one line, as [`Error`] displays it.
     pub message: String,
+    /// Whether the vendor may charge for it.
+    #[serde(default)]
+    pub billed: Billed,
+    /// What it cost, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
     /// How long the attempt took; zero when it was refused before sending.
     pub duration: Duration,
     /// How long was waited after it before the next attempt.
@@ -45,6 +52,8 @@ impl Attempt {
             code: error.code().map(str::to_owned),
             request_id: error.request_id().map(str::to_owned),
             message: error.line(),
+            billed: error.billed(),
+            cost: error.cost().cloned(),
             duration,
             delay: Duration::ZERO,
         }

@@ -8,6 +8,7 @@ mod error;
 pub mod interval;
 pub mod media;
 mod message;
+mod observer;
 pub mod plan;
 
 mod provider;
@@ -30,12 +31,14 @@ pub use error::{
 };
 pub use interval::Interval;
 pub use media::{
-    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Video, VideoFormat, VideoInfo, redact_name,
+    Base64Text, Detail, Image, ImageFormat, ImageInfo, Media, MediaSource, Orientation, Video, VideoFormat,
+    VideoInfo, redact_name,
 };
 pub use message::{Message, MessageRole, Part};
+pub use observer::{CallEvent, CallOutcome, Observer, Observers};
 pub use plan::{
-    Adjustment, Candidate, Estimate, Limit, Plan, PlanComparison, Quantity, Rung, Tolerance, Violation,
-    compare_plans,
+    Adjustment, Candidate, CostRange, Count, Estimate, Limit, Plan, PlanComparison, Quantity, Rung,
+    Tolerance, Violation, compare_plans,
 };
 
 pub use provider::{ProviderId, VisionProvider};

@@ -49,6 +49,10 @@ pub enum Part {
     /// The model's reasoning of an earlier turn, in an assistant message. Sent back only when the request's
     /// vendor extras ask for it; otherwise left out, as the vendors advise.
     Reasoning(String),
+    /// A mark behind a text, picture or video: everything up to it comes again in later requests, so that the vendor should
+    /// keep it in its prompt cache. It has no content. Models that take no marks get the request without it, recorded as a
+    /// lossless change.
+    CacheMark,
 }
 
 impl From<&str> for Part {
@@ -160,6 +164,22 @@ impl Message {
         self
     }
 
+    /// Marks everything up to here, earlier messages included, as what comes again in later requests: see
+    /// [`Part::CacheMark`].
+    ///
+    /// ```
+    /// # use polysight_core as polysight;
+    /// use polysight::{ChatRequest, Image, Message};
+    ///
+    /// let manual = Image::from_url("https://example.com/manual.jpg").unwrap();
+    /// let question = Message::user_parts([manual.into()]).with_cache_mark().with("Which screw holds the lid?");
+    /// assert_eq!(question.parts.len(), 3);
+    /// ```
+    #[must_use]
+    pub fn with_cache_mark(self) -> Self {
+        self.with(Part::CacheMark)
+    }
+
     /// True when the message holds a picture or a video.
     #[must_use]
     pub fn has_media(&self) -> bool {
@@ -170,7 +190,11 @@ impl Message {
         self.parts.iter_mut().try_for_each(|part| match part {
             Part::Image(image) => image.map_source(map),
             Part::Video(video) => video.map_source(map),
-            Part::Text(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning(_) => Ok(()),
+            Part::Text(_)
+            | Part::ToolCall(_)
+            | Part::ToolResult(_)
+            | Part::Reasoning(_)
+            | Part::CacheMark => Ok(()),
         })
     }
 

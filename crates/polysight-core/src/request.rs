@@ -1,6 +1,7 @@
 //! A chat request, the same for every vendor.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +9,9 @@ use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::media::VideoSource;
 use crate::plan::Tolerance;
-use crate::{Image, MediaSource, Message, Part, Result, Shared, ToolChoice, ToolDefinition};
+use crate::{
+    Image, MediaSource, Message, Observer, Observers, Part, Result, Shared, ToolChoice, ToolDefinition,
+};
 
 /// How the next token is picked.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -174,13 +177,23 @@ pub enum ResponseFormat {
         strict: bool,
     },
     /// A JSON value of this schema, by the best means that the model is known to have: a schema that the vendor enforces, a
-    /// JSON object, a function that must be called, or the prompt. The plan says which ([`Plan::rung`](crate::Plan::rung));
-    /// nothing but the first is enforced, so the caller checks the answer.
+    /// JSON object, the vendor's OCR task, a function that must be called, or the prompt. The plan says which
+    /// ([`Plan::rung`](crate::Plan::rung)); nothing but the first is enforced, so the caller checks the answer, also whether
+    /// it was cut: one that met the vendor's own token limit is given with the finish
+    /// [`Length`](crate::FinishKind::Length).
     Extract {
         /// Name of the schema: letters, digits, `_` and `-`, at most 64.
         name: String,
         /// The JSON Schema, an object's.
         schema: Value,
+    },
+    /// Places in the pictures, asked for in the unit that the model is known to have. What they refer to stands on plan and answer
+    /// ([`Plan::grounding`](crate::Plan::grounding)).
+    Locate {
+        /// What is looked for; empty where the messages say it.
+        what: String,
+        /// Whether points are wanted instead of boxes.
+        points: bool,
     },
 }
 
@@ -245,6 +258,9 @@ pub struct ChatRequest {
     /// Options of single vendors, by vendor id and field name. Those of other vendors are ignored, so that one request
     /// can carry them for every vendor it may go to.
     pub extras: BTreeMap<String, Map<String, Value>>,
+    /// Who sees what happens to the call. Not serialized.
+    #[serde(skip)]
+    pub observers: Observers,
 }
 
 /// The path of a picture, or of a frame of a video.
@@ -465,6 +481,13 @@ impl ChatRequest {
     #[must_use]
     pub fn with_raw(mut self) -> Self {
         self.keep_raw = true;
+        self
+    }
+
+    /// Shows what happens to the call to an [`Observer`], such as a closure.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers = self.observers.with(Arc::new(observer));
         self
     }
 

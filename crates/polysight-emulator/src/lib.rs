@@ -43,7 +43,7 @@ struct Readme;
 
 pub use chat::prepared_answer::InvalidAnswer;
 pub use emulator::{Emulator, EmulatorBuilder};
-pub use faults::{ErrorForm, Fault, FaultEntry, UnknownFault};
+pub use faults::{ErrorForm, Fault, FaultEntry, JsonBreak, UnknownFault};
 pub use state::concurrency::Load;
 pub use state::record::{RecordedMedia, RecordedRequest};
 pub use surface::Surface;

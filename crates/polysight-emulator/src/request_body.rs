@@ -48,7 +48,8 @@ fn parse_form(content_type: &str, body: &[u8]) -> RequestBody {
 
 /// Reads a JSON body and measures its media.
 pub(crate) fn parse_json(body: &[u8]) -> RequestBody {
-    let mut media = Media::default();
+    let budget = DecodeBudget::finding_rectangles(asks_for_places(body));
+    let mut media = Media { list: Vec::new(), budget };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let json = Seed { media: &mut media, may_be_media: false }
         .deserialize(&mut reader)
@@ -57,8 +58,12 @@ pub(crate) fn parse_json(body: &[u8]) -> RequestBody {
     RequestBody { json, media: media.list, form: None }
 }
 
+/// Whether the fields are named in which models say where something is.
+fn asks_for_places(body: &[u8]) -> bool {
+    ["bbox_2d", "point_2d"].iter().any(|field| memchr::memmem::find(body, field.as_bytes()).is_some())
+}
+
 /// Media that were found, and what may still be decoded.
-#[derive(Default)]
 struct Media {
     list: Vec<Medium>,
     budget: DecodeBudget,

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     TextChat,
     AsyncChat,
     AsyncResult(String),
+    /// The vendor's counter of tokens.
+    Tokenizer,
     Models,
     /// A ticket for an upload.
     UploadPolicy,
@@ -48,7 +50,12 @@ const MAX_ANSWERS_BODY: u64 = 4 * 1024 * 1024;
 impl Action {
     fn method(&self) -> &'static str {
         match self {
-            Self::Chat | Self::TextChat | Self::AsyncChat | Self::Upload | Self::Answers => "POST",
+            Self::Chat
+            | Self::TextChat
+            | Self::AsyncChat
+            | Self::Tokenizer
+            | Self::Upload
+            | Self::Answers => "POST",
             Self::AsyncResult(_) | Self::Models | Self::UploadPolicy | Self::Token => "GET",
         }
     }
@@ -102,6 +109,7 @@ fn action(surface: Surface, rest: &str) -> Option<Action> {
         (_, "/chat/completions") => Some(Action::Chat),
         (_, "/models") => Some(Action::Models),
         (Surface::Zhipu, "/async/chat/completions") => Some(Action::AsyncChat),
+        (Surface::Zhipu, "/tokenizer") => Some(Action::Tokenizer),
         (Surface::Zhipu, _) => {
             let id = rest.strip_prefix("/async-result/")?;
             (!id.is_empty() && !id.contains('/')).then(|| Action::AsyncResult(id.to_owned()))
@@ -133,6 +141,7 @@ mod tests {
             route("GET", "/api/paas/v4/async-result/12"),
             Ok((Some(Surface::Zhipu), Action::AsyncResult("12".into())))
         );
+        assert_eq!(route("POST", "/api/paas/v4/tokenizer"), Ok((Some(Surface::Zhipu), Action::Tokenizer)));
         assert_eq!(
             route("GET", "/v1/chat/completions"),
             Err(NoRoute::OnlyFor(Some(Surface::Gateway), "POST"))

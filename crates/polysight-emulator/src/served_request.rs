@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::chat::completion::{Completion, Stamp, complete};
 use crate::chat::prepared_answer::PreparedAnswer;
 use crate::chat::request::ChatRequest;
-use crate::faults::{Fault, completion};
+use crate::faults::{Fault, argument_of, completion};
 use crate::http::Head;
 use crate::models::Quota;
 use crate::route::Route;
@@ -76,7 +76,10 @@ impl ServedRequest {
     /// what arrived. Charges the tokens to the quota.
     pub(crate) fn complete(&self, request: &ChatRequest<'_>, stamp: Stamp) -> Completion {
         let answer = self.answer.clone().or_else(|| self.state.answers.take());
-        let completion = complete(request, answer, stamp);
+        let broken = argument_of!(&self.faults, BrokenJson);
+        let completion = complete(request, answer, broken, stamp);
+        let usage = completion.usage;
+        self.state.concurrency.answer(usage.prompt.total(), usage.completion);
         if let Some(admission) = self.admission.get() {
             admission.charge(completion.usage.completion);
         }

@@ -318,3 +318,57 @@ async fn holds_keys_to_quotas_when_told() {
     let refused = ask(&emulator, COMPATIBLE, &ask_about("qvq-max", "hi")).await;
     assert_eq!((refused.status(), refused.code().as_str()), (429, "limit_requests"));
 }
+
+#[tokio::test]
+async fn an_answer_is_an_object_of_the_schema_wherever_that_stands() {
+    let emulator = Emulator::start().await.unwrap();
+    let schema = json!({"type": "object", "properties": {
+        "width": {"type": "integer"}, "format": {"enum": ["JPEG", "PNG"]}, "shop": {"type": "string", "minLength": 1}}});
+    let about = |words: &str| parts("qwen3-vl-plus", json!([image_part(png(64, 48)), text_part(words)]));
+    let format = json!({"type": "json_schema", "json_schema": {"name": "s", "schema": schema}});
+    let words = format!("Follow this JSON Schema:\n{schema}\nand nothing else.");
+    let wanted = json!({"width": 64, "format": "PNG", "shop": "the shop"});
+    for body in [
+        with(about("Read it."), "response_format", format),
+        with(about(&words), "response_format", json!({"type": "json_object"})),
+        about(&words),
+    ] {
+        let answer = ask(&emulator, COMPATIBLE, &body).await.content();
+        assert_eq!(serde_json::from_str::<Value>(&answer).unwrap(), wanted, "{answer}");
+    }
+    let tool = json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]);
+    let choice = json!({"type": "function", "function": {"name": "f"}});
+    let reply =
+        ask(&emulator, COMPATIBLE, &with(with(about("Read it."), "tools", tool), "tool_choice", choice))
+            .await;
+    let arguments = &reply.json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+    let arguments: Value = serde_json::from_str(arguments.as_str().unwrap()).unwrap();
+    assert_eq!((&arguments["width"], &arguments["format"]), (&json!(64), &json!("PNG")));
+    emulator.script("broken-json=trailing-comma".parse().unwrap());
+    assert!(ask(&emulator, COMPATIBLE, &about(&words)).await.content().ends_with(",}"));
+}
+
+#[tokio::test]
+async fn an_ocr_model_fills_in_a_form() {
+    let emulator = Emulator::start().await.unwrap();
+    let body = |form: &Value, task: &str| {
+        let options = json!({"task": task, "task_config": {"result_schema": form}});
+        let content = json!([{"image": png(64, 48)}]);
+        native("qwen-vl-ocr", content, json!({"ocr_options": options}))
+    };
+    let form = json!({"width": "in pixels", "payer": {"name": "", "age": "a whole number"}});
+    let task = "key_information_extraction";
+    let values = json!({"width": "64", "payer": {"name": "the name", "age": "1"}});
+    let reply = ask(&emulator, NATIVE, &body(&form, task)).await.json();
+    let part = &reply["output"]["choices"][0]["message"]["content"][0];
+    assert_eq!(part["ocr_result"]["kv_result"], values);
+    assert!(part["text"].as_str().unwrap().starts_with("```json\n{"));
+    let events = ask_with(&emulator, NATIVE, &[SSE], &body(&form, task)).await.native_events();
+    assert!(
+        events.iter().all(|(_, event)| !event.to_string().contains("ocr_result")),
+        "streams have the text alone"
+    );
+    let deep = json!({"a": {"b": {"c": {"d": ""}}}});
+    assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.text().contains("3 levels"));
+    assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.text().contains("ocr_options.task"));
+}

@@ -8,8 +8,7 @@ use polysight_core::{
 use polysight_wire::chat::request::{self, MessageShape};
 use polysight_wire::chat::{CHAT_TEMPLATE_KWARGS, Failure, SafetyFields, ThinkingParam};
 use polysight_wire::vendor::{
-    BundledCatalog, ChatDialect, ChatProfile, Deployment, Deployments, Faults, only_what_is_absent,
-    override_models,
+    BundledCatalog, ChatDialect, ChatProfile, Deployment, Deployments, Faults, override_models,
 };
 use polysight_wire::{JsonBody, Mode, ProviderOptions, WireBody};
 use serde_json::json;
@@ -189,7 +188,7 @@ impl ChatProfile for ErnieProfile {
 
     /// The open weights' arithmetic is public, the cloud's is not.
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
-        let mut estimate = only_what_is_absent(request);
+        let mut estimate = Estimate::default();
         if card.token_formula.as_deref() == Some(tokens::FORMULA) {
             estimate.image_tokens = tokens::of_images(request);
         }

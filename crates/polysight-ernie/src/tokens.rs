@@ -3,7 +3,7 @@
 //! Source: the image processors of transformers 5.23 and FastDeploy, read 2026-11-21. The vendor's cloud publishes no
 //! formula. Videos are not counted: their frames depend on a setting of the server and on the file's own frame rate.
 
-use polysight_core::{ChatRequest, ImageInfo, Part};
+use polysight_core::{ChatRequest, Count, ImageInfo, Part};
 
 /// Name of the formula in catalogues.
 pub(crate) const FORMULA: &str = "ernie-4.5-vl";
@@ -15,13 +15,23 @@ const MAX_PIXELS: f64 = 28.0 * 28.0 * 6_177.0;
 /// One token before each picture and one after it.
 const MARKERS: u64 = 2;
 
-/// Tokens of all pictures of a request; `None` when the size of one is not known.
-pub(crate) fn of_images(request: &ChatRequest) -> Option<u64> {
-    let mut parts = request.messages.iter().flat_map(|message| &message.parts);
-    parts.try_fold(0u64, |sum, part| match part {
-        Part::Image(image) => sum.checked_add(of_image(image.info()?)? + MARKERS),
-        _ => Some(sum),
-    })
+/// Tokens of all pictures of a request: by the formula, since a server may be started with another budget of pixels, and
+/// within its bounds for one whose size is not known.
+pub(crate) fn of_images(request: &ChatRequest) -> Count {
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let images = parts.filter_map(|part| match part {
+        Part::Image(image) => {
+            Some(image.info().and_then(of_image).map_or_else(unknown_size, Count::by_formula))
+        }
+        _ => None,
+    });
+    images.map(|count| count + Count::exact(MARKERS)).sum()
+}
+
+/// Tokens of a picture whose size is not known, without its markers.
+fn unknown_size() -> Count {
+    let cells = |pixels: f64| (pixels / STEP / STEP) as u64;
+    Count::between(cells(MIN_PIXELS), cells(MAX_PIXELS))
 }
 
 /// Tokens of one picture without its markers; `None` for a picture without pixels.

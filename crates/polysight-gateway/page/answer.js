@@ -1,7 +1,7 @@
 // One answer: plain data, which the history keeps as it is, filled from the frames of a stream.
 
 import { chat } from "./api.js";
-import { Failure } from "./failure.js";
+import { detailsOf, Failure } from "./failure.js";
 
 // Characters of text and reasoning. A model that repeats itself without end is stopped here.
 const LONGEST = 1_000_000;
@@ -9,7 +9,7 @@ const LONGEST = 1_000_000;
 /** An answer that has not begun. */
 export function newAnswer(role) {
   return {
-    role: role.id, name: role.name, provider: role.provider, model: role.model, status: "waiting", text: "", reasoning: "",
+    role: role.id, provider: role.provider, model: role.model, status: "waiting", text: "", reasoning: "",
     firstDelta: null, total: null, finish: null, usage: null, polysight: {}, error: null,
   };
 }
@@ -44,11 +44,15 @@ function fail(answer, error) {
     answer.status = "stopped";
     return;
   }
-  answer.error = error.details ?? { message: String(error), violations: [] };
+  answer.error = detailsOf(error);
+  answer.provider = answer.error.provider ?? answer.provider;
   answer.status = answer.error.violations.length > 0 ? "refused" : "failed";
 }
 
-/** Sends the request and fills the answer; `changed` is called after every frame. Never fails: the answer says how it ended. */
+/**
+ * Sends the request and fills the answer; `changed` is called after every frame. It never fails: the answer says how it
+ * ended.
+ */
 export async function runAnswer(answer, body, signal, changed) {
   const started = performance.now();
   const elapsed = () => performance.now() - started;

@@ -16,10 +16,12 @@ export function hasKey() {
   return recall("sessionStorage", KEY) !== null;
 }
 
-function failureOf(error, more) {
-  const { message, type, code, violations } = error;
-  const known = typeof message === "string" && message !== "" ? { message } : { key: "error-status", values: more };
-  return new Failure({ ...known, type, code, violations: Array.isArray(violations) ? violations : [], ...more });
+function failureOf({ message, type, code, polysight = {} }, more) {
+  const said = typeof message === "string" && message !== "" ? { message } : { key: "error-status", values: more };
+  const { violations = [], attempts, provider, billed } = polysight;
+  // The gateway's word for the kind of failure, then the vendor's own code.
+  const codes = [code ?? type, polysight.code].filter(Boolean).join(", ");
+  return new Failure({ ...said, code: codes, violations, attempts, provider, billed, ...more });
 }
 
 async function refusal(reply) {

@@ -4,6 +4,7 @@ import { newAnswer, runAnswer } from "./answer.js";
 import { hasKey, useKey } from "./api.js";
 import { showComparison, showWelcome, updateAnswer } from "./comparison.js";
 import { byId, randomId } from "./dom.js";
+import { detailsOf, explained } from "./failure.js";
 import { startHistory } from "./history-view.js";
 import { keepComparison } from "./history.js";
 import { otherLanguage, seconds, switchLanguage, t, translatePage } from "./i18n.js";
@@ -22,11 +23,11 @@ function say(text) {
 }
 
 function sayEnd(answer) {
-  const { name, text, total, error } = answer;
-  const values = { name, time: seconds(total), text: text.slice(0, SPOKEN) };
+  const { role, text, total, error } = answer;
+  const values = { name: role, time: seconds(total), text: text.slice(0, SPOKEN) };
   if (answer.status === "done") say(t("say-done", values));
   else if (answer.status === "stopped") say(t("say-stopped", values));
-  else say(t("say-failed", { name, text: error.message ?? t(error.key, error.values) }));
+  else say(t("say-failed", { ...values, text: explained(error) }));
 }
 
 function show(comparison) {
@@ -39,13 +40,14 @@ function useExample(text) {
   byId("question").focus();
 }
 
-function askForKey() {
+function askForKey(failure) {
+  byId("key-problem").textContent = hasKey() && failure ? failure.message : "";
   if (!byId("key").open) byId("key").showModal();
 }
 
 function readRoles() {
   return loadRoles().then(() => showRoles(mediaKinds())).catch((failure) => {
-    if (failure.details?.status === 401) askForKey();
+    if (failure.details?.status === 401) askForKey(failure.details);
   });
 }
 
@@ -56,8 +58,9 @@ function messages(question, parts) {
 }
 
 function settings() {
-  const given = { max_tokens: byId("max-tokens").value, temperature: byId("temperature").value };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "").map(([key, value]) => [key, Number(value)]));
+  const fields = [["max_tokens", byId("max-tokens")], ["temperature", byId("temperature")]];
+  const given = fields.filter(([, field]) => field.value !== "");
+  return Object.fromEntries(given.map(([name, field]) => [name, field.valueAsNumber]));
 }
 
 /** The bodies of all roles share one text of messages, so that pictures are not written out once for each. */
@@ -76,8 +79,9 @@ function setRunning(stopper) {
 }
 
 async function keep(comparison) {
-  // A browser that keeps no history says so in the dialog of the history.
-  await keepComparison(comparison).catch(() => {});
+  await keepComparison(comparison).catch((error) => {
+    byId("ask-problem").textContent = t("history-failed", { problem: error.message });
+  });
 }
 
 async function answerAll(comparison, body, signal) {
@@ -87,7 +91,7 @@ async function answerAll(comparison, body, signal) {
   await Promise.all(comparison.answers.map(async (answer) => {
     await runAnswer(answer, body(answer.role), signal, () => updateAnswer(answer));
     sayEnd(answer);
-    if (answer.error?.status === 401) askForKey();
+    if (answer.error?.status === 401) askForKey(answer.error);
     await keep(comparison);
   }));
 }
@@ -112,7 +116,7 @@ async function ask() {
     const comparison = { id: randomId(), at: Date.now(), question, media: mediaSummary(), answers };
     await answerAll(comparison, body, stopper.signal);
   } catch (failure) {
-    byId("ask-problem").textContent = failure.details ? t(failure.details.key, failure.details.values) : String(failure);
+    byId("ask-problem").textContent = explained(detailsOf(failure));
   } finally {
     setRunning(null);
   }
@@ -134,7 +138,7 @@ function showEverything() {
 }
 
 function startKey() {
-  byId("key-open").addEventListener("click", askForKey);
+  byId("key-open").addEventListener("click", () => askForKey(null));
   byId("key-form").addEventListener("submit", () => {
     useKey(byId("key-value").value);
     byId("key-value").value = "";
@@ -144,8 +148,8 @@ function startKey() {
 }
 
 function onKey(event) {
-  const dialog = document.querySelector("dialog[open]");
-  if (dialog) return;
+  // While a word is composed, as in Chinese, the keys belong to the input method.
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") stop();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();

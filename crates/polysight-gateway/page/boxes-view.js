@@ -64,14 +64,15 @@ function pictureChoice(pictures, chosen, redraw) {
 export function boxesFigure({ reading, boxes }, media) {
   if (boxes.length === 0) return null;
   const pictures = media.filter((item) => item.kind === "image");
+  const isOpen = pictures.length > 1 && boxes.some((one) => one.picture === null);
   const figure = el("figure", { class: "boxes" });
   const show = (chosen) => {
-    const numbered = boxes.map((one, index) => ({ ...one, index, picture: reading === "pixels" ? one.picture : chosen }));
+    const numbered = boxes.map((one, index) => ({ ...one, index, picture: one.picture ?? chosen }));
     const drawings = drawingsByPicture(pictures, numbered, reading);
     const beyond = reading === "relative" && boxes.some((one) => one.corners.some((value) => value > 1000));
     figure.replaceChildren(
       el("p", { class: "part-title" }, t("boxes", { n: boxes.length })),
-      ...(reading === "relative" && pictures.length > 1 ? [pictureChoice(pictures, chosen, show)] : []),
+      ...(isOpen ? [pictureChoice(pictures, chosen, show)] : []),
       ...(drawings.length > 0 ? drawings : [el("p", { class: "muted" }, t("boxes-no-picture"))]),
       el("ol", { class: "box-list" }, numbered.map(entry)),
       el("figcaption", { class: "muted" }, t(`boxes-${reading}`), beyond ? ` ${t("boxes-clamped")}` : ""),

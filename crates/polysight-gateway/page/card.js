@@ -3,7 +3,8 @@
 import { isRunning } from "./answer.js";
 import { boxesFigure } from "./boxes-view.js";
 import { boxesOf } from "./boxes.js";
-import { el, randomId } from "./dom.js";
+import { button, el, randomId } from "./dom.js";
+import { explained } from "./failure.js";
 import { has, money, number, seconds, t } from "./i18n.js";
 import { showMarkdown } from "./markdown.js";
 
@@ -32,37 +33,42 @@ function figures({ firstDelta, total, usage, finish, polysight }) {
   ].filter((one) => one !== null);
 }
 
-function violation({ path, problem, limit, fix }) {
+function term(key, value) {
+  return value ? el("div", {}, el("dt", {}, t(key)), el("dd", {}, value)) : null;
+}
+
+function violation({ path, problem, limit, fix, source }) {
   return el("li", {},
     el("code", { class: "path" }, path), el("p", {}, problem),
-    el("dl", {},
-      limit ? el("div", {}, el("dt", {}, t("allowed")), el("dd", {}, limit)) : null,
-      fix ? el("div", {}, el("dt", {}, t("fix")), el("dd", {}, fix)) : null));
+    el("dl", {}, term("allowed", limit), term("fix", fix), term("source", source)));
 }
 
 function violations(list) {
-  const title = list.length === 1 ? t("violations-1") : t("violations", { n: list.length });
-  return [el("p", { class: "part-title" }, title), el("ul", { class: "violations" }, list.map(violation))];
+  return [el("p", { class: "part-title" }, t("violations", { n: list.length })), el("ul", { class: "violations" }, list.map(violation))];
 }
 
 function reference(key, value) {
   return value ? el("span", {}, `${t(key)} `, el("code", {}, String(value))) : null;
 }
 
+function billing({ billed }) {
+  return has(`billed-${billed}`) ? el("p", {}, t(`billed-${billed}`)) : null;
+}
+
 function trouble({ error, text }) {
   if (error === null) return null;
   const list = error.violations;
-  const said = error.message ?? t(error.key, error.values);
-  const references = [reference("code", error.code ?? error.type), reference("request-id", error.requestId)];
+  const references = [reference("code", error.code), reference("request-id", error.requestId)];
   return el("section", { class: "trouble" },
-    list.length > 0 ? violations(list) : el("p", {}, said),
-    text === "" ? null : el("p", { class: "muted" }, t("partial")),
+    list.length > 0 ? violations(list) : el("p", {}, explained(error)),
+    text === "" ? null : el("p", {}, t("partial")), billing(error),
     el("p", { class: "references" }, references));
 }
 
 function more(key, list, show) {
   if (!Array.isArray(list) || list.length === 0) return null;
-  return el("details", {}, el("summary", {}, t(key, { n: list.length })), el("ul", {}, list.map((one) => el("li", {}, show(one)))));
+  const rows = list.map((one) => el("li", {}, show(one)));
+  return el("details", {}, el("summary", {}, t(key, { n: rows.length })), el("ul", {}, rows));
 }
 
 function adjustment({ path, change, lossless }) {
@@ -77,10 +83,10 @@ function attempt({ provider, message, code }) {
 function copyButton(text) {
   const copy = async () => {
     await navigator.clipboard.writeText(text);
-    button.textContent = t("copied");
+    node.textContent = t("copied");
   };
-  const button = el("button", { type: "button", class: "quiet small", onclick: copy }, t("copy"));
-  return text !== "" && navigator.clipboard ? button : null;
+  const node = button(t("copy"), copy);
+  return text !== "" && navigator.clipboard ? node : null;
 }
 
 /** What stands under the text once the answer has ended. */
@@ -93,7 +99,7 @@ function ending(answer, media) {
     trouble(answer),
     more("adjustments", polysight.adjustments, adjustment),
     more("notes", polysight.notes, String),
-    more("attempts", polysight.attempts, attempt),
+    more("attempts", polysight.attempts ?? answer.error?.attempts, attempt),
     copyButton(answer.text),
   ].filter((one) => one !== null);
 }
@@ -109,12 +115,13 @@ export function answerCard(answer, media) {
   const text = el("div", { class: "text", dir: "auto" });
   const end = el("div", { class: "end" });
   const element = el("article", { class: "card", "aria-labelledby": title },
-    el("header", {}, el("h3", { id: title }, answer.name), state, model), numbers, reasoning, text, end);
+    el("header", {}, el("h3", { id: title }, answer.role), state, model), numbers, reasoning, text, end);
   const update = () => {
     element.dataset.status = answer.status;
     element.setAttribute("aria-busy", String(isRunning(answer)));
     state.textContent = t(answer.status);
-    model.textContent = [answer.provider, answer.model].filter(Boolean).join(" · ");
+    const cached = answer.polysight.cached ? t("cached") : "";
+    model.textContent = [answer.provider, answer.model, cached].filter(Boolean).join(" · ");
     numbers.replaceChildren(...figures(answer));
     reasoning.hidden = answer.reasoning === "";
     thought.textContent = answer.reasoning;

@@ -17,6 +17,11 @@ export function el(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
+/** A button of the quiet kind; `label` is for those who need more words than are shown. */
+export function button(text, onclick, label = null, kind = "quiet small") {
+  return el("button", { type: "button", class: kind, "aria-label": label, onclick }, text);
+}
+
 /** An SVG element. */
 export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);

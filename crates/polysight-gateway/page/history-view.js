@@ -1,6 +1,6 @@
 // The dialog with the history: open one, delete one, delete all.
 
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
 import { forgetComparison, forgetEverything, keptComparisons, MOST_MEGABYTES, MOST_QUESTIONS } from "./history.js";
 import { moment, t } from "./i18n.js";
 import { thumbnail } from "./media.js";
@@ -19,11 +19,11 @@ function row(comparison) {
     byId("history").querySelector("[data-close]").focus();
   };
   return el("li", {},
-    el("button", { type: "button", class: "history-open", "aria-label": t("open", { name }), onclick: show },
+    el("button", { type: "button", class: "history-open", onclick: show },
       thumbnail(comparison.media[0] ?? {}),
       el("span", { class: "history-text" }, el("span", { class: "history-question" }, name),
         el("small", {}, `${moment(comparison.at)} · ${t("history-roles", { n: comparison.answers.length })}`))),
-    el("button", { type: "button", class: "quiet small", "aria-label": t("delete", { name }), onclick: forget }, t("delete-short")));
+    button(t("delete-short"), forget, t("delete", { name })));
 }
 
 async function list() {
@@ -33,9 +33,11 @@ async function list() {
   try {
     const rows = await keptComparisons();
     clear.hidden = rows.length === 0;
-    byId("history-list").replaceChildren(...(rows.length > 0 ? rows.map(row) : [el("li", { class: "muted" }, t("history-empty"))]));
+    const empty = el("li", { class: "muted" }, t("history-empty"));
+    byId("history-list").replaceChildren(...(rows.length > 0 ? rows.map(row) : [empty]));
   } catch (error) {
-    byId("history-list").replaceChildren(el("li", { class: "problem" }, t("history-failed", { problem: error.message })));
+    const problem = t("history-failed", { problem: error.message });
+    byId("history-list").replaceChildren(el("li", { class: "problem" }, problem));
   }
 }
 

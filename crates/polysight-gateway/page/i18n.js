@@ -14,9 +14,10 @@ function preferred() {
 
 let language = preferred();
 
-/** The text of this key in the language of the page, with `{name}` replaced by the values. */
+/** The text of this key in the language of the page, `{name}` replaced by the values; for an `n` of 1 that of `key-1`. */
 export function t(key, values = {}) {
-  return (strings[language][key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  const chosen = values.n === 1 && has(`${key}-1`) ? `${key}-1` : key;
+  return (strings[language][chosen] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 /** Whether the page has a text for this key. */

@@ -72,7 +72,7 @@ function nodeOf(block) {
 
 const sources = new WeakMap();
 
-/** Shows the text in the element. What is there already and did not change stays, so that a selection survives a delta. */
+/** Shows the text in the element. What did not change stays, so that a selection survives the next delta. */
 export function showMarkdown(element, text) {
   const blocks = blocksOf(text);
   blocks.forEach((block, index) => {

@@ -1,15 +1,18 @@
 // The pictures and videos of a question: files, pasted pictures and links, with small previews.
 
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
 import { Failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { previewOf } from "./preview.js";
 
 const MOST_ITEMS = 20;
-const MOST_MEGABYTES = 100;
+// As base64 these stay below the largest body that a gateway takes by default.
+const MOST_MEGABYTES = 45;
 const VIDEO_ENDINGS = ["mp4", "m4v", "mov", "webm", "mkv", "avi"];
 // Browsers give no type to files of these endings on every system.
-const TYPES = { heic: "image/heic", heif: "image/heif", mov: "video/quicktime", mkv: "video/x-matroska", avi: "video/x-msvideo" };
+const TYPES = {
+  heic: "image/heic", heif: "image/heif", mov: "video/quicktime", mkv: "video/x-matroska", avi: "video/x-msvideo",
+};
 
 function ending(name) {
   return /\.([a-z0-9]+)$/i.exec(name)?.[1].toLowerCase() ?? "";
@@ -80,22 +83,25 @@ async function addFile(file) {
   showMedia();
 }
 
-/** Adds files; what is neither a picture nor a video, or too much, is refused with the reason. */
-export function addFiles(files) {
+// Adds files; what is neither a picture nor a video, or too much, is refused with the reason.
+function addFiles(files) {
   report(null);
   for (const file of files) addFile(file);
 }
 
-function addLink() {
-  const field = byId("link");
-  const text = field.value.trim();
+function addLink(text) {
   report(null);
   if (!/^https?:\/\/./i.test(text) || !URL.canParse(text)) return report("link-bad");
   const url = new URL(text);
   if (!fits(url.host, 0)) return;
   const kind = VIDEO_ENDINGS.includes(ending(url.pathname)) ? "video" : "image";
   add({ kind, name: url.pathname.split("/").pop() || url.host, url: text });
-  field.value = "";
+}
+
+function takeLinkField() {
+  const field = byId("link");
+  addLink(field.value.trim());
+  if (byId("media-problem").textContent === "") field.value = "";
 }
 
 function remove(item) {
@@ -110,17 +116,17 @@ function kindSwitch(item) {
   const flip = () => {
     item.kind = item.kind === "video" ? "image" : "video";
     showMedia();
+    byId("media").children[items.indexOf(item)].querySelector("button").focus();
   };
-  return el("button", { type: "button", class: "quiet small", "aria-label": t("kind", { name: item.name, kind }), onclick: flip }, kind);
+  return button(kind, flip, t("kind", { name: item.name, kind }));
 }
 
 function row(item) {
-  const label = t("remove", { name: item.name });
   return el("li", { title: item.url ? `${item.url} (${t("link-note")})` : item.name },
     thumbnail(item),
     el("span", { class: "media-name" }, item.name),
     item.url ? kindSwitch(item) : null,
-    el("button", { type: "button", class: "quiet small", "aria-label": label, onclick: () => remove(item) }, "×"));
+    button("×", () => remove(item), t("remove", { name: item.name })));
 }
 
 /** A small picture of an item, or the word for what it is. */
@@ -136,19 +142,29 @@ export function showMedia() {
   changed();
 }
 
+function holdsMedia({ types }) {
+  return types.includes("Files") || types.includes("text/uri-list");
+}
+
 function dropTarget(zone) {
   let depth = 0;
   const lift = (change) => {
     depth = change === 0 ? 0 : depth + change;
     zone.classList.toggle("over", depth > 0);
   };
-  document.addEventListener("dragenter", () => lift(1));
-  document.addEventListener("dragleave", () => lift(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  const listen = (name, act) => document.addEventListener(name, (event) => {
+    // Text that is moved within the question is left alone.
+    if (holdsMedia(event.dataTransfer)) act(event);
+  });
+  listen("dragenter", () => lift(1));
+  listen("dragleave", () => lift(-1));
+  listen("dragover", (event) => event.preventDefault());
+  listen("drop", (event) => {
     event.preventDefault();
     lift(0);
-    addFiles(event.dataTransfer.files);
+    const { files } = event.dataTransfer;
+    if (files.length > 0) addFiles(files);
+    else addLink(event.dataTransfer.getData("text/uri-list").split("\n")[0].trim());
   });
 }
 
@@ -163,14 +179,17 @@ export function startMedia(onchange) {
   });
   dropTarget(byId("drop"));
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length === 0) return;
+    const { files, types } = event.clipboardData;
+    // Office programs add a picture of the text that was copied: in a field the text is meant.
+    const isText = types.includes("text/plain") && event.target.matches("input, textarea");
+    if (files.length === 0 || isText) return;
     event.preventDefault();
-    addFiles(event.clipboardData.files);
+    addFiles(files);
   });
-  byId("link-add").addEventListener("click", addLink);
+  byId("link-add").addEventListener("click", takeLinkField);
   byId("link").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    addLink();
+    takeLinkField();
   });
 }

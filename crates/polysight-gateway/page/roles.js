@@ -1,7 +1,8 @@
 // The roles of the gateway: which there are, what each sees, and which are asked.
 
 import { models } from "./api.js";
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
+import { detailsOf, explained } from "./failure.js";
 import { number, t } from "./i18n.js";
 import { keep, recall } from "./storage.js";
 
@@ -18,8 +19,7 @@ function roleOf(model) {
   const extra = model.polysight ?? {};
   return {
     id: model.id,
-    name: model.name || model.id,
-    provider: extra.provider ?? extra.vendor ?? "",
+    provider: extra.provider ?? "",
     model: extra.model ?? "",
     sees: model.architecture?.input_modalities ?? [],
     window: model.context_length,
@@ -39,7 +39,7 @@ export async function loadRoles() {
     roles = (await models()).filter((model) => typeof model.id === "string").map(roleOf);
     choose();
   } catch (failure) {
-    problem = failure.details ?? { message: String(failure) };
+    problem = detailsOf(failure);
     throw failure;
   } finally {
     showRoles(new Set());
@@ -83,7 +83,7 @@ function choice(role, kinds) {
   const model = [role.provider, role.model].filter(Boolean).join(" · ");
   return el("label", { class: "role" }, box,
     el("span", { class: "role-text" },
-      el("span", { class: "role-name" }, role.name),
+      el("span", { class: "role-name" }, role.id),
       model ? el("span", { class: "role-model" }, model) : null,
       el("span", { class: "badges" }, badges(role), blindness(role, kinds))));
 }
@@ -91,8 +91,8 @@ function choice(role, kinds) {
 function substitute() {
   if (problem === null && roles === null) return [el("p", { class: "muted" }, t("roles-loading"))];
   if (problem === null) return [el("p", { class: "muted" }, t("roles-none"))];
-  const text = t("roles-failed", { problem: problem.message ?? t(problem.key, problem.values) });
-  return [el("p", { class: "problem" }, text), el("button", { type: "button", class: "quiet", onclick: retry }, t("again"))];
+  const text = t("roles-failed", { problem: explained(problem) });
+  return [el("p", { class: "problem" }, text), button(t("again"), retry)];
 }
 
 let retry = () => {};
@@ -102,7 +102,7 @@ export function showRoles(kinds) {
   const known = roles ?? [];
   const wanted = byId("roles-filter").value.trim().toLowerCase();
   byId("roles-filter").hidden = known.length <= FILTER_FROM;
-  const shown = known.filter((role) => `${role.id} ${role.name} ${role.provider} ${role.model}`.toLowerCase().includes(wanted));
+  const shown = known.filter((role) => `${role.id} ${role.provider} ${role.model}`.toLowerCase().includes(wanted));
   byId("roles").replaceChildren(...(known.length === 0 ? substitute() : shown.map((role) => choice(role, kinds))));
 }
 

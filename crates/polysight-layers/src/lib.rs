@@ -47,11 +47,14 @@ macro_rules! impl_layer {
     };
 }
 
+pub mod budget;
 #[cfg(feature = "cache")]
 pub mod cache;
 mod call;
 pub mod config;
 mod deadline;
+mod names;
+mod observe;
 pub mod rate_limit;
 mod retry;
 pub mod router;
@@ -64,9 +67,11 @@ pub mod trace;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use budget::{Budget, BudgetPolicy, Ledger};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CachePolicy};
 pub use deadline::{Deadline, DeadlinePolicy};
+pub use observe::Observe;
 pub use rate_limit::{RateLimit, RateLimitPolicy};
 pub use retry::{Jitter, Retry, RetryBudget, RetryPolicy, RetrySetting};
 pub use router::{BreakerPolicy, KeyPool, KeyPoolPolicy, Router, RouterPolicy, Strategy, Target};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polysight_core::{AtFault, Attempt, Billed, Error, Plan, Result, VisionProvider};
+use polysight_core::{AtFault, Attempt, Billed, CallEvent, Error, Plan, Result, VisionProvider};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
@@ -301,6 +301,9 @@ impl<'a> RetryState<'a> {
         self.log(plan);
         if let Err(error) = require_runtime() {
             return Err(error.with_earlier_attempts(mem::take(&mut self.attempts)));
+        }
+        if let Some(attempt) = self.attempts.last() {
+            plan.request.observers.emit(&CallEvent::AttemptFailed { attempt, next_in: delay });
         }
         sleep(delay).await;
         if let Some(payment) = &mut self.payment {

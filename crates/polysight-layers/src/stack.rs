@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use polysight_core::{Result, VisionProvider};
+use polysight_core::{Observers, Result, VisionProvider};
 
 use crate::rate_limit::{RateLimit, RateLimitPolicy, RateLimitStore};
+use crate::{Budget, Deadline, DeadlinePolicy, Ledger, Observe, Retry, RetryBudget, RetryPolicy};
 #[cfg(feature = "cache")]
 use crate::{Cache, CachePolicy};
-use crate::{Deadline, DeadlinePolicy, Retry, RetryBudget, RetryPolicy};
 #[cfg(feature = "trace")]
 use crate::{Trace, TracePolicy};
 
 /// The layers around a provider. They are put in the one order that works, whatever the order in which they are named.
 ///
-/// From the outside: trace of the call, cache, deadline, retry, trace of each attempt, rate limit, provider. The crate's
+/// From the outside: observers, trace of the call, cache, deadline, retry, trace of each attempt, budget, rate limit, provider. The crate's
 /// guide gives the reason for each place. A [`Router`](crate::Router) or a [`KeyPool`](crate::KeyPool) is a provider to the
 /// stack around it, and its targets may be stacks themselves.
 ///
@@ -42,6 +42,8 @@ pub struct Stack {
     pub account: String,
     /// Counts the rate limit in a store that other stacks or processes share. Default: this stack alone.
     pub rate_limit_store: Option<Arc<dyn RateLimitStore>>,
+    /// Keeps every attempt within these ledgers' budgets, the first of them outermost. Default: none.
+    pub ledgers: Vec<Ledger>,
     /// Repeats failed calls. Default: none.
     pub retry: Option<RetryPolicy>,
     /// Pays for retries from a budget that other stacks share. Default: a budget of this stack.
@@ -54,8 +56,9 @@ pub struct Stack {
     /// Records each call. Default: none.
     #[cfg(feature = "trace")]
     pub trace: Option<TracePolicy>,
-    /// Names the role in the trace of the call. Default: none.
-    #[cfg(feature = "trace")]
+    /// Shows every call to these, and to the observers of its request. Default: none, and not those of requests either.
+    pub observers: Option<Observers>,
+    /// Names the role in the trace of the call and in the ledgers. Default: none.
     pub role: Option<String>,
     /// Records each attempt, inside the retry. Default: none.
     #[cfg(feature = "trace")]
@@ -75,6 +78,10 @@ impl Stack {
                 Some(store) => limited.with_store(store),
                 None => limited,
             });
+        }
+        for ledger in self.ledgers.into_iter().rev() {
+            let role = self.role.as_deref().unwrap_or_default();
+            provider = Arc::new(Budget::new(provider, ledger).with_role(role));
         }
         #[cfg(feature = "trace")]
         if let Some(policy) = self.attempt_trace {
@@ -104,6 +111,9 @@ impl Stack {
                 Some(role) => trace.with_role(role),
                 None => trace,
             });
+        }
+        if let Some(observers) = self.observers {
+            provider = Arc::new(Observe::new(provider).with_observers(&observers));
         }
         Ok(provider)
     }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
+use polysight_core::catalog::Price;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, Estimate, FinishKind, FinishReason, ModelCard,
-    Plan, ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Count, Error, Estimate, FinishKind, FinishReason,
+    ModelCard, Plan, ProviderId, ResponseMeta, Result, StreamCollector, StreamEvent, ToolCallDelta, Usage,
     VisionProvider,
 };
 use tokio::time::{Sleep, sleep};
@@ -97,7 +98,7 @@ impl MockProvider {
             id: ProviderId::new(Arc::clone(&name), name),
             catalog: Arc::new(no_models()),
             model: "mock-vision".into(),
-            estimate: Estimate::tokens(Some(90), Some(10), Some(0)),
+            estimate: Estimate::tokens(Count::exact(90), Count::exact(10), Count::exact(0)),
             records: Arc::default(),
         }
     }
@@ -260,7 +261,8 @@ impl MockProvider {
 
     fn begin(&self, plan: Plan) -> Result<(Reply, ResponseMeta, InFlight)> {
         plan.require_provider(&self.id)?;
-        let plan = plan.into_plain()?;
+        let mut plan = plan.into_plain()?;
+        plan.update_grounding(|_, _| None);
         let scripted = lock(&self.records.script).pop_front();
         let reply = scripted.or_else(|| lock(&self.records.afterwards).clone()).unwrap_or_else(|| Reply {
             events: vec![StreamEvent::Text("ok".to_owned())],
@@ -270,8 +272,11 @@ impl MockProvider {
         });
         let finish = FinishReason::new(FinishKind::Stop, "stop");
         let mut meta = ResponseMeta::new(&*self.id.name, plan.model(), finish);
-        meta.usage = Some(Usage::new(100, 10, 110));
+        let usage = Usage::new(100, 10, 110);
+        meta.cost = Price::of(&plan.card.prices, &usage);
+        meta.usage = Some(usage);
         meta.rung = plan.rung;
+        meta.grounding = plan.grounding;
         meta.adjustments = plan.adjustments;
         lock(&self.records.requests).push(plan.request);
         Ok((reply, meta, InFlight::new(&self.records)))

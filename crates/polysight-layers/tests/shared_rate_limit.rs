@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Estimate, FinishKind, FinishReason,
-    Message, Plan, ProviderId, Result, VisionProvider, VisionProviderExt as _,
+    Catalog, ChatRequest, ChatResponse, ChatStream, Count, Error, ErrorKind, Estimate, FinishKind,
+    FinishReason, Message, Plan, ProviderId, Result, VisionProvider, VisionProviderExt as _,
 };
 use polysight_layers::rate_limit::{RateLimit, RateLimitPolicy, RedisSettings, RedisStore, StoreFailure};
 use server::Server;
@@ -200,7 +200,7 @@ impl VisionProvider for Caller {
 
     fn plan(&self, request: &ChatRequest) -> Result<Plan> {
         let plan = PlanBuilder::new(&self.id, request, self.catalog.card("eye"));
-        plan.finish(Estimate::tokens(Some(1), Some(0), Some(0)))
+        plan.finish(Estimate::tokens(Count::exact(1), Count::exact(0), Count::exact(0)))
     }
 
     async fn send(&self, _: Plan) -> Result<ChatResponse> {

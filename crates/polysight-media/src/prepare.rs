@@ -148,6 +148,7 @@ impl<S: Step> Prepare<S> {
             guards.push(guard);
         }
         let mut next = self.inner.plan(&request)?.with_attempt_log(plan.attempt_log().cloned());
+        next.keep_grounding(&plan);
         let known = plan.adjustments.into_iter().chain(changes);
         let mut all: Vec<Adjustment> = known.collect();
         for change in next.adjustments {

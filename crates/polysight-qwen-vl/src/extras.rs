@@ -1,8 +1,8 @@
 //! Options that only this vendor has.
 
 use http::HeaderValue;
-use polysight_core::VendorExtras;
 use polysight_core::plan::PlanBuilder;
+use polysight_core::{ResponseFormat, VendorExtras};
 use polysight_wire::chat::RESERVED_EXTRAS;
 use polysight_wire::vendor::Deployment;
 use serde_json::{Map, Value, json};
@@ -205,8 +205,23 @@ const RESERVED: [(&str, &str); 11] = [
     ("thinking_budget", "thinking"),
 ];
 
+/// Writes the form of an answer as the task of an OCR model.
+fn add_form(builder: &mut PlanBuilder) {
+    let ResponseFormat::Extract { schema: form, .. } = &mut builder.request.response_format else { return };
+    let task = OcrTask::KeyInformation(form.take()).into_value();
+    builder.request.response_format = ResponseFormat::Text;
+    let fields = builder.request.extras.entry(VENDOR.to_owned()).or_default();
+    if fields.insert(OCR.to_owned(), task).is_some() {
+        let problem = "an OCR task is given beside a form of the answer, which is a task too";
+        let path = format!("extras.{VENDOR}.{OCR}");
+        builder.findings.reject(path, problem, "one of them", "leave the extra out, or ask for text");
+    }
+    builder.findings.warn("an OCR task has a prompt of its own: texts of the request may not be read");
+}
+
 /// Refuses extras that would say twice what the request says itself, and those that this wire cannot say.
 pub(crate) fn check(builder: &mut PlanBuilder, deployment: &Deployment<Wire>, protocol: Protocol) {
+    add_form(builder);
     builder.refuse_extras(VENDOR, &RESERVED_EXTRAS);
     builder.refuse_extras(VENDOR, &RESERVED);
     let Some(fields) = builder.request.extras.get_mut(VENDOR) else { return };

@@ -6,6 +6,8 @@ mod native;
 mod profile;
 mod quirks;
 mod settings;
+#[cfg(feature = "tokenizer")]
+mod text_tokens;
 mod tokens;
 mod upload;
 

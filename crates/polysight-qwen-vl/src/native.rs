@@ -11,7 +11,8 @@ use bytes::Bytes;
 use polysight_core::media::VideoSource;
 use polysight_core::{
     ChatResponse, Error, ErrorKind, FinishReason, Image, MediaSource, Message, MessageRole, Part, Partial,
-    Plan, RawReply, ResponseMeta, Result, RetryAdvice, StreamEvent, TokenDetails, Usage, Video, VideoFormat,
+    Plan, RawReply, ResponseMeta, Result, RetryAdvice, Rung, StreamEvent, TokenDetails, Usage, Video,
+    VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
 use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
@@ -89,21 +90,27 @@ fn write_message(fields: &mut Object<'_>, message: &Message, replay: bool) {
             Some(thoughts.collect::<String>()).filter(|text| !text.is_empty()),
         );
     }
-    fields.array("content", |parts| message.parts.iter().for_each(|part| write_part(parts, part)));
+    fields.array("content", |parts| {
+        request::with_marks(message).for_each(|(part, is_marked)| write_part(parts, part, is_marked));
+    });
     request::tool_calls(fields, message);
 }
 
-fn write_part(parts: &mut Array<'_>, part: &Part) {
-    match part {
-        Part::Text(text) => parts.object(|fields| fields.field("text", text)),
-        Part::Image(image) => parts.object(|fields| {
+fn write_part(parts: &mut Array<'_>, part: &Part, is_marked: bool) {
+    let write: &dyn Fn(&mut Object<'_>) = match part {
+        Part::Text(text) => &|fields| fields.field("text", text),
+        Part::Image(image) => &|fields| {
             request::media(fields, "image", image.source(), true, request::image_type(image));
             fields.optional("min_pixels", image.min_pixels());
             fields.optional("max_pixels", image.max_pixels());
-        }),
-        Part::Video(video) => parts.object(|fields| write_video(fields, video)),
-        _ => {}
-    }
+        },
+        Part::Video(video) => &|fields| write_video(fields, video),
+        _ => return,
+    };
+    parts.object(|fields| {
+        write(fields);
+        request::cache_mark(fields, is_marked);
+    });
 }
 
 fn write_video(fields: &mut Object<'_>, video: &Video) {
@@ -223,6 +230,7 @@ struct DetailsWire {
     image_tokens: Whole,
     video_tokens: Whole,
     cached_tokens: Whole,
+    cache_creation_input_tokens: Whole,
     reasoning_tokens: Whole,
 }
 
@@ -240,6 +248,8 @@ impl UsageWire {
         let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
         let mut details = TokenDetails::default();
         details.cached = self.prompt_tokens_details.cached_tokens.count().or(prompt.cached_tokens.count());
+        let created = |wire: DetailsWire| wire.cache_creation_input_tokens.count();
+        details.cache_creation = created(self.prompt_tokens_details).or(created(prompt));
         details.text = prompt.text_tokens.count();
         details.image = prompt.image_tokens.count().or(self.image_tokens.count());
         details.video = prompt.video_tokens.count().or(self.video_tokens.count());
@@ -364,7 +374,10 @@ fn read_envelope(
         return Err(named(no_answer(profile, head, body)));
     };
     let goes_on = choice.goes_on();
-    let (text, reasoning, calls) = read_answer(choice, is_repaired);
+    let (mut text, reasoning, calls) = read_answer(choice, is_repaired);
+    if let Some(form) = filled_form(plan, body) {
+        text = form;
+    }
     // A whole answer that does not say how it ended is one all the same.
     let is_empty = text.is_empty() && calls.is_empty();
     let is_answer = !goes_on && !is_empty;
@@ -377,7 +390,7 @@ fn read_envelope(
     (response.text, response.reasoning) = (text, reasoning);
     (response.usage, response.request_id) = (usage, request_id.clone());
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    let mut response = response.into_result(plan.accepts_cut())?;
     match whole_calls(kind, calls) {
         Ok(calls) => response.tool_calls = calls,
         Err(error) => {
@@ -386,6 +399,18 @@ fn read_envelope(
         }
     }
     Ok(response)
+}
+
+/// The form that an OCR task has filled in, as JSON. The text of the answer says the same, in a fence and not always whole.
+/// Source: vendor's page of Qwen-OCR.
+fn filled_form(plan: &Plan, body: &Bytes) -> Option<String> {
+    if plan.rung != Some(Rung::OcrTask) {
+        return None;
+    }
+    let reply: Value = serde_json::from_slice(body).ok()?;
+    let parts = reply.pointer("/output/choices/0/message/content")?.as_array()?;
+    let mut forms = parts.iter().filter_map(|part| part.pointer("/ocr_result/kv_result")?.as_object());
+    forms.find(|form| !form.is_empty()).and_then(|form| serde_json::to_string(form).ok())
 }
 
 /// Text, reasoning and tool calls of a whole answer.

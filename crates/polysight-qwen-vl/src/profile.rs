@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, ModelCard, Plan, Result,
+    Catalog, ChatRequest, ChatResponse, Error, ErrorKind, Estimate, Image, ModelCard, Plan, Result,
 };
 use polysight_wire::chat::request::{self, FramesShape, MessageShape};
 use polysight_wire::chat::{ChatStreamDecoder, Failure, ThinkingParam, decode_reply};
@@ -218,6 +218,10 @@ fn catalog(
         // Only the native protocol has a limit of frames (vendor's page of visual understanding).
         let limited = |card: &ModelCard| card.video.limits().is_some_and(|video| video.max_frames.is_yes());
         catalog = override_models(&catalog, limited, "video", &json!({"max_frames": false}))?;
+        // So has it alone the tasks of OCR models (vendor's page of Qwen-OCR).
+        let has_task =
+            |card: &ModelCard| card.response_formats.iter().flatten().any(|format| format == "ocr_task");
+        catalog = override_models(&catalog, has_task, "response_formats", &json!([]))?;
     }
     if deployment.is_vendor {
         catalog = catalog.in_currency(settings.region.currency());
@@ -262,6 +266,10 @@ impl ChatProfile for QwenVlProfile {
 
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
         tokens::estimate(request, card)
+    }
+
+    fn seen_size(&self, request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+        tokens::seen_size(request, card, image)
     }
 
     fn headers(&self, plan: &Plan, mode: Mode) -> Result<HeaderMap> {

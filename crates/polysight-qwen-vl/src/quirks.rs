@@ -72,14 +72,25 @@ fn check_json_beside_thinking(builder: &mut PlanBuilder) {
         return;
     }
     let switchable = builder.card.thinking.mode != Some(ThinkingMode::Forced);
-    if switchable && builder.findings.lossy("thinking", "switched off for the sake of response_format") {
-        builder.request.thinking = Thinking::Off;
+    if switchable && switch_thinking_off(builder, "switched off for the sake of response_format") {
         return;
     }
     let problem = format!("{} thinks, and enforces no JSON then", builder.findings.model());
     let fix =
         if switchable { "switch thinking off" } else { "ask for JSON in the prompt and check the answer" };
     builder.findings.reject("response_format", problem, "json_object without thinking", fix);
+}
+
+/// Switches thinking off where that is tolerated. A model that thinks by itself can be kept from it without loss: the caller did not ask for it.
+fn switch_thinking_off(builder: &mut PlanBuilder, change: &str) -> bool {
+    let allowed = match builder.request.thinking {
+        Thinking::Default => builder.findings.lossless("thinking", change),
+        _ => builder.findings.lossy("thinking", change),
+    };
+    if allowed {
+        builder.request.thinking = Thinking::Off;
+    }
+    allowed
 }
 
 /// A tool called `search` is refused, and so is a forced choice while the model thinks.
@@ -93,6 +104,11 @@ fn check_tools(builder: &mut PlanBuilder) {
     }
     let forced = matches!(builder.request.tool_choice, ToolChoice::Required | ToolChoice::Function(_));
     if builder.request.tools.is_empty() || !forced || !thinks(&builder.request, &builder.card) {
+        return;
+    }
+    let is_own = builder.request.thinking == Thinking::Default;
+    let switchable = builder.card.thinking.mode != Some(ThinkingMode::Forced);
+    if is_own && switchable && switch_thinking_off(builder, "switched off, since a call is demanded") {
         return;
     }
     if builder.findings.lossy("tool_choice", "replaced by auto, since the model thinks") {

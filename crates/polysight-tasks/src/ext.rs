@@ -4,6 +4,7 @@ use polysight_core::{ChatRequest, VisionProvider};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::locate::{LocatedAnswer, Locator};
 use crate::{ExtractError, ExtractFault, Extracted, Extractor, Tool, ToolLoop, ToolLoopError, ToolRun};
 
 /// Tasks in one step with their defaults, for every [`VisionProvider`].
@@ -18,9 +19,22 @@ pub trait TasksExt: VisionProvider {
     ) -> impl Future<Output = Result<Extracted<T>, ExtractError>> + Send {
         async move {
             let extractor = Extractor::of::<T>()
-                .map_err(|error| ExtractError::new(ExtractFault::Call(Box::new(error)), Vec::new()))?;
+                .map_err(|error| ExtractError::new(ExtractFault::Call(Box::new(error)), Vec::new(), ""))?;
             extractor.extract_as(self, request).await
         }
+    }
+
+    /// Asks where something is in the pictures; a [`Locator`] has the settings.
+    ///
+    /// # Errors
+    /// As [`Locator::locate`].
+    fn locate(
+        &self,
+        request: ChatRequest,
+        what: &str,
+    ) -> impl Future<Output = polysight_core::Result<LocatedAnswer>> + Send {
+        let locator = Locator::new(what);
+        async move { locator.locate(self, request).await }
     }
 
     /// Lets the model call functions until it answers, in at most 8 rounds; a [`ToolLoop`] has the settings.

@@ -3,11 +3,13 @@
 mod ext;
 pub mod extract;
 pub mod json;
+pub mod locate;
 mod schema;
 pub mod tools;
 
 pub use ext::TasksExt;
 pub use extract::{ExtractError, ExtractFault, Extracted, Extractor};
+pub use locate::{Located, Locator, box_for_prompt, parse_boxes};
 pub use schema::{Schema, SchemaFault};
 pub use schemars::{self, JsonSchema};
 pub use tools::{Tool, ToolError, ToolLoop, ToolLoopError, ToolLoopFault, ToolOutput, ToolRun};

@@ -132,8 +132,30 @@ fn wrap(mut schema: Value) -> Value {
             outer.insert(moved.to_owned(), definitions);
         }
     }
+    for part in std::iter::once(&mut schema).chain(outer.values_mut()) {
+        move_references(part);
+    }
     outer.insert("properties".to_owned(), json!({ WRAPPER: schema }));
     Value::Object(outer)
+}
+
+/// Lets references to the schema itself lead to where the wrapper holds it.
+fn move_references(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match value {
+            Value::String(path) if matches!(key.as_str(), "$ref" | "$dynamicRef") => {
+                let kept = path.starts_with("#/$defs/") || path.starts_with("#/definitions/");
+                if let Some(rest) =
+                    path.strip_prefix('#').filter(|rest| !kept && (rest.is_empty() || rest.starts_with('/')))
+                {
+                    *path = format!("#/properties/{WRAPPER}{rest}");
+                }
+            }
+            value => move_references(value),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(move_references),
+        _ => {}
+    }
 }
 
 fn check(schema: &Value) -> Result<()> {
@@ -231,6 +253,18 @@ mod tests {
         assert_eq!(schema.check(items.clone()).unwrap(), items);
         assert!(schema.check(json!({ "value": [{ "name": "tea" }] })).is_err());
         assert_eq!(Schema::of::<u8>().unwrap().check(json!({ "value": 7 })).unwrap(), json!(7));
+    }
+
+    #[test]
+    fn a_wrapped_type_may_contain_itself() {
+        let tree = json!({ "type": "array", "items": { "$ref": "#" } });
+        let schema = Schema::from_json("tree", tree).unwrap();
+        assert_eq!(schema.check(json!({ "value": [[], [[]]] })).unwrap(), json!([[], [[]]]));
+        assert!(schema.check(json!({ "value": [[], 1] })).is_err());
+        let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/anyOf/0" }, { "$ref": "#/$defs/n" }],
+                            "$defs": { "n": { "type": "array", "items": { "$ref": "#" } } } });
+        let schema = Schema::from_json("inner", inner).unwrap();
+        assert!(schema.check(json!([null, [null]])).is_ok() && schema.check(json!([1])).is_err());
     }
 
     #[test]

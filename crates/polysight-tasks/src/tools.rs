@@ -2,21 +2,21 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use polysight_core::catalog::Money;
 use polysight_core::{
-    ChatRequest, ChatResponse, Error, Image, Message, MessageRole, Part, Result, StreamCollector,
-    StreamEvent, ToolCall, ToolChoice, ToolDefinition, Usage, VisionProvider,
+    Billed, ChatRequest, ChatResponse, Error, ErrorKind, Image, Message, MessageRole, Part, Result,
+    StreamCollector, StreamEvent, ToolCall, ToolChoice, ToolDefinition, Usage, VisionProvider,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
 
-use crate::extract::total_usage;
+use crate::extract::{total_cost, total_usage};
 use crate::{Schema, no_end};
 
 /// How long a handler may take unless a tool says otherwise.
@@ -108,19 +108,27 @@ impl Tool {
         Ok(Self { definition, timeout: TIMEOUT, handler: Arc::new(call) })
     }
 
-    /// How long the handler may take; 60 s unless set. The model gets the timeout as the result.
+    /// How long the handler may take; 60 s unless set. The model gets the timeout as the result. A handler that blocks its
+    /// thread is left behind in a runtime of several threads; one of a single thread waits for it.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Runs the handler; one that panics or takes too long gives an error for the model.
+    /// Runs the handler as a task of its own, so that one that blocks its thread can be left behind; one that panics or takes
+    /// too long gives an error for the model.
     async fn call(&self, arguments: String) -> Outcome {
-        let outcome = AssertUnwindSafe(async { (self.handler)(arguments).await }).catch_unwind();
-        match tokio::time::timeout(self.timeout, outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(ToolError::Reply("the tool failed".to_owned())),
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ToolError::abort(Error::new(ErrorKind::Config, "tools run in a tokio runtime only")));
+        }
+        let handler = Arc::clone(&self.handler);
+        // Dropped with the loop, it ends the task.
+        let mut task = JoinSet::new();
+        task.spawn(async move { handler(arguments).await });
+        match tokio::time::timeout(self.timeout, task.join_next()).await {
+            Ok(Some(Ok(outcome))) => outcome,
+            Ok(_) => Err(ToolError::Reply("the tool failed".to_owned())),
             Err(_) => Err(ToolError::Reply(format!("the tool took longer than {:?}", self.timeout))),
         }
     }
@@ -174,6 +182,12 @@ impl ToolRun {
     pub fn usage(&self) -> Option<Usage> {
         total_usage(&self.responses)
     }
+
+    /// What all rounds cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        total_cost(&self.responses)
+    }
 }
 
 /// Why a tool loop gave no answer, with every answer of the model so far: they are billed.
@@ -201,6 +215,23 @@ pub enum ToolLoopFault {
     },
     /// The model still called tools after this many rounds.
     TooManyRounds(u32),
+}
+
+impl ToolLoopError {
+    /// Tokens of all rounds together; `None` where the vendor did not say them for each.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        total_usage(&self.responses)
+    }
+
+    /// Whether it may cost money: likely as soon as the model has answered once, else what the failed call says.
+    #[must_use]
+    pub fn billed(&self) -> Billed {
+        match &self.fault {
+            ToolLoopFault::Call(error) if self.responses.is_empty() => error.billed(),
+            _ => Billed::Likely,
+        }
+    }
 }
 
 impl fmt::Display for ToolLoopError {

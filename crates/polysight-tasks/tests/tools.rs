@@ -141,3 +141,34 @@ async fn pictures_of_a_tool_follow_in_a_message_of_the_user() {
     let last = mock.requests()[1].messages.last().unwrap().clone();
     assert_eq!((last.role, last.has_media()), (MessageRole::User, true));
 }
+
+/// A handler that never gives its thread back holds up nothing but that thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_is_left_behind() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let blocks = tool(move || {
+        let blocked = Arc::clone(&blocked);
+        async move {
+            let _ = blocked.lock().unwrap().recv();
+            Ok("late")
+        }
+    });
+    let mock = calls(r#"{"a":2,"b":3}"#);
+    let run = ToolLoop::new([blocks.with_timeout(Duration::from_millis(30))]).run(&mock, request()).await;
+    drop(release);
+    assert_eq!(run.unwrap().text(), "It is 5.");
+    assert!(result_of(&mock).contains("longer than 30ms"), "{}", result_of(&mock));
+}
+
+/// What the rounds before a failed one cost is on the error.
+#[tokio::test]
+async fn an_error_says_what_was_used() {
+    let ends = tool(|| async { Err::<String, _>(ToolError::abort("gone")) });
+    let good = MockProvider::new("m").answer_call("sum", r#"{"a":1,"b":2}"#);
+    let error = ToolLoop::new([ends]).run(&good, request()).await.unwrap_err();
+    assert_eq!((error.usage().unwrap().total_tokens, error.billed()), (110, polysight_core::Billed::Likely));
+    let none = MockProvider::new("m").error(Error::new(ErrorKind::Billing, "none"));
+    let error = ToolLoop::new([sum()]).run(&none, request()).await.unwrap_err();
+    assert_eq!(error.billed(), polysight_core::Billed::No);
+}

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use polysight_core::catalog::Price;
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Plan, ProviderId, Result,
-    StreamEvent, VisionProvider,
+    Billed, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, ModelCard, Plan, ProviderId,
+    ResponseMeta, Result, StreamEvent, VisionProvider,
 };
 
 use crate::call::replied;
@@ -92,9 +93,15 @@ impl<D: Dialect> DialectProvider<D> {
         Ok(plan)
     }
 
+    fn update_grounding(&self, plan: &mut Plan) {
+        plan.update_grounding(|plan, image| self.dialect.seen_size(&plan.request, &plan.card, image));
+    }
+
     /// Begins to send a plan. Its id is made now, since a plan may be sent twice.
     fn begin(&self, plan: &mut Plan) -> Result<Call> {
         plan.require_provider(self.dialect.id())?;
+        // Pictures may have been made since.
+        self.update_grounding(plan);
         if plan.request.request_id.is_none()
             && plan.card.request_id.is_some()
             && let Some(make) = &self.request_ids
@@ -168,14 +175,14 @@ impl<D: Dialect> DialectProvider<D> {
         let stream = ChatStream::new(reader).with_collect_limit(limits.max_reply_bytes);
         let failed = |error| replied(plan, self.dialect.catalog(), head, error);
         let mut answer = stream.collect_response().await.map_err(failed)?;
-        call.hide_ids(&mut answer.meta);
+        finish_meta(&plan.card, call, &mut answer.meta);
         Ok(answer)
     }
 
     fn decode(&self, plan: &Plan, head: &ReplyHead, body: &Bytes, call: &Call) -> Result<ChatResponse> {
         match self.dialect.decode(plan, head, body) {
             Ok(mut answer) => {
-                call.hide_ids(&mut answer.meta);
+                finish_meta(&plan.card, call, &mut answer.meta);
                 Ok(answer)
             }
             Err(error) => {
@@ -192,12 +199,12 @@ impl<D: Dialect> DialectProvider<D> {
         match self.opened(&plan, &mut call).await {
             Ok(Opened::Events(reader)) => {
                 call.note_links(&plan.request);
-                Ok(ChatStream::new(Finishing { reader: *reader, call })
+                Ok(ChatStream::new(Finishing { reader: *reader, call, card: plan.card })
                     .with_collect_limit(self.transport.limits().max_reply_bytes)
                     .with_origin(&*self.dialect.id().name, plan.request.request_id.as_deref()))
             }
             Ok(Opened::Whole(response)) => Ok(ChatStream::from_response(*response)),
-            Err(error) => Err(call.finish_request(error, &plan.request)),
+            Err(error) => Err(call.finish_request(priced(&plan.card, error), &plan.request)),
         }
     }
 
@@ -252,7 +259,9 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
         self.dialect.check(&mut builder);
         builder.name_models(self.dialect.catalog());
         let estimate = self.dialect.estimate(&builder.request, &builder.card);
-        self.planned(builder.finish(estimate))
+        let mut plan = builder.finish(estimate);
+        plan.iter_mut().for_each(|plan| self.update_grounding(plan));
+        self.planned(plan)
     }
 
     async fn send(&self, mut plan: Plan) -> Result<ChatResponse> {
@@ -262,7 +271,8 @@ impl<D: Dialect> VisionProvider for DialectProvider<D> {
             // Boxed, since few calls go this way, and all would carry its size.
             return Box::pin(self.collect(plan, call)).await;
         }
-        self.answer(&plan, &mut call).await.map_err(|error| call.finish_request(error, &plan.request))
+        let answer = self.answer(&plan, &mut call).await;
+        answer.map_err(|error| call.finish_request(priced(&plan.card, error), &plan.request))
     }
 
     async fn stream(&self, mut plan: Plan) -> Result<ChatStream> {
@@ -290,6 +300,7 @@ enum Opened {
 struct Finishing {
     reader: EventReader,
     call: Call,
+    card: Arc<ModelCard>,
 }
 
 impl Stream for Finishing {
@@ -300,11 +311,25 @@ impl Stream for Finishing {
         polled.map(|item| {
             item.map(|mut event| {
                 if let Ok(StreamEvent::End(end)) = &mut event {
-                    self.call.hide_ids(end);
+                    finish_meta(&self.card, &self.call, end);
                 }
-                event.map_err(|error| self.call.finish(error))
+                event.map_err(|error| self.call.finish(priced(&self.card, error)))
             })
         })
+    }
+}
+
+/// Adds what an answer cost, and hides ids that repeat what was sent.
+fn finish_meta(card: &ModelCard, call: &Call, meta: &mut ResponseMeta) {
+    meta.cost = meta.usage.as_ref().and_then(|usage| Price::of(&card.prices, usage));
+    call.hide_ids(meta);
+}
+
+/// Adds what a failed call cost whose usage is known.
+fn priced(card: &ModelCard, error: Error) -> Error {
+    match error.usage() {
+        Some(usage) if error.cost().is_none() => error.with_cost(Price::of(&card.prices, &usage)),
+        _ => error,
     }
 }
 

@@ -1,17 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod counter;
 mod errors;
 mod extras;
 mod jwt;
 mod profile;
 mod quirks;
 mod settings;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use counter::TokenCount;
 pub use extras::{VENDOR, ZhipuExtras};
-use polysight_core::{ApiKey, Catalog, Error, ErrorKind, Result};
+use polysight_core::{ApiKey, Catalog, ChatRequest, Error, ErrorKind, Result};
 use polysight_wire::vendor::Faults;
 use polysight_wire::{Credentials, DialectProvider, ProviderOptions, forward_provider};
 pub use profile::ZhipuDialect;
@@ -58,6 +61,16 @@ impl Zhipu {
     #[must_use]
     pub fn inner(&self) -> &DialectProvider<ZhipuDialect> {
         &self.0
+    }
+
+    /// Asks the vendor's counter how many tokens a request takes. Its pages name glm-4.6v, glm-4.6 and glm-4.5; whether a question
+    /// costs money is not published. A plan's estimate needs no question, and gives bounds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] with every violation, as for a chat; [`ErrorKind::Unsupported`] where another than the vendor
+    /// serves the models; what the vendor refuses; [`ErrorKind::Protocol`] for a reply without a count.
+    pub async fn count_tokens(&self, request: &ChatRequest) -> Result<TokenCount> {
+        counter::count(&self.0, request).await
     }
 
     /// Makes a provider with a key and defaults for everything else: the mainland's site, the key as it is.

@@ -5,7 +5,9 @@
 
 use http::{HeaderMap, HeaderValue, header};
 use polysight_core::plan::PlanBuilder;
-use polysight_core::{Catalog, Error, ErrorKind, FinishKind, Plan, Result, SafetyLabel};
+use polysight_core::{
+    Catalog, ChatRequest, Error, ErrorKind, Estimate, FinishKind, ModelCard, Plan, Result, SafetyLabel,
+};
 use polysight_wire::chat::request::{self, MessageShape};
 use polysight_wire::chat::{CHAT_TEMPLATE_KWARGS, Failure, SafetyFields, ThinkingParam};
 use polysight_wire::vendor::{BundledCatalog, ChatDialect, ChatProfile, Deployment, Deployments, Faults};
@@ -13,7 +15,7 @@ use polysight_wire::{JsonBody, Mode, ProviderOptions, WireBody};
 
 use crate::extras::{self, VENDOR};
 use crate::settings::{self, ZhipuSettings};
-use crate::{errors, quirks};
+use crate::{errors, quirks, tokens};
 
 /// The vendor's wire, as pure functions.
 pub type ZhipuDialect = ChatDialect<ZhipuProfile>;
@@ -127,6 +129,10 @@ impl ChatProfile for ZhipuProfile {
         quirks::check_thinking(builder, self.deployment.wire.thinking);
     }
 
+    fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
+        tokens::estimate(request, card)
+    }
+
     fn headers(&self, _: &Plan, _: Mode) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         // The vendor's own SDK asks for JSON even where it wants a stream.
@@ -145,13 +151,7 @@ impl ChatProfile for ZhipuProfile {
             _ => &[extras::CLEAR_THINKING],
         };
         let replay_reasoning = quirks::clear_thinking(request) == Some(false);
-        // The schema has a string here, which may be left out beside tool calls; an empty one was refused with 1214.
-        // Source: chat reference, assistant message, 2026-11-21.
-        let shape = MessageShape {
-            replay_reasoning,
-            null_content: false,
-            ..MessageShape::of_card(&plan.card, false)
-        };
+        let shape = MessageShape { replay_reasoning, ..message_shape(plan) };
         JsonBody::object(|root| {
             root.field("model", plan.model());
             root.optional("request_id", request.request_id.as_deref());
@@ -183,6 +183,23 @@ impl ChatProfile for ZhipuProfile {
 
     fn stripped_markers(&self) -> &'static [&'static str] {
         if self.strips_box_markers { quirks::BOX_MARKERS } else { &[] }
+    }
+}
+
+/// The schema has a string for the content, which may be left out beside tool calls; an empty one was refused with 1214.
+/// Source: chat reference, assistant message, 2026-11-21.
+fn message_shape(plan: &Plan) -> MessageShape {
+    MessageShape { null_content: false, ..MessageShape::of_card(&plan.card, false) }
+}
+
+impl ZhipuProfile {
+    /// The body of a question to the vendor's counter of tokens.
+    pub(crate) fn counted_body(plan: &Plan) -> Result<WireBody> {
+        JsonBody::object(|root| {
+            root.field("model", plan.model());
+            request::tools(root, &plan.request);
+            request::messages(root, &plan.request, &message_shape(plan));
+        })
     }
 }
 

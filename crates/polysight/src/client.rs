@@ -1,22 +1,34 @@
 //! From a config file to roles that answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polysight_core::{ApiKey, ChatRequest, PlanComparison, Result, VisionProvider, compare_plans};
+use polysight_core::{
+    ApiKey, ChatRequest, Estimate, Observer, Observers, PlanComparison, Result, VisionProvider, compare_plans,
+};
+use polysight_layers::budget::BudgetStore;
 use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
-use polysight_layers::{KeyPool, RetryBudget, Router, RouterPolicy, Stack, Target};
+use polysight_layers::{BudgetPolicy, KeyPool, Ledger, RetryBudget, Router, RouterPolicy, Stack, Target};
 use polysight_wire::Transport;
 use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 
 use crate::config::{
-    Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Texts,
-    Variables, connect_store, read_table,
+    Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Stores,
+    Texts, Variables, connect_store, read_table,
 };
 use crate::{Registry, Role};
+
+/// The ledger of all roles, by the name of its table.
+const ALL_ROLES: &str = "budget";
+/// Roles that are made, each once for the ledgers around it.
+const MAX_READY_ROLES: usize = 10_000;
+
+fn ledger_name(role: &str) -> String {
+    format!("roles.{role}")
+}
 
 /// Providers and roles of one config file.
 ///
@@ -39,6 +51,7 @@ use crate::{Registry, Role};
 pub struct Polysight {
     config: Config,
     lookup: Lookup,
+    observers: Observers,
     ready: Mutex<Ready>,
 }
 
@@ -46,10 +59,14 @@ pub struct Polysight {
 #[derive(Default)]
 struct Ready {
     providers: HashMap<String, Arc<dyn VisionProvider>>,
-    roles: HashMap<String, ReadyRole>,
+    /// By name and by the ledgers of the roles around it, which pay for its attempts too.
+    roles: HashMap<(String, Vec<String>), ReadyRole>,
+    /// By name: of all roles, and of each role with a budget.
+    ledgers: HashMap<String, Ledger>,
     /// What pays for the retries of all roles of a provider: an outage is one for all of them.
     budgets: HashMap<String, RetryBudget>,
-    store: Option<Arc<dyn RateLimitStore>>,
+    stores: Option<Stores>,
+    local_store: Option<Arc<dyn RateLimitStore>>,
     /// What the pictures of all roles may take that are fitted at once.
     #[cfg(feature = "media")]
     fit_pool: polysight_media::fit::FitPool,
@@ -116,13 +133,20 @@ impl Polysight {
     fn read(text: &str, source: Source, registry: &Registry) -> Result<Self> {
         let config = Config::read(text, source, &registry.backends)?;
         let lookup: Lookup = Arc::new(|name| std::env::var(name).ok());
-        Ok(Self { config, lookup, ready: Mutex::default() })
+        Ok(Self { config, lookup, observers: Observers::new(), ready: Mutex::default() })
     }
 
     /// Looks `${NAME}` up elsewhere than in the environment.
     #[must_use]
     pub fn with_variables(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.lookup = Arc::new(lookup);
+        self
+    }
+
+    /// Shows what happens to the calls of all roles to an [`Observer`], such as a closure: give it before roles are made.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers = self.observers.with(Arc::new(observer));
         self
     }
 
@@ -149,7 +173,25 @@ impl Polysight {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown role, and as [`provider`](Self::provider).
     pub fn role(&self, name: &str) -> Result<Role> {
-        Ok(self.make_role(&mut self.ready(), name)?.role)
+        Ok(self.make_role(&mut self.ready(), name, &[])?.role)
+    }
+
+    /// What the calls of all roles cost, by role, model and day, with the file's `budget` where it has one. Written down is every
+    /// attempt, under the role that sent it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a missing variable of the shared store.
+    pub fn ledger(&self) -> Result<Ledger> {
+        self.make_ledger(&mut self.ready(), ALL_ROLES, self.config.budget.as_ref())
+    }
+
+    /// The ledger of a role's own budget, of which the roles that it falls back on spend too; `None` where it has no budget.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown role, and as [`ledger`](Self::ledger).
+    pub fn role_ledger(&self, name: &str) -> Result<Option<Ledger>> {
+        let Some(policy) = &self.config.role(name)?.layers.budget else { return Ok(None) };
+        self.make_ledger(&mut self.ready(), &ledger_name(name), Some(policy)).map(Some)
     }
 
     /// The provider of this name. It is made once, and all providers that connect alike (proxy, protocol, certificates,
@@ -172,6 +214,36 @@ impl Polysight {
         Ok(compare_plans(request, names.into_iter().zip(&roles)))
     }
 
+    /// What a call to a role will take, whichever target of its `fallback` answers: bounds that hold for all that take the
+    /// request, each of which plans it once. They are those of one attempt: what failed attempts are billed comes on top.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role); where no target takes the request, the refusal of the first.
+    pub fn estimate(&self, role: &str, request: &ChatRequest) -> Result<Estimate> {
+        let (mut next, mut seen) = (vec![(role, request.clone())], BTreeSet::new());
+        let (mut covering, mut refusal): (Option<Estimate>, _) = (None, None);
+        while let Some((name, request)) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            let role = self.role(name)?;
+            if let RoleTarget::Roles { roles, .. } = &self.config.role(name)?.target {
+                let request = role.complete(request);
+                next.extend(roles.iter().rev().map(|(target, _)| (target.as_str(), request.clone())));
+                continue;
+            }
+            match role.plan(&request) {
+                Ok(plan) => {
+                    let both = covering.map(|covering| covering.covering(&plan.estimate));
+                    covering = Some(both.unwrap_or(plan.estimate));
+                }
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+        let none = || self.config.error(Fault::new(format!("roles.{role}"), "it has no target"));
+        covering.ok_or_else(|| refusal.unwrap_or_else(none))
+    }
+
     /// Where rate limits are counted that several processes share; `None` where the file has no table `rate_limit_store`.
     ///
     /// # Errors
@@ -186,25 +258,70 @@ impl Polysight {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_role(&self, ready: &mut Ready, name: &str) -> Result<ReadyRole> {
-        if let Some(made) = ready.roles.get(name) {
+    /// A role; `outer` are the names of the ledgers of the roles that fall back on it.
+    fn make_role(&self, ready: &mut Ready, name: &str, outer: &[String]) -> Result<ReadyRole> {
+        let key = (name.to_owned(), outer.to_vec());
+        if let Some(made) = ready.roles.get(&key) {
             return Ok(made.clone());
         }
         let entry = self.config.role(name)?;
+        if ready.roles.len() >= MAX_READY_ROLES {
+            let problem =
+                "the budgets of roles that fall back on it combine in too many ways: give fewer of them one";
+            return Err(self.config.error(Fault::new(format!("roles.{name}"), problem)));
+        }
         let role = |provider| Role::new(name, provider, entry.defaults.clone());
-        let target = self.make_target(ready, name, entry)?;
+        let ledgers = self.ledgers_of(ready, name, entry, outer)?;
+        let target = self.make_target(ready, name, entry, &ledgers)?;
         let outer = Stack {
             #[cfg(feature = "cache")]
             cache: entry.layers.cache.clone(),
             #[cfg(feature = "trace")]
             trace: entry.layers.trace.clone(),
-            #[cfg(feature = "trace")]
             role: Some(name.to_owned()),
+            observers: Some(self.observers.clone()),
             ..Stack::default()
         };
         let made = ReadyRole { role: role(outer.build(Arc::clone(&target))?), target: role(target) };
-        ready.roles.insert(name.to_owned(), made.clone());
+        ready.roles.insert(key, made.clone());
         Ok(made)
+    }
+
+    /// The names of the ledgers that pay for a role's attempts, besides that of all roles.
+    fn ledgers_of(
+        &self,
+        ready: &mut Ready,
+        name: &str,
+        entry: &RoleEntry,
+        outer: &[String],
+    ) -> Result<Vec<String>> {
+        let mut names = outer.to_vec();
+        if let Some(policy) = &entry.layers.budget {
+            let own = ledger_name(name);
+            self.make_ledger(ready, &own, Some(policy))?;
+            names.push(own);
+            names.sort_unstable();
+            names.dedup();
+        }
+        Ok(names)
+    }
+
+    fn make_ledger(&self, ready: &mut Ready, name: &str, policy: Option<&BudgetPolicy>) -> Result<Ledger> {
+        if let Some(made) = ready.ledgers.get(name) {
+            return Ok(made.clone());
+        }
+        let ledger = match policy {
+            None => Ledger::counting(name),
+            Some(policy) => {
+                let ledger = Ledger::new(name, policy.clone())?;
+                match self.make_budget_store(ready).map_err(|fault| self.config.error(fault))? {
+                    Some(store) => ledger.with_store(store),
+                    None => ledger,
+                }
+            }
+        };
+        ready.ledgers.insert(name.to_owned(), ledger.clone());
+        Ok(ledger)
     }
 
     /// What a role maps to, with the layers that it has everywhere.
@@ -213,10 +330,15 @@ impl Polysight {
         ready: &mut Ready,
         name: &str,
         entry: &RoleEntry,
+        ledgers: &[String],
     ) -> Result<Arc<dyn VisionProvider>> {
         let target = match &entry.target {
             RoleTarget::Provider { name: provider, .. } => {
+                let mut paying = vec![self.make_ledger(ready, ALL_ROLES, self.config.budget.as_ref())?];
+                paying.extend(ledgers.iter().filter_map(|name| ready.ledgers.get(name)).cloned());
                 let stack = Stack {
+                    ledgers: paying,
+                    role: Some(name.to_owned()),
                     retry: entry.layers.retry(),
                     retry_budget: Some(ready.budgets.entry(provider.clone()).or_default().clone()),
                     #[cfg(feature = "trace")]
@@ -228,7 +350,9 @@ impl Polysight {
                 let retrying = entry.layers.preparing(entry.layers.fitting(retrying, &ready.fit_pool)?)?;
                 retrying
             }
-            RoleTarget::Roles { roles, router, .. } => self.make_router(ready, name, roles, router)?,
+            RoleTarget::Roles { roles, router, .. } => {
+                self.make_router(ready, name, roles, router, ledgers)?
+            }
         };
         Stack { deadline: entry.layers.deadline.clone(), ..Stack::default() }.build(target)
     }
@@ -239,9 +363,10 @@ impl Polysight {
         name: &str,
         roles: &[(String, f64)],
         policy: &RouterPolicy,
+        ledgers: &[String],
     ) -> Result<Arc<dyn VisionProvider>> {
         let targets = roles.iter().map(|(role, weight)| {
-            let target = self.make_role(ready, role)?.target;
+            let target = self.make_role(ready, role, ledgers)?.target;
             Ok(Target::new(Arc::new(target)).with_name(role.as_str()).with_weight(*weight))
         });
         let targets = targets.collect::<Result<Vec<_>>>()?;
@@ -306,17 +431,26 @@ impl Polysight {
 
     /// Where rate limits are counted: as the file says, else in this process, for all providers together.
     fn make_store(&self, ready: &mut Ready) -> Result<Arc<dyn RateLimitStore>, Fault> {
-        if let Some(store) = &ready.store {
-            return Ok(Arc::clone(store));
+        if let Some((shared, _)) = self.shared_stores(ready)? {
+            return Ok(shared);
         }
-        let store: Arc<dyn RateLimitStore> = match &self.config.rate_limit_store {
-            None => Arc::new(LocalStore::new()),
-            Some(table) => {
-                let variables = Variables::new(&self.lookup);
-                connect_store(table, &variables).map_err(|fault| fault.without_values(&variables))?
-            }
-        };
-        Ok(Arc::clone(ready.store.insert(store)))
+        Ok(Arc::clone(ready.local_store.get_or_insert_with(|| Arc::new(LocalStore::new()))))
+    }
+
+    /// Where budgets are counted that other processes share; `None` where each ledger counts its own.
+    fn make_budget_store(&self, ready: &mut Ready) -> Result<Option<Arc<dyn BudgetStore>>, Fault> {
+        Ok(self.shared_stores(ready)?.map(|(_, budgets)| budgets))
+    }
+
+    /// The store that the file names, connected to once.
+    fn shared_stores(&self, ready: &mut Ready) -> Result<Option<Stores>, Fault> {
+        let Some(table) = &self.config.rate_limit_store else { return Ok(None) };
+        if ready.stores.is_none() {
+            let variables = Variables::new(&self.lookup);
+            ready.stores =
+                Some(connect_store(table, &variables).map_err(|fault| fault.without_values(&variables))?);
+        }
+        Ok(ready.stores.clone())
     }
 
     /// The keys: one, several, or none at all.

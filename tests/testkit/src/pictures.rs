@@ -313,6 +313,49 @@ pub fn heif_header(brand: &[u8; 4], item: &[u8; 4], width: u32, height: u32) -> 
     [part(b"ftyp", &[&brand[..], &[0; 4], brand, b"mif1"].concat()), part(b"meta", &meta.concat())].concat()
 }
 
+/// A HEIC of four colours, 128 x 64 px as it is coded, with properties that turn (`irot`, quarter turns against the clock) and
+/// mirror it (`imir`, 0 for top to bottom and 1 for left to right), in this order (ISO/IEC 23008-12, 6.5.10 and 6.5.12).
+///
+/// # Panics
+/// When the file is not the one that is expected.
+#[must_use]
+pub fn heic(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
+    let mut file = include_bytes!("../../fixtures/pictures/quarters.heic").to_vec();
+    let at = |file: &[u8], kind: &[u8; 4]| {
+        file.windows(4).position(|name| name == kind).expect("the box is there") - 4
+    };
+    let number =
+        |file: &[u8], at: usize| u32::from_be_bytes(file[at..at + 4].try_into().expect("four bytes"));
+    let add = |file: &mut Vec<u8>, at: usize, more: u32| {
+        let sum = number(file, at) + more;
+        file[at..at + 4].copy_from_slice(&sum.to_be_bytes());
+    };
+    for (kind, value) in properties {
+        // A box of its own behind the other properties, and its number behind those of the one item.
+        let list = at(&file, b"ipco");
+        let end = list + number(&file, list) as usize;
+        let (mut count, mut place) = (0, list + 8);
+        while place < end {
+            count += 1;
+            place += number(&file, place) as usize;
+        }
+        file.splice(end..end, [&9u32.to_be_bytes()[..], *kind, &[*value]].concat());
+        add(&mut file, list, 9);
+        let numbers = at(&file, b"ipma");
+        let end = numbers + number(&file, numbers) as usize;
+        file.insert(end, 0x80 | (count + 1));
+        file[numbers + 18] += 1;
+        add(&mut file, numbers, 1);
+        for outer in [b"iprp", b"meta"] {
+            let outer = at(&file, outer);
+            add(&mut file, outer, 10);
+        }
+        let base_offset = at(&file, b"iloc") + 20;
+        add(&mut file, base_offset, 10);
+    }
+    file
+}
+
 /// A photograph as a phone makes it: noise and shapes, 4032 x 3024 px as stored, orientation 6, about 11 MB.
 #[must_use]
 pub fn phone_photo() -> Vec<u8> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use strum::Display;
 
-use super::{Price, Quotas};
+use super::{Grounding, Price, Quotas};
 use crate::media::{ImageFormat, VideoFormat};
 use crate::{Capability, Effort, Interval};
 
@@ -35,7 +35,8 @@ pub struct ModelCard {
     pub thinking: ThinkingCard,
     /// Function tools.
     pub tools: Capability<ToolsCard>,
-    /// Response formats besides text: `json_object`, `json_schema`. `None`: not known.
+    /// Response formats besides text: `json_object`, `json_schema`, and `ocr_task` for a task of the vendor's that fills in a
+    /// form. `None`: not known.
     pub response_formats: Option<Vec<String>>,
     /// Ranges of the sampling settings.
     pub sampling: SamplingCard,
@@ -51,8 +52,14 @@ pub struct ModelCard {
     pub video: Capability<VideoCard>,
     /// Whether pictures and videos may stand in one request.
     pub image_with_video: Option<bool>,
+    /// Most [marks](crate::Part::CacheMark) for a prompt cache in a request; `None` when it takes none.
+    pub cache_marks: Option<u64>,
+    /// In which unit it says where something is in a picture.
+    pub grounding: Grounding,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
     pub token_formula: Option<String>,
+    /// Name of the vocabulary and chat template by which text is counted, known to the vendor's crate.
+    pub tokenizer: Option<String>,
     /// Prices, cheapest tier first.
     pub prices: Vec<Price>,
     /// Published quotas.
@@ -86,7 +93,10 @@ impl Default for ModelCard {
             image: Capability::Unknown,
             video: Capability::Unknown,
             image_with_video: None,
+            cache_marks: None,
+            grounding: Grounding::Unknown,
             token_formula: None,
+            tokenizer: None,
             prices: Vec::new(),
             quotas: None,
             source: String::new(),

@@ -27,6 +27,7 @@
 //! ```
 
 mod card;
+mod grounding;
 mod price;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ pub use card::{
     GreedyForm, IdLength, ImageCard, ModelCard, NumberRange, SamplingCard, Status, StopCard, ThinkingCard,
     ThinkingMode, ToolsCard, VideoCard,
 };
+pub use grounding::Grounding;
 pub use price::{Money, Price, Quotas};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};

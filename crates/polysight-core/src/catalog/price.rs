@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Usage;
 
@@ -20,6 +20,13 @@ pub struct Price {
     /// Price of a million prompt tokens that the vendor had cached; `None`: as [`input`](Self::input).
     #[serde(default)]
     pub cached_input: Option<f64>,
+    /// Price of a million prompt tokens that the vendor keeps in its cache because the request asked for it; `None`: as
+    /// [`input`](Self::input).
+    #[serde(default)]
+    pub cache_creation_input: Option<f64>,
+    /// Price of a million answer tokens of a call that reasons; `None`: as [`output`](Self::output).
+    #[serde(default)]
+    pub thinking_output: Option<f64>,
     /// The tier holds for prompts of more than this many tokens, and then for *all* tokens of the call.
     #[serde(default)]
     pub above_input_tokens: u64,
@@ -67,8 +74,13 @@ impl Quotas {
     }
 }
 
+/// Billionths of a unit that a money amount is counted in where amounts are added up.
+const NANOS: f64 = 1e9;
+/// Largest amount that can be counted exactly: 9,000,000 units. The billionths of it are whole numbers in an `f64` too.
+const MAX_NANOS: i64 = 9_000_000_000_000_000;
+
 /// An amount of money; an estimate, not an invoice.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Money {
     /// Currency code.
@@ -83,6 +95,31 @@ impl Money {
     pub fn new(currency: impl Into<String>, amount: f64) -> Self {
         Self { currency: currency.into(), amount }
     }
+
+    /// A whole number of billionths of a currency's unit.
+    #[must_use]
+    pub fn from_nanos(currency: impl Into<String>, nanos: i64) -> Self {
+        Self::new(currency, nanos as f64 / NANOS)
+    }
+
+    /// The amount in billionths of the unit, rounded to the nearest; `None` for what is no number, and beyond 9,000,000 units
+    /// to either side.
+    #[must_use]
+    pub fn nanos(&self) -> Option<i64> {
+        let nanos = (self.amount * NANOS).round();
+        (nanos.abs() <= MAX_NANOS as f64).then_some(nanos as i64)
+    }
+
+    /// Both amounts together, exact to a billionth of the unit; `None` for amounts of two currencies, and where
+    /// [`nanos`](Self::nanos) of one or of the sum is unknown.
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        if self.currency != other.currency {
+            return None;
+        }
+        let sum = self.nanos()?.checked_add(other.nanos()?)?;
+        (sum.abs() <= MAX_NANOS).then(|| Self::from_nanos(&self.currency, sum))
+    }
 }
 
 impl fmt::Display for Money {
@@ -95,13 +132,37 @@ impl Price {
     /// A price in a currency, per million prompt and answer tokens, for prompts of any length.
     #[must_use]
     pub fn new(currency: impl Into<String>, input: f64, output: f64) -> Self {
-        Self { currency: currency.into(), input, output, cached_input: None, above_input_tokens: 0 }
+        let (cached_input, cache_creation_input, thinking_output) = (None, None, None);
+        let currency = currency.into();
+        Self {
+            currency,
+            input,
+            output,
+            cached_input,
+            cache_creation_input,
+            thinking_output,
+            above_input_tokens: 0,
+        }
     }
 
     /// Sets the price of a million prompt tokens that the vendor had cached.
     #[must_use]
     pub fn with_cached_input(mut self, price: f64) -> Self {
         self.cached_input = Some(price);
+        self
+    }
+
+    /// Sets the price of a million prompt tokens that the vendor keeps in its cache.
+    #[must_use]
+    pub fn with_cache_creation_input(mut self, price: f64) -> Self {
+        self.cache_creation_input = Some(price);
+        self
+    }
+
+    /// Sets the price of a million answer tokens of a call that reasons.
+    #[must_use]
+    pub fn with_thinking_output(mut self, price: f64) -> Self {
+        self.thinking_output = Some(price);
         self
     }
 
@@ -123,15 +184,36 @@ impl Price {
             .max_by_key(|price| price.above_input_tokens)
     }
 
+    pub(crate) fn lowest_input(&self) -> f64 {
+        self.input_prices().fold(self.input, f64::min)
+    }
+
+    pub(crate) fn highest_input(&self) -> f64 {
+        self.input_prices().fold(self.input, f64::max)
+    }
+
+    pub(crate) fn highest_output(&self) -> f64 {
+        self.thinking_output.map_or(self.output, |thinking| thinking.max(self.output))
+    }
+
+    fn input_prices(&self) -> impl Iterator<Item = f64> {
+        self.cached_input.into_iter().chain(self.cache_creation_input)
+    }
+
     /// What a call costs, from its usage.
     #[must_use]
     pub fn of(prices: &[Self], usage: &Usage) -> Option<Money> {
         let tier = Self::tier(prices, usage.input_tokens)?;
-        let cached = usage.details.cached.unwrap_or(0).min(usage.input_tokens);
-        let fresh = usage.input_tokens - cached;
+        let details = &usage.details;
+        let cached = details.cached.unwrap_or(0).min(usage.input_tokens);
+        let created = details.cache_creation.unwrap_or(0).min(usage.input_tokens - cached);
+        let fresh = usage.input_tokens - cached - created;
+        let has_reasoned = details.reasoning.is_some_and(|tokens| tokens > 0);
+        let output = tier.thinking_output.filter(|_| has_reasoned).unwrap_or(tier.output);
         let amount = fresh as f64 * tier.input
             + cached as f64 * tier.cached_input.unwrap_or(tier.input)
-            + usage.output_tokens as f64 * tier.output;
+            + created as f64 * tier.cache_creation_input.unwrap_or(tier.input)
+            + usage.output_tokens as f64 * output;
         Some(Money::new(&tier.currency, amount / 1e6))
     }
 }
@@ -141,14 +223,7 @@ mod tests {
     use super::*;
 
     fn prices() -> Vec<Price> {
-        let price = |input, output, above| Price {
-            currency: "CNY".to_owned(),
-            input,
-            output,
-            cached_input: None,
-            above_input_tokens: above,
-        };
-        vec![price(1.0, 3.0, 0), price(2.0, 6.0, 32_000)]
+        vec![Price::new("CNY", 1.0, 3.0), Price::new("CNY", 2.0, 6.0).with_above_input_tokens(32_000)]
     }
 
     #[test]
@@ -160,7 +235,37 @@ mod tests {
     }
 
     #[test]
+    fn amounts_add_up_to_a_billionth_and_never_across_currencies() {
+        let tenth = Money::new("CNY", 0.1);
+        let sum = (0..9).try_fold(tenth.clone(), |sum, _| sum.checked_add(&tenth)).unwrap();
+        assert_eq!((sum.amount, sum.nanos()), (1.0, Some(1_000_000_000)));
+        assert_eq!(tenth.checked_add(&Money::new("USD", 0.1)), None);
+        let most = Money::new("CNY", 9e6);
+        assert_eq!(most.checked_add(&Money::from_nanos("CNY", 1)), None);
+        for bad in [f64::NAN, f64::INFINITY, -1e300, 9.1e6] {
+            assert_eq!(Money::new("CNY", bad).nanos(), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn no_price_is_no_cost_rather_than_zero() {
         assert_eq!(Price::of(&[], &Usage::new(1, 1, 2)), None);
+    }
+
+    #[test]
+    fn tokens_of_a_cache_and_of_reasoning_have_prices_of_their_own() {
+        let price = Price::new("CNY", 10.0, 2.0)
+            .with_cached_input(1.0)
+            .with_cache_creation_input(12.5)
+            .with_thinking_output(8.0);
+        let cost = |usage: &Usage| (Price::of(&[price.clone()], usage).unwrap().amount * 1e6).round();
+        let mut usage = Usage::new(1_000, 100, 1_100);
+        assert_eq!(cost(&usage), 10_000.0 + 200.0);
+        (usage.details.cached, usage.details.cache_creation) = (Some(600), Some(300));
+        assert_eq!(cost(&usage), 1_000.0 + 600.0 + 3_750.0 + 200.0);
+        usage.details.reasoning = Some(1);
+        assert_eq!(cost(&usage), 1_000.0 + 600.0 + 3_750.0 + 800.0);
+        usage.details.cached = Some(5_000);
+        assert_eq!(cost(&usage), 1_000.0 + 800.0, "no more than there are");
     }
 }

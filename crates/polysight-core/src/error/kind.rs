@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Billing,
     /// A daily, weekly or plan quota is used up; see [`Error::quota_reset`](crate::Error::quota_reset).
     QuotaExhausted,
+    /// A budget of this side does not hold what the call may cost: nothing was sent.
+    BudgetExceeded,
     /// The account sends too many requests or tokens a minute, or too many concurrent requests.
     RateLimited,
     /// The model or the platform is too busy, for every account; or this side is, for a while, such as one without a file
@@ -69,6 +71,7 @@ impl ErrorKind {
             Self::Permission => "not permitted",
             Self::Billing => "no balance",
             Self::QuotaExhausted => "quota exhausted",
+            Self::BudgetExceeded => "budget exceeded",
             Self::RateLimited => "rate limited",
             Self::Overloaded => "overloaded",
             Self::ModelNotFound => "model not found",

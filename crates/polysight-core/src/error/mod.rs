@@ -17,7 +17,8 @@ pub(crate) use redact::OneLine;
 pub use redact::redact;
 pub use redact_secrets::{SecretFilter, is_ordinary, is_secret_name};
 
-use crate::{Attempt, FinishKind, RateLimits, SafetyLabel, Violation};
+use crate::catalog::Money;
+use crate::{Attempt, FinishKind, RateLimits, SafetyLabel, Usage, Violation};
 
 /// The result of everything in Polysight that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -45,6 +46,8 @@ struct Inner {
     quota_reset: Option<String>,
     rate_limits: Option<RateLimits>,
     partial: Option<Partial>,
+    usage: Option<Usage>,
+    cost: Option<Money>,
     finish: Option<FinishKind>,
     safety: Vec<SafetyLabel>,
     violations: Vec<Violation>,
@@ -74,6 +77,8 @@ impl Error {
             quota_reset: None,
             rate_limits: None,
             partial: None,
+            usage: None,
+            cost: None,
             finish: None,
             safety: Vec::new(),
             violations: Vec::new(),
@@ -185,6 +190,20 @@ impl Error {
     #[must_use]
     pub fn with_partial(mut self, partial: Option<Partial>) -> Self {
         self.0.partial = partial;
+        self
+    }
+
+    /// Adds the tokens that the failed call used, where the vendor said them.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
+        self.0.usage = usage;
+        self
+    }
+
+    /// Adds what the failed call cost.
+    #[must_use]
+    pub fn with_cost(mut self, cost: Option<Money>) -> Self {
+        self.0.cost = cost;
         self
     }
 
@@ -323,6 +342,19 @@ impl Error {
         self.0.partial.as_ref()
     }
 
+    /// Tokens that the failed call used, where the vendor said them before it failed.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage
+    }
+
+    /// What the failed call cost, from its [`usage`](Self::usage) and the model's prices; `None` where either is unknown.
+    /// Failed [`attempts`](Self::attempts) before it are not in it.
+    #[must_use]
+    pub fn cost(&self) -> Option<&Money> {
+        self.0.cost.as_ref()
+    }
+
     /// How the answer ended, where the vendor said so: an answer that met the vendor's own token limit is
     /// [`FinishKind::Length`].
     #[must_use]
@@ -408,6 +440,9 @@ impl fmt::Debug for Error {
         out.field("kind", &inner.kind).field("display", &self.to_string()).field("retry", &inner.retry);
         if inner.billed != Billed::No {
             out.field("billed", &inner.billed);
+        }
+        if let Some(cost) = &inner.cost {
+            out.field("cost", &cost.to_string());
         }
         if !inner.attempts.is_empty() {
             out.field("attempts", &inner.attempts);

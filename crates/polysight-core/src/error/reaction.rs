@@ -43,6 +43,7 @@ pub enum AtFault {
 /// | `permission` | no | yes | key | 60 s | no | no |
 /// | `billing` | no | yes | account | 60 s | no | no |
 /// | `quota_exhausted` | no | yes | account | 60 s | no | no |
+/// | `budget_exceeded` | no | yes | nobody | - | no | no |
 /// | `rate_limited` | yes | yes | account | - | yes | no |
 /// | `rate_limited` (account) | yes | yes | account | 30 s | yes | no |
 /// | `rate_limited` (model) | yes | yes | model | 30 s | yes | no |
@@ -200,7 +201,9 @@ const LATER: Usual = Usual { retry: RetryAdvice::After(None), ..ELSEWHERE };
 /// The one match on the kind of a failure. It has no `_` arm: a new kind does not compile until it is decided.
 pub(super) fn usual(kind: ErrorKind) -> Usual {
     match kind {
+        // A budget holds for each target by itself: a cheaper one may fit, and none is asked that does not.
         ErrorKind::InvalidRequest
+        | ErrorKind::BudgetExceeded
         | ErrorKind::MediaFetchFailed
         | ErrorKind::ModelNotFound
         | ErrorKind::ContextTooLong

@@ -1,5 +1,7 @@
 //! How a picture is to be turned before it is shown.
 
+use serde::{Deserialize, Serialize};
+
 /// How a stored picture is to be turned for showing, by the names of the EXIF tag of that name (EXIF 2.32, 4.6.5).
 ///
 /// Cameras store pictures as the sensor lies and say in the header how they were held. One rule holds for all formats: EXIF
@@ -13,7 +15,8 @@
 /// assert_eq!(orientation, Orientation::Rotated90);
 /// assert_eq!(orientation.oriented(4_032, 3_024), (3_024, 4_032));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
 #[allow(clippy::exhaustive_enums, reason = "there are eight ways to lay a rectangle")]
 pub enum Orientation {
     /// As it is (EXIF 1).
@@ -107,6 +110,20 @@ impl Orientation {
             (true, 2) => Self::Flipped,
             (true, _) => Self::Transposed,
         }
+    }
+}
+
+impl From<Orientation> for u8 {
+    fn from(orientation: Orientation) -> Self {
+        orientation.exif()
+    }
+}
+
+impl TryFrom<u8> for Orientation {
+    type Error = String;
+
+    fn try_from(exif: u8) -> Result<Self, String> {
+        Self::from_exif(exif.into()).ok_or_else(|| format!("{exif} is no EXIF orientation: 1 to 8"))
     }
 }
 

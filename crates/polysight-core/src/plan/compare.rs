@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ChatRequest, Estimate, Plan, Result, VisionProvider};
+use crate::{ChatRequest, Plan, Result, VisionProvider};
 
 /// What one provider says of a request.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct Candidate {
 ///
 /// ```text
 /// name     vendor   model          takes it  changes  input tokens  input cost
-/// default  zhipu    glm-4.6v       yes       1        unknown       unknown
-/// cheap    qwen-vl  qwen3-vl-plus  yes       0        at least 128  at least 0.000128 CNY
+/// default  zhipu    glm-4.6v       yes       1        304 to 463    0.000061 to 0.000463 CNY
+/// cheap    qwen-vl  qwen3-vl-plus  yes       0        310           0.000062 to 0.000310 CNY
 /// default  changed  temperature: temperature 0.123 rounded to 0.12
 /// ```
 #[derive(Debug)]
@@ -59,13 +59,12 @@ impl PlanComparison {
             .filter_map(|candidate| Some((candidate.name.as_str(), candidate.outcome.as_ref().ok()?)))
     }
 
-    /// The taker whose prompt costs least, among those whose cost is known and in the currency of the first of them.
+    /// The taker that costs least by [`Plan::comparable_cost`], among those whose cost is known and in the currency of the first
+    /// of them.
     #[must_use]
     pub fn cheapest(&self) -> Option<&str> {
-        let known: Vec<_> = self
-            .accepting()
-            .filter_map(|(name, plan)| Some((name, plan.estimate.input_cost.as_ref()?)))
-            .collect();
+        let known: Vec<_> =
+            self.accepting().filter_map(|(name, plan)| Some((name, plan.comparable_cost()?))).collect();
         let currency = &known.first()?.1.currency;
         let same = known.iter().filter(|(_, cost)| cost.currency == *currency);
         same.min_by(|left, right| left.1.amount.total_cmp(&right.1.amount)).map(|(name, _)| *name)
@@ -109,28 +108,12 @@ fn row(candidate: &Candidate) -> [String; 7] {
             plan.model().to_owned(),
             "yes".to_owned(),
             plan.adjustments.len().to_string(),
-            tokens(&plan.estimate).unwrap_or_else(unknown),
-            cost(&plan.estimate).unwrap_or_else(unknown),
+            plan.estimate.input_tokens().to_string(),
+            plan.estimate.input_cost.as_ref().map_or_else(unknown, ToString::to_string),
         ),
         Err(_) => ("-".to_owned(), "no".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned()),
     };
     [candidate.name.clone(), candidate.vendor.clone(), model, takes, changes, tokens, cost]
-}
-
-/// How many tokens the prompt takes, or at least how many.
-fn tokens(estimate: &Estimate) -> Option<String> {
-    match estimate.input_tokens() {
-        Some(tokens) => Some(tokens.to_string()),
-        None => estimate.known_input_tokens().map(|tokens| format!("at least {tokens}")),
-    }
-}
-
-/// What the prompt costs, or at least how much.
-fn cost(estimate: &Estimate) -> Option<String> {
-    match &estimate.input_cost {
-        Some(cost) => Some(cost.to_string()),
-        None => estimate.min_input_cost.as_ref().map(|cost| format!("at least {cost}")),
-    }
 }
 
 fn write_details(f: &mut fmt::Formatter<'_>, candidate: &Candidate) -> fmt::Result {

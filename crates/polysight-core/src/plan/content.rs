@@ -1,54 +1,17 @@
 //! Messages: who may say what, in which order.
 
 use super::Findings;
-use crate::{ChatRequest, Message, MessageRole, ModelCard, Part};
+use crate::{ChatRequest, Message, MessageRole, Part};
 
-/// No entry of a tokenizer's vocabulary is longer, in bytes: the longest of the published ones (Qwen, GLM-4, ERNIE 4.5, read
-/// 2026-11-27) is a run of 128 spaces or signs.
-const LONGEST_TOKEN: usize = 256;
-
-pub(super) fn check(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) {
+pub(super) fn check(request: &ChatRequest, findings: &mut Findings) {
     if !request.messages.iter().any(|message| message.role == MessageRole::User) {
         let fix = "add a user message: vendors refuse a dialogue of instructions or answers alone";
         findings.reject("messages", "there is no user message", "at least one", fix);
     }
-    check_context(request, card, findings);
     let mut open_calls: Vec<&str> = Vec::new();
     for (index, message) in request.messages.iter().enumerate() {
         check_parts(index, message, findings);
         check_order(index, message, &mut open_calls, findings);
-    }
-}
-
-/// Refuses texts that cannot fit into the model's context, however its tokenizer counts.
-fn check_context(request: &ChatRequest, card: &ModelCard, findings: &mut Findings) {
-    let Some(context) = card.context else { return };
-    let texts = || request.messages.iter().flat_map(|message| &message.parts).filter_map(text_of);
-    // Of two bytes one is a space, at most: most requests need no count.
-    let bytes: usize = texts().map(str::len).sum();
-    if (bytes as u64).div_ceil(2) <= context {
-        return;
-    }
-    let least = texts().map(least_tokens).sum::<u64>();
-    if least > context {
-        let problem = format!("the texts of the request take {least} tokens at the very least");
-        let limit = format!("{context} tokens with the answer for {}", findings.model());
-        findings.reject("messages", problem, limit, "shorten the texts, or ask in several requests");
-    }
-}
-
-/// A text takes no fewer tokens: one for each word between white space, and more for a word that is longer than any token.
-/// The tokenizers of all known models split texts at white space before they look for tokens, so that no token reaches over
-/// two words. White space itself counts for nothing here.
-fn least_tokens(text: &str) -> u64 {
-    text.split_whitespace().map(|word| word.len().div_ceil(LONGEST_TOKEN) as u64).sum()
-}
-
-fn text_of(part: &Part) -> Option<&str> {
-    match part {
-        Part::Text(text) => Some(text),
-        Part::ToolResult(result) => Some(&result.content),
-        Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::Reasoning(_) => None,
     }
 }
 
@@ -88,7 +51,7 @@ fn is_empty_text(part: &Part) -> bool {
 fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
     let says_something = message.parts.iter().any(|part| match part {
         Part::Text(text) => !text.is_empty(),
-        Part::Reasoning(_) => false,
+        Part::Reasoning(_) | Part::CacheMark => false,
         Part::Image(_) | Part::Video(_) | Part::ToolCall(_) | Part::ToolResult(_) => true,
     });
     if !says_something {
@@ -125,7 +88,8 @@ fn check_parts(index: usize, message: &Message, findings: &mut Findings) {
             | Part::Video(_)
             | Part::ToolCall(_)
             | Part::Reasoning(_)
-            | Part::ToolResult(_) => continue,
+            | Part::ToolResult(_)
+            | Part::CacheMark => continue,
         };
         let path = format!("messages[{index}].parts[{place}]");
         findings.reject(path, format!("{name} in a {} message", message.role.name()), role, "move it");
@@ -159,7 +123,7 @@ fn check_order<'a>(
                     "keep the assistant's calls and their results together when shortening a dialogue",
                 ),
             },
-            Part::Text(_) | Part::Image(_) | Part::Video(_) | Part::Reasoning(_) => {}
+            Part::Text(_) | Part::Image(_) | Part::Video(_) | Part::Reasoning(_) | Part::CacheMark => {}
         }
     }
 }

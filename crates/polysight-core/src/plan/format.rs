@@ -3,7 +3,7 @@
 use serde_json::Value;
 use strum::{Display, IntoStaticStr};
 
-use super::schema_form::native_form;
+use super::schema_form::{native_form, ocr_form};
 use super::{Findings, Tolerance};
 use crate::catalog::ThinkingMode;
 use crate::{
@@ -33,6 +33,8 @@ pub enum Rung {
     JsonSchema,
     /// The vendor enforces some JSON object, and the schema stands in the prompt.
     JsonObject,
+    /// The vendor's own OCR task fills in a form that is made of the schema. It reads pictures alone, and gives texts.
+    OcrTask,
     /// The model must call a function whose parameters are the schema.
     ToolCall,
     /// The prompt asks for it, and nothing enforces it.
@@ -48,7 +50,7 @@ struct Wanted {
 /// Gives the request's format a form that the model has, and says by which means the answer gets its form; `None` for text.
 pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut Findings) -> Option<Rung> {
     let (best, wanted) = match request.response_format.clone() {
-        ResponseFormat::Text => return None,
+        ResponseFormat::Text | ResponseFormat::Locate { .. } => return None,
         ResponseFormat::JsonObject => (Rung::JsonObject, Wanted { name: "answer".to_owned(), schema: None }),
         ResponseFormat::JsonSchema { name, schema, .. } => {
             (Rung::JsonSchema, Wanted { name, schema: Some(schema) })
@@ -96,24 +98,25 @@ fn descend(
 ) -> Rung {
     let has = |format: &str| card.response_formats.iter().flatten().any(|known| known == format);
     let silent = can_be_silent(request, card);
-    let native = wanted.schema.as_ref().map(native_form);
-    let rung = match &native {
-        Some(Ok(_)) if silent && has("json_schema") => Rung::JsonSchema,
+    let native = wanted.schema.as_ref().filter(|_| silent && has("json_schema")).map(native_form);
+    let sees = request.images().next().is_some();
+    let form = wanted.schema.as_ref().filter(|_| sees && has("ocr_task")).map(ocr_form);
+    let rung = match (&native, &form) {
+        (Some(Ok(_)), _) => Rung::JsonSchema,
         _ if silent && has("json_object") => Rung::JsonObject,
-        Some(_) if silent && can_force(request, card) => Rung::ToolCall,
+        (_, Some(Ok(_))) => Rung::OcrTask,
+        _ if wanted.schema.is_some() && silent && can_force(request, card) => Rung::ToolCall,
         _ => Rung::Prompt,
     };
-    let unsayable = match &native {
-        Some(Err(why)) if silent && has("json_schema") => format!(": json_schema cannot say {why}"),
-        _ => String::new(),
-    };
-    findings.record(
-        tolerance,
-        "response_format",
-        format!("the form of the answer is asked for by {rung}{unsayable}"),
-    );
-    apply(request, rung, wanted, native.and_then(Result::ok));
-    if rung != Rung::Prompt && thinks(request, card) {
+    let mut change = format!("the form of the answer is asked for by {rung}");
+    for (name, said) in [("json_schema", &native), ("ocr_task", &form)] {
+        if let Some(Err(why)) = said {
+            change = format!("{change}: {name} cannot say {why}");
+        }
+    }
+    findings.record(tolerance, "response_format", change);
+    apply(request, rung, wanted, native.or(form).and_then(Result::ok));
+    if !matches!(rung, Rung::Prompt | Rung::OcrTask) && thinks(request, card) {
         findings.record(
             tolerance,
             "thinking",
@@ -124,12 +127,15 @@ fn descend(
     rung
 }
 
-fn apply(request: &mut ChatRequest, rung: Rung, wanted: Wanted, native: Option<Value>) {
+/// Puts the means on the request; `said` is the schema as the vendor's schema mode or OCR task takes it.
+fn apply(request: &mut ChatRequest, rung: Rung, wanted: Wanted, said: Option<Value>) {
     let Wanted { name, schema } = wanted;
     request.response_format = match rung {
         Rung::JsonSchema => {
-            ResponseFormat::JsonSchema { name, schema: native.or(schema).unwrap_or_default(), strict: true }
+            ResponseFormat::JsonSchema { name, schema: said.or(schema).unwrap_or_default(), strict: true }
         }
+        // Where the form stands on the wire the vendor's crate knows.
+        Rung::OcrTask => ResponseFormat::Extract { name, schema: said.or(schema).unwrap_or_default() },
         Rung::JsonObject => {
             ask_in_prompt(request, schema.as_ref());
             ResponseFormat::JsonObject
@@ -242,6 +248,33 @@ mod tests {
             let off = plan.adjustments.iter().any(|change| change.path == "thinking");
             assert_eq!(off, mode == Switchable, "row {index}");
         }
+    }
+
+    #[test]
+    fn an_ocr_task_is_taken_for_pictures_and_what_a_form_can_say() {
+        let ocr = || card(&["ocr_task"], &[], ThinkingMode::None, false);
+        let image = || crate::Image::from_url("https://h.example/a.png").unwrap();
+        let seen = |schema: Value| {
+            let format = ResponseFormat::Extract { name: "receipt".to_owned(), schema };
+            plan(&ChatRequest::ask("Read it.", [image()]).with_response_format(format), ocr()).unwrap()
+        };
+        let taken = seen(schema());
+        assert_eq!(taken.rung, Some(Rung::OcrTask));
+        let ResponseFormat::Extract { schema: form, .. } = &taken.request.response_format else { panic!() };
+        assert_eq!(*form, json!({ "a": "a whole number" }));
+        let list = json!({ "type": "object", "properties": { "a": { "type": "array", "items": {} } } });
+        let passed = seen(list);
+        assert_eq!(passed.rung, Some(Rung::Prompt));
+        assert!(
+            passed.adjustments[0].to_string().contains("ocr_task cannot say a list"),
+            "{:?}",
+            passed.adjustments
+        );
+        assert_eq!(
+            plan(&extract(schema()), ocr()).unwrap().rung,
+            Some(Rung::Prompt),
+            "it reads pictures alone"
+        );
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub(super) fn check(request: &mut ChatRequest, card: &ModelCard, findings: &mut 
             match part {
                 Part::Image(image) => check_image(&path, image, &card.image, findings),
                 Part::Video(video) => check_video(&path, video, card, findings),
-                Part::Text(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning(_) => {}
+                Part::Text(_)
+                | Part::ToolCall(_)
+                | Part::ToolResult(_)
+                | Part::Reasoning(_)
+                | Part::CacheMark => {}
             }
         }
         if card.video.limits().is_some_and(|card| card.must_be_first) {

@@ -3,26 +3,35 @@
 //! A [`PlanBuilder`] is a request on its way to becoming a [`Plan`]: the core's checks run on it, then the vendor's own, and
 //! [`PlanBuilder::finish`] gives either the plan or every violation at once. Nothing here touches the network or a clock.
 
+mod cache_marks;
 mod compare;
 mod content;
+mod count;
+mod estimate;
 mod findings;
 mod format;
+mod grounding;
 mod limit;
 mod media;
 mod options;
 mod schema_form;
+mod text_tokens;
 
 use std::sync::Arc;
 
 pub use compare::{Candidate, PlanComparison, compare_plans};
+pub use count::Count;
+pub use estimate::{CostRange, Estimate};
 pub use findings::{Adjustment, Findings, Tolerance, Violation};
 pub use format::Rung;
+pub use grounding::{GroundingFacts, PictureView, PixelSize};
 pub use limit::{Limit, Quantity};
 
-use crate::catalog::{Money, Price, Status};
+use crate::catalog::{Money, Status};
 use crate::request::image_path;
 use crate::{
-    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, MediaSource, ModelCard, ProviderId, Result,
+    Attempt, AttemptLog, Catalog, ChatRequest, Error, ErrorKind, Image, MediaSource, ModelCard, ProviderId,
+    ResponseFormat, Result,
 };
 
 /// A request that will be taken as it stands, and what is known about it beforehand.
@@ -42,12 +51,14 @@ pub struct Plan {
     pub adjustments: Vec<Adjustment>,
     /// What the caller should know though nothing is wrong: an unknown or retired model.
     pub notes: Vec<String>,
-    /// What it will take, as far as formulas are known.
+    /// What it will take: tokens and money, as numbers or bounds.
     pub estimate: Estimate,
     /// Whether the model must be streamed. A plain call is then streamed and collected.
     pub requires_streaming: bool,
     /// By which means the answer gets its form; `None` for text.
     pub rung: Option<Rung>,
+    /// What places in an answer refer to; `None` for a request without media.
+    pub grounding: Option<Box<GroundingFacts>>,
     tolerance: Tolerance,
     original: ChatRequest,
     routes: Vec<Route>,
@@ -88,10 +99,46 @@ impl Plan {
         self.request.model.as_deref().unwrap_or_default()
     }
 
+    /// What the plan is compared with others by: the most that the call can cost where the request limits its answer, else the
+    /// prompt alone; the least where there is no bound. `None` where the price is unknown.
+    #[must_use]
+    pub fn comparable_cost(&self) -> Option<Money> {
+        let limited = self.request.max_tokens.and(self.estimate.cost.as_ref()).and_then(CostRange::most);
+        let prompt = self.estimate.input_cost.as_ref()?;
+        let least = || Money::new(&prompt.currency, prompt.at_least);
+        Some(limited.or_else(|| prompt.most()).unwrap_or_else(least))
+    }
+
+    /// Brings [`grounding`](Self::grounding) up to date with the pictures that go out; `seen` is the size to which the vendor scales
+    /// one. For providers, which call it when they plan and once more when they send.
+    pub fn update_grounding(&mut self, seen: impl Fn(&Self, &Image) -> Option<PixelSize>) {
+        let Some(mut facts) = self.grounding.take() else { return };
+        facts.update(&self.request, |image| seen(self, image));
+        self.grounding = Some(facts);
+    }
+
+    /// Takes from an earlier plan of the same request what it knew of pictures that were put behind a URL since. For layers.
+    pub fn keep_grounding(&mut self, before: &Self) {
+        if let (Some(facts), Some(before)) = (&mut self.grounding, &before.grounding) {
+            facts.keep(before);
+        }
+    }
+
     /// The request that the plan was made from, before any change. It shares messages and media with the one that goes out.
     #[must_use]
     pub fn original(&self) -> &ChatRequest {
         &self.original
+    }
+
+    /// Whether an answer that a token limit cut is an answer, and no error: where the caller set a limit, and where the caller
+    /// checks the answer's form ([`ResponseFormat::Extract`](crate::ResponseFormat::Extract), [`ResponseFormat::Locate`](crate::ResponseFormat::Locate)), so that what was paid is seen.
+    #[must_use]
+    pub fn accepts_cut(&self) -> bool {
+        let is_checked = matches!(
+            self.original.response_format,
+            ResponseFormat::Extract { .. } | ResponseFormat::Locate { .. }
+        );
+        self.request.max_tokens.is_some() || is_checked
     }
 
     /// Checks that a provider made this plan and can send it: no medium is still [planned](MediaSource::Planned).
@@ -187,61 +234,6 @@ impl Plan {
     }
 }
 
-/// What a request will take: tokens and money, as far as formulas and prices are known.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct Estimate {
-    /// Tokens of the text; `None`: unknown.
-    pub text_tokens: Option<u64>,
-    /// Tokens of the pictures; `None`: unknown.
-    pub image_tokens: Option<u64>,
-    /// Tokens of the videos; `None`: unknown.
-    pub video_tokens: Option<u64>,
-    /// Cost of the prompt; `None` when a count or the price is unknown.
-    pub input_cost: Option<Money>,
-    /// Least that the prompt can cost, from the counts that are known; `None` when none is, or the price is unknown.
-    pub min_input_cost: Option<Money>,
-    /// Most that prompt and answer together can cost; `None` also without a limit of the answer.
-    pub max_cost: Option<Money>,
-}
-
-impl Estimate {
-    /// Token counts without prices.
-    #[must_use]
-    pub fn tokens(text: Option<u64>, image: Option<u64>, video: Option<u64>) -> Self {
-        Self { text_tokens: text, image_tokens: image, video_tokens: video, ..Self::default() }
-    }
-
-    /// Tokens of the whole prompt; `None` when any of its kinds is unknown.
-    #[must_use]
-    pub fn input_tokens(&self) -> Option<u64> {
-        self.text_tokens?.checked_add(self.image_tokens?)?.checked_add(self.video_tokens?)
-    }
-
-    /// Tokens of those kinds that are known; `None` when none is.
-    #[must_use]
-    pub fn known_input_tokens(&self) -> Option<u64> {
-        let kinds = [self.text_tokens, self.image_tokens, self.video_tokens];
-        let known = kinds.into_iter().flatten().fold(0, u64::saturating_add);
-        // A kind that is not in the request is known to be nothing, which tells nothing.
-        (self.input_tokens().is_some() || known > 0).then_some(known)
-    }
-
-    fn priced(mut self, card: &ModelCard, max_tokens: Option<u32>) -> Self {
-        self.min_input_cost = self.known_input_tokens().and_then(|known| {
-            let tier = Price::tier(&card.prices, known)?;
-            Some(Money::new(&tier.currency, known as f64 * tier.input / 1e6))
-        });
-        let Some(input) = self.input_tokens() else { return self };
-        let Some(tier) = Price::tier(&card.prices, input) else { return self };
-        let cost = input as f64 * tier.input / 1e6;
-        self.input_cost = Some(Money::new(&tier.currency, cost));
-        self.max_cost =
-            max_tokens.map(|limit| Money::new(&tier.currency, cost + f64::from(limit) * tier.output / 1e6));
-        self
-    }
-}
-
 /// What is said of a model behind its id.
 const NOT_KNOWN: &str = " is not in the catalogue: its limits are not known";
 
@@ -279,12 +271,15 @@ impl PlanBuilder {
         let mut builder =
             Self { request, card, findings, provider, original, requires_streaming: false, rung: None };
         builder.note_model();
-        content::check(&builder.request, &builder.card, &mut builder.findings);
+        content::check(&builder.request, &mut builder.findings);
         media::check(&mut builder.request, &builder.card, &mut builder.findings);
+        cache_marks::check(&builder.request, &builder.card, &mut builder.findings);
+        grounding::check(&mut builder.request, &builder.card, &mut builder.findings);
         builder.rung = format::check(&mut builder.request, &builder.card, &mut builder.findings);
         options::check(&mut builder.request, &builder.card, &mut builder.findings);
         // Last, so that paths of other findings are those of the caller's request.
         content::leave_out_empty_texts(&mut builder.request, &mut builder.findings);
+        cache_marks::leave_out(&mut builder.request, &builder.card);
         builder.note_streaming();
         builder
     }
@@ -343,17 +338,30 @@ impl PlanBuilder {
         }
     }
 
-    /// Gives the plan, or every violation at once.
+    /// Refuses prompts that cannot fit into the model's context, however they are counted.
+    fn check_context(&mut self, estimate: &Estimate) {
+        let least = estimate.certain_input_tokens();
+        let Some(context) = self.card.context.filter(|context| least > *context) else { return };
+        let findings = &mut self.findings;
+        let problem = format!("the prompt takes at least {least} tokens");
+        let limit = format!("{context} tokens with the answer for {}", findings.model());
+        findings.reject("messages", problem, limit, "shorten it, or ask in several requests");
+    }
+
+    /// Gives the plan, or every violation at once. What the estimate leaves open is bounded, and priced by the card.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] with the violations in the order in which they were found.
-    pub fn finish(self, estimate: Estimate) -> Result<Plan> {
+    pub fn finish(mut self, estimate: Estimate) -> Result<Plan> {
+        let estimate = estimate.bounded(&self.request, &self.card);
+        self.check_context(&estimate);
         let tolerance = self.findings.tolerance();
         let Findings { violations, adjustments, notes, .. } = self.findings;
         if !violations.is_empty() {
             return Err(Error::from_violations(violations).with_provider(&*self.provider.name));
         }
-        let estimate = estimate.priced(&self.card, self.request.max_tokens);
+        let estimate = estimate.priced(&self.request, &self.card);
+        let grounding = GroundingFacts::of(&self.request, &self.card);
         Ok(Plan {
             provider: self.provider,
             request: self.request,
@@ -363,6 +371,7 @@ impl PlanBuilder {
             estimate,
             requires_streaming: self.requires_streaming,
             rung: self.rung,
+            grounding,
             tolerance,
             original: self.original,
             routes: Vec::new(),

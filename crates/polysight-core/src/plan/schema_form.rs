@@ -1,9 +1,13 @@
-//! A JSON Schema in the form that vendors' native modes take.
+//! A JSON Schema in the forms that vendors' own modes take.
 
 use serde_json::{Map, Value, json};
 
 /// Deepest nesting that is looked at.
 const MAX_DEPTH: usize = 64;
+/// Deepest nesting of a form of an OCR task (vendor's page of Qwen-OCR, read 2026-11-27).
+const MAX_FORM_LEVELS: usize = 3;
+/// References that are followed from one to the next.
+const MAX_HOPS: usize = 16;
 /// Keywords that native modes refuse or ignore: the answer is checked against them afterwards.
 const LEFT_OUT: [&str; 17] = [
     "$schema",
@@ -65,6 +69,78 @@ fn form(schema: &Value, depth: usize) -> Result<Value, &'static str> {
         out.insert("additionalProperties".to_owned(), json!(false));
     }
     Ok(Value::Object(out))
+}
+
+/// The form that an OCR task fills in: an object of what to look for, by the name of each field. Gives what cannot be said in
+/// it, else; lists are not documented.
+pub(super) fn ocr_form(schema: &Value) -> Result<Value, &'static str> {
+    form_field(schema, schema, 1)
+}
+
+fn form_field(root: &Value, schema: &Value, level: usize) -> Result<Value, &'static str> {
+    let schema = followed(root, schema)?;
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    if let Some(options) = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array) {
+        let mut options = options.iter().filter(|option| option.get("type") != Some(&json!("null")));
+        let (Some(option), None) = (options.next(), options.next()) else { return Err("a choice of types") };
+        let field = form_field(root, option, level)?;
+        return Ok(if field.is_string() && !description.is_empty() { json!(description) } else { field });
+    }
+    let choices = schema.get("enum").and_then(Value::as_array);
+    match (choices, kind(schema)) {
+        (Some(choices), _) => Ok(json!(described(description, &one_of(choices)))),
+        (None, Some("object")) => form_object(root, schema, level),
+        (None, Some("string")) => Ok(json!(description)),
+        (None, Some("integer")) => Ok(json!(described(description, "a whole number"))),
+        (None, Some("number")) => Ok(json!(described(description, "a number"))),
+        (None, Some("boolean")) => Ok(json!(described(description, "true or false"))),
+        (None, Some("array")) => Err("a list"),
+        (None, _) => Err("a value of any type"),
+    }
+}
+
+fn form_object(root: &Value, schema: &Value, level: usize) -> Result<Value, &'static str> {
+    if level > MAX_FORM_LEVELS {
+        return Err("more than three levels");
+    }
+    let properties = schema.get("properties").and_then(Value::as_object).ok_or("a map")?;
+    if schema.get("additionalProperties").is_some_and(|more| *more != json!(false)) {
+        return Err("a map");
+    }
+    let fields =
+        properties.iter().map(|(name, field)| Ok((name.clone(), form_field(root, field, level + 1)?)));
+    fields.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+}
+
+/// The schema that references within the document lead to.
+fn followed<'s>(root: &'s Value, mut schema: &'s Value) -> Result<&'s Value, &'static str> {
+    for _ in 0..MAX_HOPS {
+        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Ok(schema) };
+        let target = reference.strip_prefix('#').and_then(|path| root.pointer(path));
+        schema = target.ok_or("a reference that leads nowhere")?;
+    }
+    Err("a type that contains itself")
+}
+
+/// The one type of a schema besides null.
+fn kind(schema: &Value) -> Option<&str> {
+    match schema.get("type")? {
+        Value::Array(kinds) => {
+            let mut kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            kinds.next().filter(|_| kinds.next().is_none())
+        }
+        kind => kind.as_str(),
+    }
+}
+
+fn one_of(choices: &[Value]) -> String {
+    let choices =
+        choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned));
+    format!("one of: {}", choices.collect::<Vec<_>>().join(", "))
+}
+
+fn described(description: &str, what: &str) -> String {
+    if description.is_empty() { what.to_owned() } else { format!("{description} ({what})") }
 }
 
 fn each_field(fields: &Value, depth: usize) -> Result<Value, &'static str> {
@@ -135,6 +211,49 @@ mod tests {
                               "required": ["n"], "additionalProperties": false } }
         });
         assert_eq!(native_form(&schema).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_form_says_what_to_look_for() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "shop": { "type": "string", "description": "the name as printed" },
+                "total": { "type": ["number", "null"], "description": "what was paid" },
+                "kind": { "enum": ["cash", "card"] },
+                "payer": { "anyOf": [{ "$ref": "#/$defs/P" }, { "type": "null" }] }
+            },
+            "$defs": { "P": { "type": "object", "properties": { "count": { "type": "integer" } } } }
+        });
+        let form = json!({
+            "shop": "the name as printed", "total": "what was paid (a number)", "kind": "one of: cash, card",
+            "payer": { "count": "a whole number" }
+        });
+        assert_eq!(ocr_form(&schema).unwrap(), form);
+    }
+
+    #[test]
+    fn what_a_form_cannot_say_is_named() {
+        let nested = |levels: usize| {
+            let leaf = json!({ "type": "string" });
+            (0..levels).fold(leaf, |inner, _| json!({ "type": "object", "properties": { "a": inner } }))
+        };
+        assert!(ocr_form(&nested(3)).is_ok());
+        let of = |field: Value| json!({ "type": "object", "properties": { "a": field } });
+        let rows = [
+            (nested(4), "three levels"),
+            (of(json!({ "$ref": "#" })), "three levels"),
+            (json!({ "$ref": "#" }), "contains itself"),
+            (of(json!({ "$ref": "#/nowhere" })), "leads nowhere"),
+            (of(json!({ "type": "array", "items": {} })), "a list"),
+            (of(json!({ "type": "object", "additionalProperties": true })), "a map"),
+            (of(json!({})), "any type"),
+            (of(json!(true)), "any type"),
+            (of(json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] })), "choice of types"),
+        ];
+        for (schema, word) in rows {
+            assert!(ocr_form(&schema).unwrap_err().contains(word), "{schema}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
 use super::{RateLimits, Usage};
-use crate::plan::Rung;
+use crate::catalog::Money;
+use crate::plan::{GroundingFacts, Rung};
 use crate::{Adjustment, Attempt, Error, ErrorKind, Result, RetryAdvice};
 
 /// What is known about an answer besides its text: how it ended, what it used, who gave it.
@@ -23,6 +24,11 @@ pub struct ResponseMeta {
     /// Tokens used; `None` where the vendor does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What this call cost, from its [`usage`](Self::usage) and the prices of the model's card: cached tokens and tiers
+    /// are counted, the currency is the card's. `None` where usage or price is unknown. Nothing for an answer that was
+    /// not made for this call ([`cached`](Self::cached)). Failed [`attempts`](Self::attempts) are not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
     /// What the content audit said, when it said anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub safety: Vec<SafetyLabel>,
@@ -44,12 +50,15 @@ pub struct ResponseMeta {
     /// By which means the answer got its form; `None` for text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<Rung>,
+    /// What places in the answer refer to; `None` for a request without media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<Box<GroundingFacts>>,
     /// Attempts that failed before this answer, here or at other providers, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// True when the answer was not made for this call: it was kept from an earlier equal request, or made for an equal
     /// one sent at the same time. [`usage`](Self::usage) is then what that other call used and was billed for: do not
-    /// add it up again.
+    /// add it up again. [`cost`](Self::cost) is then nothing.
     #[serde(default)]
     pub cached: bool,
     /// The vendor's own JSON, when the request asked to [keep it](crate::ChatRequest::keep_raw). Not serialized.
@@ -66,6 +75,7 @@ impl ResponseMeta {
             model: model.into(),
             finish,
             usage: None,
+            cost: None,
             safety: Vec::new(),
             id: None,
             request_id: None,
@@ -73,6 +83,7 @@ impl ResponseMeta {
             rate_limits: None,
             adjustments: Vec::new(),
             rung: None,
+            grounding: None,
             attempts: Vec::new(),
             cached: false,
             raw: None,
@@ -98,7 +109,12 @@ impl ResponseMeta {
             Some(id) => error.with_request_id(id),
             None => error,
         };
-        error.with_provider(self.provider).with_earlier_attempts(self.attempts).with_safety(self.safety)
+        error
+            .with_provider(self.provider)
+            .with_earlier_attempts(self.attempts)
+            .with_safety(self.safety)
+            .with_usage(self.usage)
+            .with_cost(self.cost)
     }
 }
 

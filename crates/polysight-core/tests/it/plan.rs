@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::samples::{jpeg, mp4_of, png};
 use polysight_core::plan::PlanBuilder;
 use polysight_core::{
-    Catalog, ChatRequest, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, MessageRole, ModelCard,
-    Part, Plan, ProviderId, RandomSampling, ResponseFormat, Result, Sampling, Thinking, Tolerance, ToolCall,
-    ToolChoice, ToolDefinition, ToolResult, Video,
+    Catalog, ChatRequest, Count, Detail, Effort, Error, ErrorKind, Estimate, Image, Message, MessageRole,
+    ModelCard, Part, Plan, ProviderId, RandomSampling, ResponseFormat, Result, Sampling, Thinking, Tolerance,
+    ToolCall, ToolChoice, ToolDefinition, ToolResult, Video,
 };
 
 const TOLERANCES: [Tolerance; 3] = [Tolerance::Strict, Tolerance::Lossless, Tolerance::Lossy];
@@ -1056,30 +1056,34 @@ fn a_plan_names_its_model() {
 #[test]
 fn an_estimate_is_priced_by_its_tier_or_unknown() {
     let rules = "prices = [\n{ currency = 'CNY', input = 1.0, output = 3.0 },\n{ currency = 'CNY', input = 2.0, output = 6.0, above_input_tokens = 1000 },\n{ currency = 'USD', input = 9.0, output = 9.0 }]";
-    let estimated = |tokens: [Option<u64>; 3], limit: Option<u32>| {
+    let estimated = |text: Count, limit: Option<u32>| {
         let request = limit.map_or_else(ask, |limit| ask().with_max_tokens(limit));
-        let estimate = Estimate::tokens(tokens[0], tokens[1], tokens[2]);
+        let estimate = Estimate::tokens(text, Count::exact(600), Count::exact(0));
         let estimate = builder(&request, card(rules)).finish(estimate).unwrap().estimate;
-        (estimate.input_cost.map(|cost| cost.to_string()), estimate.max_cost.map(|cost| cost.to_string()))
+        [estimate.input_cost, estimate.cost].map(|cost| cost.unwrap().to_string())
     };
-    let cost = |text: &str| Some(text.to_owned());
+    let exact = Count::exact;
+    assert_eq!(estimated(exact(400), Some(100)), ["0.001000 CNY", "0.001000 to 0.001300 CNY"]);
+    assert_eq!(estimated(exact(401), Some(100)), ["0.002002 CNY", "0.002002 to 0.002602 CNY"]);
+    assert_eq!(estimated(exact(1), None)[1], "at least 0.000601 CNY", "no limit, no upper bound");
     assert_eq!(
-        estimated([Some(400), Some(600), Some(0)], Some(100)),
-        (cost("0.001000 CNY"), cost("0.001300 CNY"))
+        estimated(Count::at_least(1), Some(1)),
+        ["at least 0.000601 CNY", "at least 0.000601 CNY"],
+        "a count without a bound"
     );
-    assert_eq!(
-        estimated([Some(401), Some(600), Some(0)], Some(100)),
-        (cost("0.002002 CNY"), cost("0.002602 CNY"))
-    );
-    assert_eq!(estimated([Some(1), Some(1), Some(0)], None).1, None, "no limit, no ceiling");
-    assert_eq!(estimated([Some(1), None, Some(0)], Some(1)), (None, None), "a count is unknown");
-    assert_eq!(
-        estimated([Some(u64::MAX), Some(1), Some(0)], Some(1)),
-        (None, None),
-        "a sum beyond all numbers"
-    );
-    let unpriced = builder(&ask(), card("")).finish(Estimate::tokens(Some(1), Some(1), Some(1))).unwrap();
-    assert_eq!(unpriced.estimate.input_cost, None);
+    let unpriced = builder(&ask(), card("")).finish(Estimate::default()).unwrap();
+    assert_eq!((unpriced.estimate.input_cost, unpriced.estimate.cost), (None, None));
+}
+
+#[test]
+fn media_count_against_the_context_where_their_number_is_exact() {
+    let refused = |image: Count| {
+        let estimate = Estimate::tokens(Count::exact(10), image, Count::exact(0));
+        builder(&ask(), card("context = 1000")).finish(estimate).is_err()
+    };
+    assert!(refused(Count::exact(991)));
+    assert!(!refused(Count::exact(990)));
+    assert!(!refused(Count::by_formula(5_000)), "a formula may be wrong");
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Writing the completion of a checked request.
 
+use crate::chat::broken_json::JsonBreak;
 use crate::chat::facts::Facts;
+use crate::chat::grounding;
 use crate::chat::prepared_answer::PreparedAnswer;
 use crate::chat::prompt::Prompt;
 use crate::chat::request::{ChatRequest, Limit, Reasoning};
+use crate::chat::schema_values::ValueWriter;
 use crate::chat::tools::{self, ToolCall};
+use crate::json::Json;
 use crate::tokens;
 
 /// An answer before it has a vendor's shape.
@@ -46,17 +50,21 @@ pub(crate) struct Stamp {
     pub(crate) created: u64,
 }
 
-/// Answers a request: as it was prepared, or with the facts of what arrived.
+/// Answers a request: as it was prepared, or with the facts of what arrived; its JSON broken, if so wanted.
 pub(crate) fn complete(
     request: &ChatRequest<'_>,
     prepared: Option<PreparedAnswer>,
+    broken: Option<JsonBreak>,
     stamp: Stamp,
 ) -> Completion {
     let facts = Facts::of(request.messages);
-    let (answer, calls) = match prepared {
+    let (mut answer, mut calls) = match prepared {
         Some(answer) => (answer.text, tools::prepared(answer.calls, &stamp.id)),
         None => drafted(request, &facts, &stamp.id),
     };
+    if let Some(kind) = broken {
+        kind.apply(&mut answer, &mut calls);
+    }
     let (reasoning, content) = with_reasoning(request, &facts, cut_at_stop(&answer, &request.stop));
     let natural = if calls.is_empty() { "stop" } else { "tool_calls" };
     let mut budget = Budget { left: request.limit.tokens, spent: 0, exhausted: false };
@@ -89,18 +97,38 @@ pub(crate) fn complete(
 
 /// The answer of a request for which none was prepared, and its calls.
 fn drafted(request: &ChatRequest<'_>, facts: &Facts<'_>, id: &str) -> (String, Vec<ToolCall>) {
-    if !request.functions.is_empty() && !facts.brings_results() {
-        return (String::new(), tools::call(&request.functions, &facts.question, id));
+    if !request.functions.is_empty() && (request.must_call || !facts.brings_results()) {
+        let calls = tools::call(&request.functions, &facts.question, &facts.pictures(), id);
+        return (String::new(), calls);
     }
-    let answer = if request.wants_json { facts.to_json().to_text() } else { facts.to_text() };
-    (answer, Vec::new())
+    if let Some(places) = grounding::answer(request.model, request.messages, &facts.question, &request.seen) {
+        return (places, Vec::new());
+    }
+    (answer_text(request, facts), Vec::new())
+}
+
+fn answer_text(request: &ChatRequest<'_>, facts: &Facts<'_>) -> String {
+    let writer = |schema: &Json| ValueWriter::new(schema, facts.pictures(), "");
+    match (request.form, &request.schema) {
+        (Some(form), _) => in_fence(&writer(form).fill()),
+        (None, Some(schema)) => writer(schema).write().to_text(),
+        (None, None) if request.wants_json => facts.to_json().to_text(),
+        (None, None) => facts.to_text(),
+    }
+}
+
+/// As OCR models write a form that they have filled in.
+fn in_fence(form: &Json) -> String {
+    format!("```json\n{}\n```", serde_json::to_string_pretty(form).unwrap_or_default())
 }
 
 /// Reasoning, where it is apart, and content.
 fn with_reasoning(request: &ChatRequest<'_>, facts: &Facts<'_>, answer: &str) -> (Option<String>, String) {
+    let guess = if grounding::asks_for_places(&facts.question) { grounding::GUESS } else { "" };
+    let reasoning = || facts.reasoning() + guess;
     match request.reasoning {
-        Reasoning::Apart => (Some(facts.reasoning()), answer.to_owned()),
-        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", facts.reasoning())),
+        Reasoning::Apart => (Some(reasoning()), answer.to_owned()),
+        Reasoning::InAnswer => (None, format!("<think>{}</think>{answer}", reasoning())),
         Reasoning::Absent | Reasoning::Off => (None, answer.to_owned()),
     }
 }

@@ -100,6 +100,11 @@ impl<'r> Facts<'r> {
             .with("question", Some(self.question.as_str()))
     }
 
+    /// The facts of each picture, those in messages before the last included.
+    pub(crate) fn pictures(&self) -> Vec<Json> {
+        self.pictures.iter().map(facts).collect()
+    }
+
     /// What is said before the answer by a model that thinks.
     pub(crate) fn reasoning(&self) -> String {
         format!(

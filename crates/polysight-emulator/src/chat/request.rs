@@ -1,11 +1,16 @@
 //! What a checked request asks for, with defaults filled in.
 
+use std::borrow::Cow;
+
+use crate::chat::grounding::Seen;
 use crate::chat::message::Message;
 use crate::chat::prompt::Prompt;
+use crate::chat::schema_values::schema_in;
 use crate::chat::tools::Function;
 use crate::json::Json;
 use crate::models::{ModelLimits, Thinking};
 use crate::tokens;
+use crate::tokens::image_tokens::Size;
 
 /// How reasoning is shown in the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +36,19 @@ pub(crate) struct ChatRequest<'r> {
     pub(crate) stop: Vec<&'r str>,
     pub(crate) reasoning: Reasoning,
     pub(crate) functions: Vec<Function<'r>>,
+    /// Whether a call is demanded.
+    pub(crate) must_call: bool,
     pub(crate) wants_json: bool,
+    /// The JSON Schema of the answer, wherever it stands.
+    pub(crate) schema: Option<Cow<'r, Json>>,
+    /// What an OCR model is to fill in, with the values as texts.
+    pub(crate) form: Option<&'r Json>,
     pub(crate) stream: bool,
     pub(crate) tool_stream: bool,
     pub(crate) stream_usage: bool,
     pub(crate) request_id: Option<&'r str>,
+    /// The sizes in which the model sees the pictures.
+    pub(crate) seen: Seen,
 }
 
 /// How long an answer may get, in tokens.
@@ -76,7 +89,7 @@ impl Terms {
             limit: Limit::of(whole_number(json, "max_tokens"), model.max_output),
             reasoning: zhipu_reasoning(json, model.thinking),
             tools: model.tools,
-            prompt: Prompt { text: tokens::zhipu::prompt(messages), ..Prompt::default() },
+            prompt: Prompt { text: tokens::zhipu::prompt(messages, Some(model)), ..Prompt::default() },
         }
     }
 }
@@ -103,7 +116,10 @@ impl<'r> ChatRequest<'r> {
             stop: stop_words(json),
             reasoning: terms.reasoning,
             functions: if terms.tools { functions(json) } else { Vec::new() },
+            must_call: json.get("tool_choice").is_some_and(is_demand),
             wants_json: wants_json(json),
+            schema: schema(json, messages),
+            form: None,
             stream: flag("stream"),
             tool_stream: flag("tool_stream"),
             stream_usage: json
@@ -111,7 +127,13 @@ impl<'r> ChatRequest<'r> {
                 .and_then(|options| options.get("include_usage")?.bool())
                 .unwrap_or(false),
             request_id: json.get("request_id").and_then(Json::text),
+            seen: Seen::default(),
         }
+    }
+
+    /// The same with the sizes in which the model sees the pictures.
+    pub(crate) fn with_seen(self, sizes: Vec<Option<Size>>) -> Self {
+        Self { seen: Seen { sizes }, ..self }
     }
 }
 
@@ -124,6 +146,17 @@ pub(crate) fn whole_number(json: &Json, name: &str) -> Option<u64> {
 pub(crate) fn wants_json(json: &Json) -> bool {
     let format = json.get("response_format").and_then(|format| format.get("type")?.text());
     format.is_some_and(|kind| kind.starts_with("json"))
+}
+
+fn is_demand(choice: &Json) -> bool {
+    choice.text() == Some("required") || choice.get("function").is_some()
+}
+
+/// The schema of `response_format`, else one that stands in a message, the last one first.
+fn schema<'r>(json: &'r Json, messages: &[Message<'_>]) -> Option<Cow<'r, Json>> {
+    let format = json.get("response_format").and_then(|format| format.get("json_schema")?.get("schema"));
+    let in_text = || messages.iter().rev().flat_map(Message::texts).find_map(schema_in);
+    format.map(Cow::Borrowed).or_else(|| in_text().map(Cow::Owned))
 }
 
 fn stop_words(json: &Json) -> Vec<&str> {

@@ -1,6 +1,7 @@
 //! Tool calls: which function is called, and with what arguments.
 
 use crate::chat::prepared_answer::PreparedCall;
+use crate::chat::schema_values::ValueWriter;
 use crate::json::Json;
 
 /// A function that the request declares.
@@ -19,9 +20,6 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: String,
 }
 
-/// Nesting of made-up arguments; schemas may refer to themselves.
-const MAX_DEPTH: usize = 8;
-
 impl<'r> Function<'r> {
     pub(crate) fn parse(tool: &'r Json) -> Option<Self> {
         let function = tool.get("function")?;
@@ -30,7 +28,7 @@ impl<'r> Function<'r> {
 }
 
 /// Calls the first function, or every one where the question has the word "both" or "all".
-pub(crate) fn call(functions: &[Function<'_>], question: &str, id: &str) -> Vec<ToolCall> {
+pub(crate) fn call(functions: &[Function<'_>], question: &str, pictures: &[Json], id: &str) -> Vec<ToolCall> {
     let words = || question.split(|character: char| !character.is_alphanumeric());
     let everything =
         words().any(|word| word.eq_ignore_ascii_case("both") || word.eq_ignore_ascii_case("all"));
@@ -42,7 +40,7 @@ pub(crate) fn call(functions: &[Function<'_>], question: &str, id: &str) -> Vec<
         .map(|(index, function)| ToolCall {
             id: call_id(id, index),
             name: function.name.to_owned(),
-            arguments: ArgumentGenerator::new(question).arguments(function.parameters).to_text(),
+            arguments: arguments(function.parameters, pictures, question),
         })
         .collect()
 }
@@ -62,106 +60,10 @@ fn call_id(id: &str, index: usize) -> String {
     format!("call_{tail}{index}")
 }
 
-/// Makes up arguments that fit a schema, out of the words of the question.
-struct ArgumentGenerator<'q> {
-    question: &'q str,
-    quoted: Vec<&'q str>,
-    strings: usize,
-}
-
-impl<'q> ArgumentGenerator<'q> {
-    fn new(question: &'q str) -> Self {
-        Self { question, quoted: quoted(question), strings: 0 }
-    }
-
-    fn arguments(&mut self, schema: Option<&Json>) -> Json {
-        match schema.map(|schema| self.object(schema, 0)) {
-            Some(object @ Json::Object(_)) => object,
-            _ => Json::Object(Vec::new()),
-        }
-    }
-
-    fn object(&mut self, schema: &Json, depth: usize) -> Json {
-        let Some(Json::Object(properties)) = schema.get("properties") else {
-            return Json::Object(Vec::new());
-        };
-        Json::Object(
-            properties.iter().map(|(name, schema)| (name.clone(), self.value(schema, depth + 1))).collect(),
-        )
-    }
-
-    fn value(&mut self, schema: &Json, depth: usize) -> Json {
-        if let Some(first) =
-            schema.get("enum").and_then(|values| values.list()?.first()).or(schema.get("const"))
-        {
-            return first.clone();
-        }
-        match type_of(schema) {
-            "object" if depth < MAX_DEPTH => self.object(schema, depth),
-            "array" if depth < MAX_DEPTH => Json::List(
-                schema.get("items").map(|items| self.value(items, depth + 1)).into_iter().collect(),
-            ),
-            "object" => Json::Object(Vec::new()),
-            "array" => Json::List(Vec::new()),
-            "integer" | "number" => self.number(schema),
-            "boolean" => Json::Bool(true),
-            "null" => Json::Null,
-            _ => self.string(),
-        }
-    }
-
-    /// The first whole number of the question, else the schema's minimum, else 1.
-    fn number(&self, schema: &Json) -> Json {
-        let digits = |word: &str| word.parse::<u64>().ok();
-        let asked = self.question.split(|character: char| !character.is_ascii_digit()).find_map(digits);
-        match (asked, schema.get("minimum")) {
-            (Some(number), _) => number.into(),
-            (None, Some(minimum @ Json::Number(_))) => minimum.clone(),
-            _ => 1_u64.into(),
-        }
-    }
-
-    /// The next text in quotes, else the last word with a capital letter, else the question.
-    fn string(&mut self) -> Json {
-        let quote = self.quoted.get(self.strings).or(self.quoted.last()).copied();
-        self.strings += 1;
-        Json::from(quote.or_else(|| last_capitalised(self.question)).unwrap_or(self.question))
-    }
-}
-
-fn type_of(schema: &Json) -> &str {
-    match schema.get("type") {
-        Some(Json::Text(name)) => name,
-        Some(Json::List(names)) => {
-            names.iter().filter_map(Json::text).find(|name| *name != "null").unwrap_or("null")
-        }
-        _ if schema.get("properties").is_some() => "object",
-        _ => "string",
-    }
-}
-
-/// Texts between quotation marks of the same kind.
-fn quoted(text: &str) -> Vec<&str> {
-    const MARKS: [(char, char); 5] = [('"', '"'), ('“', '”'), ('「', '」'), ('《', '》'), ('\'', '\'')];
-    let mut found = Vec::new();
-    for (open, close) in MARKS {
-        let mut rest = text;
-        while let Some((inside, after)) = rest.split_once(open).and_then(|(_, tail)| tail.split_once(close)) {
-            if !inside.is_empty() {
-                found.push(inside);
-            }
-            rest = after;
-        }
-        if !found.is_empty() {
-            break;
-        }
-    }
-    found
-}
-
-fn last_capitalised(text: &str) -> Option<&str> {
-    text.split(|character: char| !character.is_alphanumeric())
-        .rfind(|word| word.chars().next().is_some_and(char::is_uppercase))
+/// Arguments that fit the parameters, with the facts of the pictures and words of the question.
+fn arguments(parameters: Option<&Json>, pictures: &[Json], question: &str) -> String {
+    let object = parameters.map(|schema| ValueWriter::new(schema, pictures.to_vec(), question).write());
+    object.filter(|object| matches!(object, Json::Object(_))).unwrap_or(Json::Object(Vec::new())).to_text()
 }
 
 #[cfg(test)]
@@ -183,7 +85,7 @@ mod tests {
     fn calls(question: &str) -> Vec<(String, String)> {
         let tools = tools();
         let functions: Vec<_> = tools.list().unwrap().iter().filter_map(Function::parse).collect();
-        let calls = call(&functions, question, "2026112100000012345678abcdef00");
+        let calls = call(&functions, question, &[], "2026112100000012345678abcdef00");
         calls.into_iter().map(|call| (call.name, call.arguments)).collect()
     }
 

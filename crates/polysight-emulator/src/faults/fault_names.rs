@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ErrorForm, Fault};
+use super::{ErrorForm, Fault, JsonBreak};
 use crate::codes::status_of;
 
 /// A row of the list of faults.
@@ -79,6 +79,7 @@ pub(super) const ENTRIES: &[FaultEntry] = &[
     plain(&Fault::NoFinalBlankLine, "no-final-blank-line", "stream: the last event lacks its empty line"),
     plain(&Fault::InvalidUtf8, "invalid-utf8", "bytes in the text that are not UTF-8"),
     plain(&Fault::UnicodeLineSeparators, "unicode-line-separators", "U+2028, U+0085 and U+2029 in the text"),
+    taking("broken-json", JsonBreak::NAMES, "the JSON of the answer is broken as models break it"),
     plain(&Fault::Sensitive, "sensitive", "the answer is withdrawn by the content audit"),
     plain(&Fault::NetworkError, "network-error", "inference fails halfway"),
     taking("finish-reason", "REASON", "the answer ends for this reason"),
@@ -129,6 +130,7 @@ pub(super) fn argument(fault: &Fault) -> Option<String> {
         | Fault::SplitEvery(count)
         | Fault::HugeLine(count) => Some(count.to_string()),
         Fault::Flag(flag) => Some(flag.to_string()),
+        Fault::BrokenJson(kind) => Some(<&str>::from(kind).to_owned()),
         Fault::WrongContentLength(difference) => Some(difference.to_string()),
         Fault::ErrorFrame { form, after } => Some(format!("{}:{after}", <&str>::from(form))),
         _ => None,
@@ -175,6 +177,9 @@ fn parse_with_argument(name: &str, argument: &str) -> Option<Fault> {
         "error-frame" => parse_error_frame(argument)?,
         "huge-line" => Fault::HugeLine(line_length(argument)?),
         "finish-reason" => Fault::FinishReason(text()?),
+        "broken-json" => {
+            Fault::BrokenJson(JsonBreak::ALL.into_iter().find(|known| <&str>::from(known) == argument)?)
+        }
         "flag" => Fault::Flag(argument.parse().ok().filter(|flag| (1..=4).contains(flag))?),
         _ => return None,
     })
@@ -242,6 +247,7 @@ mod tests {
         "huge-line=100",
         "finish-reason=model_context_window_exceeded",
         "flag=4",
+        "broken-json=closed-twice",
     ];
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 
+pub use crate::chat::broken_json::JsonBreak;
 pub use fault_names::FaultEntry;
 
 /// One thing that goes wrong with one request.
@@ -164,6 +165,9 @@ pub enum Fault {
     /// U+2028, U+0085 and U+2029, unescaped, in the text.
     UnicodeLineSeparators,
 
+    /// The JSON of the answer, or of its tool calls, is broken as models break it. Tokens are counted of what is sent, and the
+    /// token limit holds.
+    BrokenJson(JsonBreak),
     /// The answer is withdrawn by the content audit.
     Sensitive,
     /// Inference fails halfway: `finish_reason` is `network_error`.

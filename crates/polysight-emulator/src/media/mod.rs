@@ -1,11 +1,13 @@
 //! What arrived as bytes: decoded from base64, measured, digested.
 
 mod picture;
+mod rectangles;
 mod video;
 
 use sha2::{Digest, Sha256};
 
 pub(crate) use picture::{DecodeBudget, Picture};
+pub(crate) use rectangles::{Rectangle, colours};
 pub(crate) use video::Video;
 
 /// One piece of inline media.

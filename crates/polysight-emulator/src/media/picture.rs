@@ -5,6 +5,8 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use imagesize::ImageType;
 
+use super::rectangles::{self, Rectangle};
+
 /// Most pixels that are decoded: 6000 x 6000. No model served here takes many more.
 pub(crate) const MAX_PIXELS: u64 = 36_000_000;
 /// A picture of that size with 16-bit colours and alpha takes 288 MB.
@@ -20,23 +22,33 @@ pub(crate) struct Picture {
     /// Mean of all pixels per channel, transparency ignored. `None` where the picture is too large to be decoded, or
     /// those before it were (a decompression bomb costs nothing), and for TIFF and HEIC.
     pub(crate) mean: Option<[u8; 3]>,
+    /// Upright rectangles of one colour, where they are looked for.
+    pub(crate) rectangles: Vec<Rectangle>,
 }
 
-/// Pixels that may still be decoded for one request.
+/// Pixels that may still be decoded for one request, and whether rectangles are looked for.
 #[derive(Debug)]
-pub(crate) struct DecodeBudget(u64);
+pub(crate) struct DecodeBudget {
+    pixels: u64,
+    finds_rectangles: bool,
+}
 
 impl Default for DecodeBudget {
     /// One picture of the largest size: a second or so of work, several in a build without optimisation.
     fn default() -> Self {
-        Self(MAX_PIXELS)
+        Self { pixels: MAX_PIXELS, finds_rectangles: false }
     }
 }
 
 impl DecodeBudget {
+    /// The same, and whether rectangles are looked for, which takes as long again.
+    pub(crate) fn finding_rectangles(finds_rectangles: bool) -> Self {
+        Self { finds_rectangles, ..Self::default() }
+    }
+
     fn take(&mut self, pixels: u64) -> bool {
-        let fits = pixels <= MAX_PIXELS.min(self.0);
-        self.0 -= if fits { pixels } else { 0 };
+        let fits = pixels <= MAX_PIXELS.min(self.pixels);
+        self.pixels -= if fits { pixels } else { 0 };
         fits
     }
 }
@@ -50,12 +62,14 @@ pub(super) fn measure(bytes: &[u8], budget: &mut DecodeBudget) -> Option<Picture
     };
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
     if !budget.take(u64::from(width) * u64::from(height)) {
-        return Some(Picture { format: name, width, height, mean: None });
+        return Some(Picture { format: name, width, height, mean: None, rectangles: Vec::new() });
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits());
-    let mean = mean_colour(&reader.decode().ok()?);
-    Some(Picture { format: name, width, height, mean: Some(mean) })
+    let image = reader.decode().ok()?;
+    let mean = mean_colour(&image);
+    let rectangles = if budget.finds_rectangles { rectangles::find(&image.into_rgb8()) } else { Vec::new() };
+    Some(Picture { format: name, width, height, mean: Some(mean), rectangles })
 }
 
 /// Formats whose size is read but whose pixels are not.
@@ -67,7 +81,7 @@ fn by_header(bytes: &[u8]) -> Option<Picture> {
     };
     let size = imagesize::blob_size(bytes).ok()?;
     let (width, height) = (u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?);
-    Some(Picture { format, width, height, mean: None })
+    Some(Picture { format, width, height, mean: None, rectangles: Vec::new() })
 }
 
 fn format_name(format: ImageFormat) -> Option<&'static str> {
@@ -168,7 +182,8 @@ mod tests {
 
     #[test]
     fn decodes_no_more_than_the_budget_of_a_request() {
-        let (bytes, mut budget) = (encode(&halves(), ImageFormat::Png), DecodeBudget(17));
+        let (bytes, mut budget) =
+            (encode(&halves(), ImageFormat::Png), DecodeBudget { pixels: 17, finds_rectangles: false });
         let decoded = |budget: &mut DecodeBudget| super::measure(&bytes, budget).unwrap().mean.is_some();
         assert_eq!([(); 3].map(|()| decoded(&mut budget)), [true, true, false]);
     }

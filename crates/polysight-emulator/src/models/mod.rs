@@ -5,11 +5,13 @@
 
 mod ernie;
 mod gateway;
+mod grounding;
 mod qwen;
 mod zhipu;
 
 pub use ernie::{ErnieLimits, ernie};
 pub use gateway::{GatewayModel, gateway};
+pub use grounding::{GroundingUnit, grounding_unit};
 pub use qwen::{PixelClass, QwenLimits, QwenThinking, qwen};
 pub use zhipu::zhipu;
 

@@ -24,6 +24,10 @@ pub struct Load {
     /// Most that arrived within the window of [`max_requests`](crate::EmulatorBuilder::max_requests), wherever it begins;
     /// without one, within a minute.
     pub most_in_window: usize,
+    /// Prompt tokens of all answers, as they are told in them.
+    pub input_tokens: u64,
+    /// Answer tokens of all answers, as they are told in them.
+    pub output_tokens: u64,
     /// Connections that are open now.
     pub connections: usize,
     /// Most of them at once.
@@ -97,6 +101,13 @@ impl Concurrency {
         let over_limit = over(load.in_flight, allowed.in_flight) || over(arrivals.len(), allowed.in_window);
         load.over_limit += u64::from(over_limit);
         InFlight { concurrency: self.clone(), over_limit }
+    }
+
+    /// Counts the tokens of an answer.
+    pub(crate) fn answer(&self, input_tokens: u64, output_tokens: u64) {
+        let load = &mut lock(&self.0).load;
+        load.input_tokens += input_tokens;
+        load.output_tokens += output_tokens;
     }
 
     pub(crate) fn connect(&self) -> Connection {

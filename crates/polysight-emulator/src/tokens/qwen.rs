@@ -140,7 +140,8 @@ mod tests {
     use crate::models::qwen_model;
 
     fn medium(width: u32, height: u32) -> Medium {
-        let content = Content::Picture(Picture { format: "PNG", width, height, mean: None });
+        let content =
+            Content::Picture(Picture { format: "PNG", width, height, mean: None, rectangles: Vec::new() });
         Medium { bytes: 1, sha256: String::new(), content, origin: Origin::Upload }
     }
 

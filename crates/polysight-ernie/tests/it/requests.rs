@@ -3,7 +3,7 @@
 use crate::support::{PNG, body, deployed, linked, options, picture, planned, vendor};
 use polysight_core::catalog::ModelRow;
 use polysight_core::{
-    ChatRequest, Detail, Effort, Error, ErrorKind, Image, Message, MessageRole, RandomSampling,
+    ChatRequest, Count, Detail, Effort, Error, ErrorKind, Image, Message, MessageRole, RandomSampling,
     ResponseFormat, Sampling, Thinking, Tolerance, ToolCall, ToolChoice, ToolDefinition, Video,
     VisionProvider as _,
 };
@@ -250,10 +250,14 @@ fn pictures_are_counted_where_the_formula_is_public() {
         planned(ernie, ChatRequest::ask("?", [picture()]).with_model(model)).estimate.image_tokens
     };
     // 4 tokens for the picture and 2 around it.
-    assert_eq!(tokens(&deployed("vllm"), "baidu/ERNIE-4.5-VL-28B-A3B-PT"), Some(6));
-    assert_eq!(tokens(vendor(), "ernie-4.5-turbo-vl"), None);
+    assert_eq!(tokens(&deployed("vllm"), "baidu/ERNIE-4.5-VL-28B-A3B-PT"), Count::by_formula(6));
+    assert_eq!(tokens(vendor(), "ernie-4.5-turbo-vl"), Count::between(1, 131_072));
+    let linked = Image::from_url("https://h.example/a.jpg").unwrap();
+    let request = ChatRequest::ask("?", [picture(), linked]).with_model("baidu/ERNIE-4.5-VL-28B-A3B-PT");
+    let estimate = planned(&deployed("vllm"), request).estimate;
+    assert_eq!(estimate.image_tokens, Count::between(6 + 6, 6 + 6_179));
     let estimate = planned(vendor(), ask("?")).estimate;
-    assert_eq!((estimate.image_tokens, estimate.video_tokens), (Some(0), Some(0)));
+    assert_eq!((estimate.image_tokens, estimate.video_tokens), (Count::exact(0), Count::exact(0)));
 }
 
 #[test]

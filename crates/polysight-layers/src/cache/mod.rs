@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use moka::sync::Cache as Bounded;
+use polysight_core::catalog::Money;
 use polysight_core::{
     Adjustment, ChatResponse, ChatStream, Error, FinishKind, Plan, ResponseMeta, Result, StreamCollector,
     StreamEvent, VisionProvider,
@@ -108,6 +109,7 @@ impl Cache {
     fn replay(&self, kept: &ChatResponse, lookup: &Lookup) -> ChatResponse {
         let mut response = kept.clone();
         response.cached = true;
+        response.cost = response.cost.take().map(|cost| Money::new(cost.currency, 0.0));
         response.attempts.clear();
         response.rate_limits = None;
         if *response.provider == *self.inner.id().name {

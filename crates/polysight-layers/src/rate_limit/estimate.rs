@@ -1,8 +1,8 @@
 //! How many tokens a call is expected to use.
 
-use polysight_core::{ChatRequest, Part, Plan};
+use polysight_core::{ChatRequest, Count, Part, Plan};
 
-/// Bytes of text to a token, where no formula is known: upwards for every language that the models speak.
+/// Bytes of text to a token, where the number is not known: upwards for every language that the models speak.
 const TEXT_BYTES: u64 = 2;
 /// Tokens of a picture of unknown cost: somewhat above a megapixel at 28 x 28 pixels a token.
 const IMAGE_TOKENS: u64 = 1_600;
@@ -12,7 +12,7 @@ const VIDEO_TOKENS: u64 = 16_000;
 /// Most tokens of one call to a model of unknown context.
 const MOST_TOKENS: u64 = 1 << 23;
 
-/// Tokens of the prompt, estimated upwards where the plan does not know them, and of the answer: the request's
+/// Tokens of the prompt, estimated upwards within the plan's bounds, and of the answer: the request's
 /// `max_tokens`, else what the policy assumes.
 pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
     let request = &plan.request;
@@ -25,16 +25,21 @@ pub(super) fn tokens(plan: &Plan, assumed_output: u32) -> u64 {
         });
         each.saturating_mul(media.count() as u64)
     };
-    let text = estimate.text_tokens.unwrap_or_else(|| text_tokens(request));
-    let image = estimate.image_tokens.unwrap_or_else(|| counted(true, IMAGE_TOKENS));
-    let video = estimate.video_tokens.unwrap_or_else(|| counted(false, VIDEO_TOKENS));
+    let text = within(estimate.text_tokens, || text_tokens(request));
+    let image = within(estimate.image_tokens, || counted(true, IMAGE_TOKENS));
+    let video = within(estimate.video_tokens, || counted(false, VIDEO_TOKENS));
     let answer = u64::from(request.max_tokens.unwrap_or(assumed_output));
     [text, image, video, answer].into_iter().fold(0, u64::saturating_add)
 }
 
+fn within(count: Count, estimate: impl FnOnce() -> u64) -> u64 {
+    let most = count.at_most.unwrap_or(u64::MAX);
+    count.number().unwrap_or_else(|| estimate().clamp(count.at_least.min(most), most))
+}
+
 /// Tokens that one call can have used at most: what the model's context and answer hold, or several times the largest context
 /// of any model where the card does not say. A server's count above it is a mistake, and would close the limit for a minute.
-pub(super) fn most_tokens(plan: &Plan) -> u64 {
+pub(crate) fn most_tokens(plan: &Plan) -> u64 {
     plan.card
         .context
         .map_or(MOST_TOKENS, |context| context.saturating_add(plan.card.max_output.unwrap_or(context)))
@@ -63,7 +68,7 @@ fn text_bytes(part: &Part) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use polysight_core::{Estimate, Image, Message, Video, VisionProvider as _};
+    use polysight_core::{Count, Estimate, Image, Message, Video, VisionProvider as _};
 
     use super::*;
     use crate::testing::mock;
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn known_counts_are_taken_as_they_are_and_the_answers_limit_is_added() {
         let mut request = ChatRequest::new([Message::user("What is it?")]);
-        let known = Estimate::tokens(Some(10), Some(200), Some(0));
+        let known = Estimate::tokens(Count::exact(10), Count::exact(200), Count::exact(0));
         assert_eq!(tokens(&plan(&request, known.clone()), 1_024), 1_234);
         request.max_tokens = Some(90);
         assert_eq!(tokens(&plan(&request, known), 1_024), 300);
@@ -86,7 +91,8 @@ mod tests {
         let image = Image::from_url("https://example.com/a.jpg").unwrap();
         let wordless = Message::user_parts([image.into()]);
         let request = ChatRequest::new([Message::user("abcde"), wordless, Message::user("看图")]);
-        let known_media = Estimate::tokens(None, Some(0), Some(0));
+        let none = Count::exact(0);
+        let known_media = Estimate::tokens(Count::default(), none, none);
         assert_eq!(tokens(&plan(&request, known_media), 0), 3 + 1 + 3);
     }
 
@@ -95,8 +101,10 @@ mod tests {
         let image = || Image::from_url("https://example.com/a.jpg").unwrap();
         let video = Video::from_url("https://example.com/a.mp4").unwrap();
         let request = ChatRequest::new([Message::user("ab").with(image()).with(image()).with(video)]);
-        let unknown = Estimate::tokens(None, None, None);
+        let unknown = Estimate::default();
         assert_eq!(tokens(&plan(&request, unknown), 0), 1 + 2 * IMAGE_TOKENS + VIDEO_TOKENS);
+        let bounded = Estimate::tokens(Count::at_least(50), Count::between(2, 900), Count::default());
+        assert_eq!(tokens(&plan(&request, bounded), 0), 50 + 900 + VIDEO_TOKENS);
     }
 
     #[test]

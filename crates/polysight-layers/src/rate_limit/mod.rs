@@ -34,8 +34,6 @@ mod store;
 mod tests;
 mod window;
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,12 +46,14 @@ use tokio::time::{Instant, timeout};
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisSettings, RedisStore};
+pub(crate) use estimate::most_tokens;
 pub use local::LocalStore;
 pub use store::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
 
 use crate::call::{CallObserver, Reply, observe};
 use crate::config::{require, seconds};
 use crate::lock;
+use crate::names::CallNames;
 use crate::runtime::require_runtime;
 use queue::{Permit, WaitQueue, WaitQueues};
 
@@ -213,7 +213,7 @@ impl RateLimit {
         let limits = queue.clamp_to_headers(self.policy.limits(&plan.card));
         let key = RateLimitKey::new(&*self.inner.id().endpoint, model, &self.account);
         let lease = Lease::new(self.names.next(), estimate::tokens(plan, self.policy.assumed_output));
-        let permit = Permit::new(key, limits, Arc::clone(&queue), lease, estimate::most_tokens(plan));
+        let permit = Permit::new(key, limits, Arc::clone(&queue), lease, most_tokens(plan));
         let Some(_waiting) = queue.enter(self.policy.max_waiting) else {
             let why = format!("{} calls wait already (`max_waiting`)", self.policy.max_waiting);
             return Err(self.rejection(&queue, model, &limits, &why));
@@ -337,25 +337,5 @@ fn describe(limit: RateLimitScope, limits: &Limits) -> String {
         RateLimitScope::Tokens => number(limits.tokens, "tokens per minute"),
         RateLimitScope::Concurrency => number(limits.concurrency, "concurrent requests"),
         other => format!("a pause after the vendor rejected a call: {other}"),
-    }
-}
-
-/// Names for calls, unlike any other's in any process.
-#[derive(Debug)]
-struct CallNames {
-    process: u64,
-    count: AtomicU64,
-}
-
-impl Default for CallNames {
-    fn default() -> Self {
-        // The standard library seeds its hashers from the system's randomness.
-        Self { process: RandomState::new().hash_one(std::process::id()), count: AtomicU64::new(0) }
-    }
-}
-
-impl CallNames {
-    fn next(&self) -> String {
-        format!("{:016x}-{:x}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
     }
 }

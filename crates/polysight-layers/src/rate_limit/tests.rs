@@ -1,6 +1,6 @@
 //! The layer over a provider that plays a script: counting, waiting and streams.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use polysight_core::{ChatRequest, ChatResponse, RateLimits, StreamEvent, VisionProviderExt as _};

@@ -59,7 +59,7 @@ async fn calls(error: &Error, policy: RetryPolicy) -> usize {
     delays(error, policy).await.len() + 1
 }
 
-const ALL_KINDS: [ErrorKind; 22] = [
+const ALL_KINDS: [ErrorKind; 23] = [
     ErrorKind::InvalidRequest,
     ErrorKind::InvalidMedia,
     ErrorKind::MediaFetchFailed,
@@ -67,6 +67,7 @@ const ALL_KINDS: [ErrorKind; 22] = [
     ErrorKind::Permission,
     ErrorKind::Billing,
     ErrorKind::QuotaExhausted,
+    ErrorKind::BudgetExceeded,
     ErrorKind::RateLimited,
     ErrorKind::Overloaded,
     ErrorKind::ModelNotFound,

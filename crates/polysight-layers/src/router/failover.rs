@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polysight_core::{Attempt, AttemptLog, Error, ErrorKind, Plan, ResponseMeta, Result, VisionProvider};
+use polysight_core::{
+    Attempt, AttemptLog, CallEvent, Error, ErrorKind, Plan, ResponseMeta, Result, VisionProvider,
+};
 use tokio::time::Instant;
 
 use super::breaker::{BREAKER_OPEN, Breaker, BreakerPolicy, BreakerState, Permit, Rejected, Signal};
@@ -159,6 +161,7 @@ impl Failover<'_> {
             }
         };
         self.write_log();
+        let observers = plan.request.observers.clone();
         let mut call = TargetCall::new(Arc::clone(member), Arc::clone(&self.targets.policy), permit);
         let error = match begin::<R>(member.provider(), plan).await {
             Ok(reply) => {
@@ -172,6 +175,10 @@ impl Failover<'_> {
         let error = call.on_error(error);
         if !self.targets.policy.should_failover(&error) {
             return Err(error.with_earlier_attempts(std::mem::take(&mut self.notes).into_attempts()));
+        }
+        if !observers.is_empty() {
+            let attempt = &Attempt::of(&error, duration);
+            observers.emit(&CallEvent::AttemptFailed { attempt, next_in: Duration::ZERO });
         }
         self.notes.failed(place, error, duration);
         self.write_log();

@@ -129,20 +129,15 @@ pub(super) fn by_weight(mut places: Vec<(f64, usize)>, point: f64) -> Vec<usize>
 
 /// Plans, the lowest estimate first.
 pub(super) fn by_cost(plans: Vec<(usize, Plan)>) -> Vec<(usize, Plan)> {
-    let currency = plans.iter().find_map(|(_, plan)| Some(cost(plan)?.currency.clone()));
-    let is_known = |plan: &Plan| cost(plan).is_some_and(|cost| Some(&cost.currency) == currency.as_ref());
-    let (mut known, others): (Vec<_>, Vec<_>) = plans.into_iter().partition(|(_, plan)| is_known(plan));
-    known.sort_by(|(_, left), (_, right)| amount(left).total_cmp(&amount(right)));
-    known.into_iter().chain(others).collect()
-}
-
-fn cost(plan: &Plan) -> Option<&Money> {
-    let estimate = &plan.estimate;
-    estimate.max_cost.as_ref().or(estimate.input_cost.as_ref()).or(estimate.min_input_cost.as_ref())
-}
-
-fn amount(plan: &Plan) -> f64 {
-    cost(plan).map_or(f64::INFINITY, |cost| cost.amount)
+    let priced = plans.into_iter().map(|(place, plan)| (plan.comparable_cost(), place, plan));
+    let mut priced: Vec<_> = priced.collect();
+    let currency = priced.iter().find_map(|(cost, ..)| Some(cost.as_ref()?.currency.clone()));
+    let amount = |cost: &Option<Money>| match cost {
+        Some(cost) if Some(&cost.currency) == currency.as_ref() => cost.amount,
+        _ => f64::INFINITY,
+    };
+    priced.sort_by(|(left, ..), (right, ..)| amount(left).total_cmp(&amount(right)));
+    priced.into_iter().map(|(_, place, plan)| (place, plan)).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use polysight_core::catalog::Money;
-use polysight_core::{Billed, Estimate, Image, StreamEvent, TimeoutPhase, VisionProviderExt as _};
+use polysight_core::catalog::Price;
+use polysight_core::{
+    Billed, CostRange, Count, Estimate, Image, StreamEvent, TimeoutPhase, VisionProviderExt as _,
+};
 use strum::IntoEnumIterator as _;
 use tokio::time::advance;
 
@@ -365,21 +367,25 @@ async fn weights_decide_which_target_plans() {
 
 #[test]
 fn the_cheapest_goes_first_and_unknown_costs_last() {
-    let money = |currency: &str, amount| Some(Money::new(currency, amount));
-    let mut estimates = std::array::from_fn::<_, 6, _>(|_| Estimate::default());
-    estimates[1].max_cost = money("CNY", 0.3);
-    estimates[2].max_cost = money("USD", 0.1);
-    estimates[3].input_cost = money("CNY", 0.2);
-    (estimates[4].max_cost, estimates[4].input_cost) = (money("CNY", 0.4), money("CNY", 0.01));
-    estimates[5].min_input_cost = money("CNY", 0.1);
+    let cost = |currency: &str, input, limit| {
+        let prices = [Price::new(currency, 1.0, 1.0)];
+        CostRange::of(&prices, Count::between(1, input), Count::exact(limit))
+    };
+    let mut estimates = std::array::from_fn::<_, 5, _>(|_| Estimate::default());
+    for (estimate, currency, input, limit) in
+        [(1, "CNY", 30, 0), (2, "USD", 10, 0), (3, "CNY", 20, 0), (4, "CNY", 1, 100)]
+    {
+        estimates[estimate].input_cost = cost(currency, input, 0);
+        estimates[estimate].cost = cost(currency, input, limit);
+    }
     let plan = |estimate| {
-        let mut plan = mock("a").plan(&request()).unwrap();
+        let mut plan = mock("a").plan(&request().with_max_tokens(9)).unwrap();
         plan.estimate = estimate;
         plan
     };
     let ordered = by_cost(estimates.into_iter().map(plan).enumerate().collect());
     let places: Vec<_> = ordered.into_iter().map(|(place, _)| place).collect();
-    assert_eq!(places, [5, 3, 1, 4, 0, 2]);
+    assert_eq!(places, [3, 1, 4, 0, 2]);
 }
 
 #[tokio::test(start_paused = true)]

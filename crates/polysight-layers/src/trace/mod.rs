@@ -10,7 +10,7 @@
 //!
 //! | span | fields |
 //! | --- | --- |
-//! | `chat {model}` | `gen_ai.operation.name`, `gen_ai.provider.name` (the vendor), `gen_ai.request.*`, `gen_ai.response.*`, `gen_ai.usage.*`, `error.type`, `polysight.{role, provider, request_id, attempts, cached, abandoned, adjustments}`, `polysight.media.{images, videos, bytes}`, `polysight.estimate.input_tokens`; with content also `gen_ai.input.messages` and `gen_ai.output.messages` |
+//! | `chat {model}` | `gen_ai.operation.name`, `gen_ai.provider.name` (the vendor), `gen_ai.request.*`, `gen_ai.response.*`, `gen_ai.usage.*`, `error.type`, `polysight.{role, provider, request_id, attempts, cached, abandoned, adjustments}`, `polysight.media.{images, videos, bytes}`, `polysight.estimate.input_tokens.{min, max}`; with content also `gen_ai.input.messages` and `gen_ai.output.messages` |
 //! | `attempt {model}` | `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.response.*`, `error.type`, `http.response.status_code`, `polysight.{provider, request_id, error.code, abandoned}` |
 //!
 //! `error.type` is an [`ErrorKind`](polysight_core::ErrorKind)'s name. A failed call is also an event of level `WARN`, a

@@ -238,7 +238,8 @@ fn call_span(trace: &Trace, plan: &Plan, stream: bool) -> Span {
         polysight.media.images = Empty,
         polysight.media.videos = Empty,
         polysight.media.bytes = Empty,
-        polysight.estimate.input_tokens = Empty,
+        polysight.estimate.input_tokens.min = Empty,
+        polysight.estimate.input_tokens.max = Empty,
         polysight.adjustments = Empty,
         polysight.attempts = Empty,
         polysight.cached = Empty,
@@ -247,7 +248,9 @@ fn call_span(trace: &Trace, plan: &Plan, stream: bool) -> Span {
     if !span.is_disabled() {
         sampling(&span, &request.sampling);
         media(&span, request);
-        span.record("polysight.estimate.input_tokens", plan.estimate.input_tokens());
+        let input = plan.estimate.input_tokens();
+        span.record("polysight.estimate.input_tokens.min", input.at_least);
+        span.record("polysight.estimate.input_tokens.max", input.at_most);
         if trace.policy.content {
             span.record("gen_ai.input.messages", input_messages(request));
         }

@@ -264,7 +264,8 @@ chat < -
   polysight.adjustments = 1
   polysight.attempts = 1
   polysight.cached = false
-  polysight.estimate.input_tokens = 100
+  polysight.estimate.input_tokens.max = 100
+  polysight.estimate.input_tokens.min = 100
   polysight.media.bytes = 29
   polysight.media.images = 1
   polysight.media.videos = 0

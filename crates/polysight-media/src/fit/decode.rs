@@ -9,6 +9,7 @@ use image::codecs::{
 use image::{AnimationDecoder as _, ColorType, DynamicImage, ExtendedColorType, ImageDecoder};
 use polysight_core::ImageFormat;
 
+use super::scale::STRIP;
 use super::{Cancel, FitPlan, FitStep, jpeg};
 
 /// Largest colour profile that is read, in bytes.
@@ -121,8 +122,7 @@ fn with(
 /// Refuses a picture that takes more memory than allowed, before it is decoded.
 pub(super) fn require_memory(decoded: u64, plan: &FitPlan, max_memory: u64) -> Result<(), String> {
     let (width, height) = plan.stored_content();
-    let scaled = u64::from(width) * u64::from(plan.from.1 / plan.reduction()) * 4
-        + u64::from(width) * u64::from(height) * 8;
+    let scaled = STRIP + u64::from(width) * u64::from(height) * 8;
     let needed = decoded.saturating_add(scaled).saturating_add(plan.from_bytes);
     if needed <= max_memory {
         return Ok(());

@@ -23,11 +23,8 @@ pub(super) fn decode(
     if header.sides != plan.from {
         return Err("it is not the picture that was planned".to_owned());
     }
-    if !header.is_complete {
-        return Err("it is cut off: its end is missing".to_owned());
-    }
     let pixels = u64::from(plan.from.0) * u64::from(plan.from.1);
-    let reduction = u64::from(plan.reduction());
+    let reduction = if header.is_complete { u64::from(plan.reduction()) } else { 1 };
     let components = u64::from(header.components);
     let coefficients = if header.is_progressive { pixels * 2 * components } else { 0 };
     let decoded = pixels / (reduction * reduction) * components * if reduction > 1 { 2 } else { 1 };
@@ -42,7 +39,13 @@ pub(super) fn decode(
     }
 }
 
-/// At full size, by the faster decoder, which has no smaller ones and converts CMYK without a profile.
+/// Whether the end of the picture is there, wherever the file ends.
+pub(super) fn has_end(bytes: &[u8]) -> bool {
+    Header::read(bytes).is_some_and(|header| header.is_complete)
+}
+
+/// At full size, by the faster decoder, which has no smaller ones and converts CMYK without a profile. Where the end mark is
+/// missing it says whether anything else is: but for progressive pictures, whose last scan may always be one of more.
 fn full(bytes: &Bytes, header: &Header) -> Result<Decoded, String> {
     let (channels, space) = match header.components {
         1 => (Channels::Grey, ColorSpace::Luma),
@@ -52,10 +55,14 @@ fn full(bytes: &Bytes, header: &Header) -> Result<Decoded, String> {
     let options = DecoderOptions::default()
         .set_max_width(side)
         .set_max_height(side)
+        .set_strict_mode(!header.is_complete)
         .jpeg_set_max_scans(MAX_SCANS)
         .jpeg_set_out_colorspace(space);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&**bytes), options);
-    let data = decoder.decode().map_err(|error| damaged(format!("{error:?}")))?;
+    let data = decoder.decode().map_err(|error| match header.is_complete {
+        true => damaged(format!("{error:?}")),
+        false => "it is cut off: picture data are missing".to_owned(),
+    })?;
     let (width, height) = header.sides;
     let (profile, exif) = (decoder.icc_profile(), decoder.exif().cloned());
     Ok(Decoded { pixels: Pixels { width, height, channels, data }, profile, exif })

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use polysight_core::catalog::{ImageCard, Price};
-use polysight_core::media::PlannedMedia;
+use polysight_core::media::{Orientation, PlannedMedia};
 use polysight_core::{
-    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, MediaSource,
-    Message, ModelCard, Plan, ProviderId, Result, Tolerance, Violation, VisionProvider,
+    Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, ImageInfo,
+    MediaSource, Message, ModelCard, Plan, ProviderId, ResponseFormat, Result, Tolerance, Violation,
+    VisionProvider,
 };
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
+use super::{Cancel, FitPlan, FitSettings, Fitted, Sides, carry_out, complete, proven};
 use crate::target::card_of;
 
 /// When pictures are made to fit.
@@ -29,7 +30,8 @@ use crate::target::card_of;
 pub enum Oversize {
     /// Never: what does not fit is a violation.
     Refuse,
-    /// Where the request tolerates losses ([`Tolerance::Lossy`]).
+    /// Where the request tolerates losses ([`Tolerance::Lossy`]). A picture that lies on its side is turned also where a request asks
+    /// for [places](ResponseFormat::Locate) in it, but under [`Tolerance::Strict`].
     #[default]
     Lossy,
     /// Always, but under [`Tolerance::Strict`].
@@ -43,6 +45,13 @@ impl Oversize {
             Self::Lossy => tolerance == Tolerance::Lossy,
             Self::Fit => tolerance != Tolerance::Strict,
         }
+    }
+
+    /// Whether pictures that lie on their side are turned: places in them mean nothing else.
+    fn turns(self, request: &ChatRequest) -> bool {
+        matches!(request.response_format, ResponseFormat::Locate { .. })
+            && self != Self::Refuse
+            && request.tolerance != Some(Tolerance::Strict)
     }
 }
 
@@ -89,9 +98,7 @@ impl FitPool {
             let _permits = (thread, memory);
             work()
         });
-        let failed =
-            |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
-        done.await.map_err(failed)?
+        done.await.map_err(not_fitted)?
     }
 }
 
@@ -172,7 +179,7 @@ impl Fit {
             let sized = plan.and_then(|plan| planned(image, plan, &limited).ok());
             let sized = sized.unwrap_or_else(|| image.clone());
             let probe = ChatRequest::ask("?", [sized]).with_model(&card.id).with_tolerance(Tolerance::Lossy);
-            self.inner.plan(&probe).ok()?.estimate.image_tokens
+            self.inner.plan(&probe).ok()?.estimate.image_tokens.number()
         };
         let Some(all) = tokens(info.pixels()) else {
             found.note = Some(format!(
@@ -207,14 +214,16 @@ impl Fit {
 
     /// Makes the pictures that were planned here, and says on the plan what came out.
     async fn made(&self, mut plan: Plan) -> Result<Plan> {
-        let mut works = Vec::new();
-        let request = plan.request.map_images(|path, image| {
-            if let Some(fit_plan) = planned_here(image) {
-                works.push((path.to_owned(), image.clone(), fit_plan));
+        let (mut works, mut others) = (Vec::new(), Vec::new());
+        plan.request = plan.request.map_images(|path, image| {
+            let (path, image) = (path.to_owned(), image.clone());
+            match planned_here(&image) {
+                Some(plan) => works.push(Work { path, image, plan, is_proof: false }),
+                None => others.push((path, image)),
             }
             Ok(None)
         })?;
-        plan.request = request;
+        works.extend(self.suspicious(others).await?);
         if works.is_empty() {
             return Ok(plan);
         }
@@ -229,22 +238,39 @@ impl Fit {
         Ok(plan)
     }
 
-    async fn make_all(&self, works: Vec<(String, Image, FitPlan)>) -> Result<BTreeMap<String, Fitted>> {
+    /// Those of the pictures that fit, of these paths, whose ends are missing.
+    async fn suspicious(&self, others: Vec<(String, Image)>) -> Result<Vec<Work>> {
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let settings = self.settings.clone();
+        let look = move || {
+            let suspicious = others.into_iter().filter_map(|(path, image)| {
+                let plan = complete::suspicion(&image, &settings)?;
+                Some(Work { path, image, plan, is_proof: true })
+            });
+            suspicious.collect()
+        };
+        tokio::task::spawn_blocking(look).await.map_err(not_fitted)
+    }
+
+    async fn make_all(&self, works: Vec<Work>) -> Result<BTreeMap<String, Fitted>> {
         let cancel = CancelOnDrop(Cancel::default());
         let mut tasks = JoinSet::new();
-        for (path, image, plan) in works {
+        for Work { path, image, plan, is_proof } in works {
             let (settings, cancel, pool) = (self.settings.clone(), cancel.0.clone(), self.pool.clone());
             tasks.spawn(async move {
                 let memory = plan.memory();
-                let done = pool.run(memory, move || carry_out(&image, plan, &settings, &cancel)).await;
-                done.map(|fitted| (path, fitted))
+                let work = move || match is_proof {
+                    true => proven(&image, &plan, &settings, &cancel),
+                    false => carry_out(&image, plan, &settings, &cancel),
+                };
+                pool.run(memory, work).await.map(|fitted| (path, fitted))
             });
         }
         let mut made = BTreeMap::new();
         while let Some(done) = tasks.join_next().await {
-            let failed =
-                |error| Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error);
-            let (path, fitted) = done.map_err(failed)??;
+            let (path, fitted) = done.map_err(not_fitted)??;
             made.insert(path, fitted);
         }
         Ok(made)
@@ -272,9 +298,49 @@ struct Recipe {
     settings: FitSettings,
 }
 
+/// A picture at its place, and what is planned of it.
+struct Work {
+    path: String,
+    image: Image,
+    plan: FitPlan,
+    /// Whether it is decoded alone, to find out whether it is cut off.
+    is_proof: bool,
+}
+
+fn not_fitted(error: JoinError) -> Error {
+    Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error)
+}
+
 fn planned_here(image: &Image) -> Option<FitPlan> {
     let MediaSource::Planned(planned) = image.source() else { return None };
     serde_json::from_str::<Recipe>(planned.recipe()).ok().map(|recipe| recipe.fit)
+}
+
+/// What a picture is made from, what it will be, and the part of that which is not margin.
+type Origin = (ImageInfo, Sides, Sides);
+
+fn origin(image: &Image, made: Option<&Image>) -> Option<Origin> {
+    let plan = planned_here(made?)?;
+    Some((image.info()?, plan.to, plan.content))
+}
+
+/// Says on the plan where the pictures come from, so that places in the answer can be found in them.
+fn note_origins(plan: &mut Plan, origins: Vec<Option<Origin>>) {
+    let Some(facts) = &mut plan.grounding else { return };
+    for (view, origin) in facts.pictures.iter_mut().zip(origins) {
+        if let Some((original, sent, content)) = origin {
+            *view = view.made_from(original, sent, content);
+        }
+    }
+}
+
+/// Whether it is a picture by itself and no frame of a video.
+fn is_picture(path: &str) -> bool {
+    !path.contains(".frames[")
+}
+
+fn is_upright(image: &Image) -> bool {
+    image.info().is_none_or(|info| info.orientation == Orientation::Upright)
 }
 
 /// The picture that will be made.
@@ -330,7 +396,8 @@ impl VisionProvider for Fit {
 
     fn plan(&self, request: &ChatRequest) -> Result<Plan> {
         let acts = self.when.acts_under(request.tolerance.unwrap_or_default());
-        if !acts || !request.messages.iter().any(Message::has_media) {
+        let turns = self.when.turns(request);
+        if !(acts || turns) || !request.messages.iter().any(Message::has_media) {
             return self.inner.plan(request);
         }
         let Some(card) = card_of(&*self.inner, request) else { return self.inner.plan(request) };
@@ -340,14 +407,22 @@ impl VisionProvider for Fit {
         let unknown = ImageCard::default();
         let limits = card.image.limits().unwrap_or(&unknown);
         let mut found = Found::default();
+        let mut origins = Vec::new();
         let fitting = request.clone().map_images(|path, image| {
+            if !acts && is_upright(image) {
+                origins.extend(is_picture(path).then_some(None));
+                return Ok(None);
+            }
             let settings = self.within_budget(image, &card, limits, &mut found);
-            found.replacement(path, image, limits, &settings)
+            let made = found.replacement(path, image, limits, &settings)?;
+            origins.extend(is_picture(path).then(|| origin(image, made.as_ref())));
+            Ok(made)
         })?;
         match self.inner.plan(&fitting) {
             Ok(mut plan) => {
                 plan.adjustments.splice(0..0, found.adjustments);
                 plan.notes.extend(found.note);
+                note_origins(&mut plan, origins);
                 Ok(plan)
             }
             Err(error) if found.violations.is_empty() || error.violations().is_empty() => Err(error),

@@ -3,14 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use fast_image_resize as fir;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder as _};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use polysight_core::{ImageFormat, MediaSource};
 
 use super::decode::{Channels, Pixels, decode, require_memory};
-use super::{Alpha, Cancel, Filter, FitPlan, FitSettings, FitStep, Sides, colour};
+use super::scale::scaled;
+use super::{Alpha, Cancel, FitPlan, FitSettings, FitStep, Sides, colour, jpeg};
 
 /// Rounds of shrinking: each makes the picture smaller by what the last one was too large.
 const MAX_ROUNDS: usize = 10;
@@ -31,9 +31,34 @@ pub(super) fn make(
     settings: &FitSettings,
     cancel: &Cancel,
 ) -> Result<Made, String> {
-    let work = || make_unguarded(source, plan, settings, cancel);
+    guarded(|| make_unguarded(source, plan, settings, cancel))
+}
+
+/// Decodes a picture whose end is missing: an error where it is damaged.
+pub(super) fn prove(
+    source: &MediaSource,
+    plan: &FitPlan,
+    settings: &FitSettings,
+    cancel: &Cancel,
+) -> Result<(), String> {
+    guarded(|| {
+        let bytes = read(source, plan)?;
+        // Some programs put data of their own behind the end.
+        if plan.from_format == ImageFormat::Jpeg && jpeg::has_end(&bytes) {
+            return Ok(());
+        }
+        decode(&bytes, plan, max_memory(settings), cancel, &mut Vec::new()).map(drop)
+    })
+}
+
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err("it cannot be decoded: the decoder failed on it".to_owned()))
+}
+
+/// Most memory, in bytes.
+fn max_memory(settings: &FitSettings) -> u64 {
+    u64::from(settings.max_memory) << 20
 }
 
 fn make_unguarded(
@@ -43,7 +68,7 @@ fn make_unguarded(
     cancel: &Cancel,
 ) -> Result<Made, String> {
     let mut steps = Vec::new();
-    let max_memory = u64::from(settings.max_memory) << 20;
+    let max_memory = max_memory(settings);
     require_memory(0, plan, max_memory)?;
     cancel.check()?;
     let bytes = read(source, plan)?;
@@ -91,33 +116,6 @@ fn read(source: &MediaSource, plan: &FitPlan) -> Result<Bytes, String> {
         return Err("it changed since it was looked at: open it again".to_owned());
     }
     Ok(bytes.into())
-}
-
-fn scaled(pixels: Pixels, (width, height): Sides, filter: Filter) -> Result<Pixels, String> {
-    if (pixels.width, pixels.height) == (width, height) {
-        return Ok(pixels);
-    }
-    let kind = match pixels.channels {
-        Channels::Grey => fir::PixelType::U8,
-        Channels::Rgb => fir::PixelType::U8x3,
-        Channels::Rgba | Channels::Cmyk => fir::PixelType::U8x4,
-    };
-    let failed = |error: &dyn std::fmt::Display| format!("it cannot be scaled: {error}");
-    let from = fir::images::Image::from_vec_u8(pixels.width, pixels.height, pixels.data, kind)
-        .map_err(|error| failed(&error))?;
-    let mut to = fir::images::Image::new(width, height, kind);
-    let filter = match filter {
-        Filter::Lanczos3 => fir::FilterType::Lanczos3,
-        Filter::CatmullRom => fir::FilterType::CatmullRom,
-        Filter::Mitchell => fir::FilterType::Mitchell,
-        Filter::Bilinear => fir::FilterType::Bilinear,
-        Filter::Box => fir::FilterType::Box,
-    };
-    let options = fir::ResizeOptions::new()
-        .resize_alg(fir::ResizeAlg::Convolution(filter))
-        .use_alpha(pixels.channels == Channels::Rgba);
-    fir::Resizer::new().resize(&from, &mut to, &options).map_err(|error| failed(&error))?;
-    Ok(Pixels { width, height, channels: pixels.channels, data: to.into_vec() })
 }
 
 /// Turns a picture as its header says.
@@ -185,7 +183,7 @@ impl Search<'_> {
             self.steps.push(FitStep::Shrunk { from, to });
         }
         Err(format!(
-            "no quality and no sides meet {} bytes; the smallest that was reached is {smallest} bytes at {} x {} px{}:              use another picture, or lower min_quality",
+            "no quality and no sides meet {} bytes; the smallest that was reached is {smallest} bytes at {} x {} px{}: use another picture, or lower min_quality",
             self.plan.max_bytes,
             pixels.width,
             pixels.height,

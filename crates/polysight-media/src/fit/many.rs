@@ -9,7 +9,7 @@ use std::thread;
 use polysight_core::catalog::ImageCard;
 use polysight_core::{Error, ErrorKind, Image, Result};
 
-use super::{Cancel, FitPlan, FitSettings, Fitted, carry_out};
+use super::{Cancel, FitPlan, FitSettings, Fitted, as_it_is, carry_out};
 
 /// How many pictures are fitted at once.
 #[derive(Debug, Clone)]
@@ -190,7 +190,7 @@ impl Shared {
     fn one(&self, path: &Path, card: &ImageCard, settings: &FitSettings) -> Result<Fitted> {
         let image = Image::from_file(path)?;
         let Some(plan) = FitPlan::new(&image, card, settings)? else {
-            return Ok(Fitted { image, report: None });
+            return as_it_is(&image, settings, &self.cancel);
         };
         let memory = plan.memory().min(self.memory);
         let has_room = |state: &State| state.is_stopped || state.memory_in_use + memory <= self.memory;

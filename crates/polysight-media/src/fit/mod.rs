@@ -5,6 +5,7 @@
 //! then decoded, turned upright, scaled, brought to sRGB and encoded within the bytes.
 
 mod colour;
+mod complete;
 mod decode;
 #[cfg(feature = "heic")]
 mod heic;
@@ -13,6 +14,7 @@ mod layer;
 mod make;
 mod many;
 mod plan;
+mod scale;
 mod settings;
 mod sides;
 
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use polysight_core::catalog::ImageCard;
-use polysight_core::{Error, ErrorKind, Image, ImageFormat, Result};
+use polysight_core::{Error, ErrorKind, Image, ImageFormat, MediaSource, Result};
 use serde::Serialize;
 
 pub use layer::{Fit, FitPool, Oversize};
@@ -151,7 +153,8 @@ impl fmt::Display for FitStep {
 
 /// Makes a picture fit a model's limits. It blocks for as long as decoding and encoding take: some 0.1 s for 12 megapixels.
 ///
-/// A picture that fits as it is is given back as it is. A picture in memory or on disk is taken; one behind a URL is not.
+/// A picture that fits as it is is given back as it is, but for one that is cut off. A picture in memory or on disk is taken; one
+/// behind a URL is not.
 ///
 /// ```
 /// # use polysight_core as polysight;
@@ -183,20 +186,37 @@ pub fn fit(image: &Image, card: &ImageCard, settings: &FitSettings) -> Result<Fi
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     match FitPlan::new(image, card, settings)? {
-        None => Ok(Fitted { image: image.clone(), report: None }),
+        None => as_it_is(image, settings, &Cancel::default()),
         Some(plan) => carry_out(image, plan, settings, &Cancel::default()),
     }
+}
+
+/// Gives back a picture that fits, unless it is cut off.
+fn as_it_is(image: &Image, settings: &FitSettings, cancel: &Cancel) -> Result<Fitted> {
+    match complete::suspicion(image, settings) {
+        None => Ok(Fitted { image: image.clone(), report: None }),
+        Some(plan) => proven(image, &plan, settings, cancel),
+    }
+}
+
+/// Gives back a picture whose end is missing, unless decoding proves that it is cut off.
+fn proven(image: &Image, plan: &FitPlan, settings: &FitSettings, cancel: &Cancel) -> Result<Fitted> {
+    make::prove(image.source(), plan, settings, cancel)
+        .map_err(|problem| unusable(image.source(), &format!("its end is missing: {problem}")))?;
+    Ok(Fitted { image: image.clone(), report: None })
+}
+
+fn unusable(source: &MediaSource, problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidMedia, format!("{}: {problem}", source.name()))
 }
 
 /// Does what was planned.
 fn carry_out(image: &Image, plan: FitPlan, settings: &FitSettings, cancel: &Cancel) -> Result<Fitted> {
     let source = match image.source() {
-        polysight_core::MediaSource::Planned(planned) => planned.original(),
+        MediaSource::Planned(planned) => planned.original(),
         source => source,
     };
-    let failed =
-        |problem: String| Error::new(ErrorKind::InvalidMedia, format!("{}: {problem}", source.name()));
-    let made = make::make(source, &plan, settings, cancel).map_err(failed)?;
+    let made = make::make(source, &plan, settings, cancel).map_err(|problem| unusable(source, &problem))?;
     let report = FitReport {
         plan,
         sides: made.sides,

@@ -7,6 +7,7 @@ use polysight_core::media::Orientation;
 use polysight_core::{Error, ErrorKind, Image, ImageFormat, ImageInfo, Result};
 use serde::{Deserialize, Serialize};
 
+use super::scale::STRIP;
 use super::sides::SideLimits;
 use super::{Alpha, FitSettings, OutputFormat, Sides};
 
@@ -59,6 +60,12 @@ impl FitPlan {
             .map_err(refused)
     }
 
+    /// Plans a picture that fits, to find out whether it can be decoded; `None` where it cannot be here, or not in this memory.
+    pub(super) fn as_it_is(info: ImageInfo, bytes: u64, settings: &FitSettings) -> Option<Self> {
+        let plan = Limits::new(&ImageCard::default(), settings).plan(info, bytes, settings).ok()?;
+        (plan.memory() <= u64::from(settings.max_memory) << 20).then_some(plan)
+    }
+
     /// What the picture will be.
     #[must_use]
     pub fn info(&self) -> ImageInfo {
@@ -80,11 +87,9 @@ impl FitPlan {
             // Up to 16 bits a channel, and the 8 bits that are made of them.
             _ => from * 12,
         };
-        let (stored_width, _) = self.stored_content();
-        let half_scaled = u64::from(stored_width) * u64::from(self.from.1) / reduction * 4;
         let scaled = pixels(self.content).saturating_mul(8) + pixels(self.to).saturating_mul(4);
         let encoded = self.max_bytes.min(pixels(self.to).saturating_mul(4)).saturating_mul(2);
-        [self.from_bytes, decoded, half_scaled, scaled, encoded].into_iter().fold(0, u64::saturating_add)
+        [self.from_bytes, decoded, STRIP, scaled, encoded].into_iter().fold(0, u64::saturating_add)
     }
 
     /// By what a JPEG is reduced while it is decoded: 1, 2, 4 or 8.

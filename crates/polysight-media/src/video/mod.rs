@@ -1,5 +1,8 @@
 //! What the header of a video says: playing time, frame rate, size, rotation and codec, of MP4, MOV, MKV, WebM and AVI.
 //!
+//! Rotation is that of MP4 and MOV. Matroska has one in `ProjectionPoseRoll` (RFC 9559, 5.1.4.1.28), which FFmpeg turns by from
+//! version 7 on only: it is not read, and sides of MKV and WebM are those of the coded pictures.
+//!
 //! The core reads a few facts of MP4 and MOV itself; this reads more of those, and the other containers. Own readers: the
 //! MP4 crates read the whole index (megabytes for an hour) and refuse what QuickTime adds to it, and matroska-demuxer 0.8
 //! reserves as much memory as a length in the file demands.

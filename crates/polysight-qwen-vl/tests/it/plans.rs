@@ -1,6 +1,7 @@
 //! What is found before anything is sent.
 
 use super::support::{deployment, image, options, png, vendor};
+use polysight_core::catalog::ThinkingMode;
 use polysight_core::{
     ChatRequest, Effort, Error, ErrorKind, Image, Message, Plan, RandomSampling, ResponseFormat, Sampling,
     Thinking, Tolerance, ToolChoice, ToolDefinition, Video, VisionProvider,
@@ -101,11 +102,16 @@ fn json_needs_the_word_and_no_thinking() {
     };
     assert_eq!(refused(json("As json, please.", "qwen3-vl-plus")), "");
     assert!(refused(json("Describe.", "qwen3-vl-plus")).contains("no message says JSON"));
-    assert!(refused(json("JSON", "qwen3.6-plus")).contains("switch thinking off"));
+    assert_eq!(refused(json("JSON", "qwen3.6-plus")), "", "thinking by itself is switched off");
+    let strict = json("JSON", "qwen3.6-plus").with_tolerance(Tolerance::Strict);
+    assert!(refused(strict).contains("switch thinking off"));
+    let thinking = json("JSON", "qwen3.6-plus").with_thinking(Thinking::On);
+    assert!(refused(thinking.clone()).contains("switch thinking off"));
     assert_eq!(refused(json("JSON", "qwen3.6-plus").with_thinking(Thinking::Off)), "");
-    let plan = lossy(json("JSON", "qwen3.6-plus"));
-    assert_eq!(plan.request.thinking, Thinking::Off);
-    assert!(!plan.adjustments[0].lossless);
+    for (request, lossless) in [(json("JSON", "qwen3.6-plus"), true), (thinking, false)] {
+        let plan = lossy(request);
+        assert_eq!((plan.request.thinking, plan.adjustments[0].lossless), (Thinking::Off, lossless));
+    }
     assert!(refused(json("JSON", "qvq-max")).contains("json_object"));
 }
 
@@ -244,4 +250,31 @@ fn only_the_vendor_has_a_default_model() {
     let request = ask(png());
     assert_eq!(vendor(Protocol::Compatible).plan(&request).unwrap().model(), "qwen3-vl-plus");
     assert!(problems(&deployment("vllm"), request).contains("no model is named"));
+}
+
+/// A format that a card lists is taken as it stands, whatever the model does by itself: thinking is switched off where the
+/// vendor refuses both, and said so.
+#[test]
+fn every_listed_format_is_taken_without_losses() {
+    let provider = vendor(Protocol::Compatible);
+    let schema = json!({"type": "object", "properties": {}});
+    let (mut asked, mut switched) = (0, 0);
+    for card in provider.catalog().cards() {
+        for format in card.response_formats.iter().flatten() {
+            let format = match format.as_str() {
+                "json_object" => ResponseFormat::JsonObject,
+                _ => {
+                    ResponseFormat::JsonSchema { name: "r".to_owned(), schema: schema.clone(), strict: true }
+                }
+            };
+            let request = ChatRequest::ask("As JSON.", [photo()]).with_model(&card.id);
+            let plan = provider.plan(&request.with_response_format(format));
+            let always = card.thinking.mode == Some(ThinkingMode::Forced);
+            assert_eq!(plan.is_err(), always, "{}: {plan:?}", card.id);
+            let off = plan.is_ok_and(|plan| plan.adjustments.iter().any(|change| change.path == "thinking"));
+            assert_eq!(off, card.thinking.default_on && !always, "{}", card.id);
+            (asked, switched) = (asked + 1, switched + usize::from(off));
+        }
+    }
+    assert!(asked > 30 && switched > 10, "{asked} formats, thinking switched off for {switched}");
 }

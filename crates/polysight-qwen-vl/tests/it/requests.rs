@@ -34,6 +34,27 @@ fn weather() -> ToolDefinition {
 }
 
 #[test]
+fn cache_marks_stand_beside_the_part_that_they_end() {
+    let system = Message::system("Rules.").with_cache_mark();
+    let question = Message::user_parts([photo().into()]).with_cache_mark().with("?");
+    let sent = both(&ChatRequest::new([system, question]), Mode::Plain);
+    let mark = json!({"type": "ephemeral"});
+    let compatible = &sent["compatible"]["messages"];
+    assert_eq!(compatible[0]["content"], json!([{"type": "text", "text": "Rules.", "cache_control": mark}]));
+    let url = "https://img.example.com/a.png";
+    assert_eq!(
+        compatible[1]["content"],
+        json!([
+            {"type": "image_url", "image_url": {"url": url}, "cache_control": mark},
+            {"type": "text", "text": "?"}
+        ])
+    );
+    let native = &sent["native"]["input"]["messages"];
+    assert_eq!(native[0]["content"], json!([{"text": "Rules.", "cache_control": mark}]));
+    assert_eq!(native[1]["content"], json!([{"image": url, "cache_control": mark}, {"text": "?"}]));
+}
+
+#[test]
 fn text_alone() {
     let request = ChatRequest::new([Message::system("Answer briefly."), Message::user("你好")]);
     snapshot!("text", both(&request, Mode::Plain));

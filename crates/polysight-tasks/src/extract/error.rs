@@ -3,15 +3,17 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use polysight_core::{ChatResponse, Error, ErrorKind, Partial, Usage};
+use polysight_core::catalog::Money;
+use polysight_core::{Billed, ChatResponse, Error, ErrorKind, Partial, RetryAdvice, Usage};
 
+use super::turn::said;
 use crate::SchemaFault;
 use crate::json::{Unreadable, Verdict};
 
 /// Why no value came out, with every answer that was given and paid.
 ///
-/// It becomes an [`Error`] by `?`: a failed call its own, any other one of the kind [`ErrorKind::Protocol`] with the text as
-/// its partial.
+/// It becomes an [`Error`] by `?`: a failed call its own, an answer that was cut one of the kind [`ErrorKind::Interrupted`],
+/// any other one of the kind [`ErrorKind::Protocol`], with the text as its partial and the `ExtractError` as its source.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ExtractError {
@@ -19,6 +21,8 @@ pub struct ExtractError {
     pub fault: ExtractFault,
     /// Every answer that was given, oldest first; the last one is that of the fault, unless the call itself failed.
     pub responses: Vec<ChatResponse>,
+    /// Name of the function that takes an answer where one is called.
+    function: String,
 }
 
 /// What was wrong with an answer.
@@ -46,7 +50,8 @@ impl ExtractFault {
 
     /// Whether asking again with the fault can help.
     pub(super) fn is_repairable(&self) -> bool {
-        matches!(self, Self::Unreadable(_) | Self::Schema(_))
+        matches!(self, Self::Unreadable(why) if *why != Unreadable::TooLong)
+            || matches!(self, Self::Schema(_))
     }
 }
 
@@ -72,29 +77,55 @@ impl fmt::Display for ExtractFault {
 }
 
 impl ExtractError {
-    pub(crate) fn new(fault: ExtractFault, responses: Vec<ChatResponse>) -> Self {
-        Self { fault, responses }
+    pub(crate) fn new(fault: ExtractFault, responses: Vec<ChatResponse>, function: &str) -> Self {
+        Self { fault, responses, function: function.to_owned() }
     }
 
-    /// The text of the last answer.
+    /// What the model said last: the arguments where the answer is a call, else the text; of a call that failed what had
+    /// arrived.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.responses.last().map_or("", |response| &response.text)
+        if let ExtractFault::Call(error) = &self.fault
+            && let Some(partial) = error.partial()
+        {
+            return &partial.text;
+        }
+        self.responses.last().map_or("", |response| said(response, &self.function))
     }
 
-    /// Tokens of all turns together; `None` where the vendor did not say them for each.
+    /// Tokens of all turns together; `None` where the vendor did not say them for each, as of a stream that was cut off.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         super::total_usage(&self.responses)
+    }
+
+    /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        super::total_cost(&self.responses)
+    }
+
+    /// Whether it may cost money: likely as soon as the model has answered once, else what the failed call says.
+    #[must_use]
+    pub fn billed(&self) -> Billed {
+        match &self.fault {
+            ExtractFault::Call(error) if self.responses.is_empty() => error.billed(),
+            _ => Billed::Likely,
+        }
     }
 }
 
 impl fmt::Display for ExtractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fault.fmt(f)?;
-        match self.responses.len() {
-            0 | 1 => Ok(()),
-            turns => write!(f, " (after {turns} answers)"),
+        let turns = match self.responses.len() {
+            0 => return Ok(()),
+            1 => "1 answer".to_owned(),
+            turns => format!("{turns} answers"),
+        };
+        match self.usage() {
+            Some(usage) => write!(f, " (after {turns}, {} tokens)", usage.total_tokens),
+            None => write!(f, " (after {turns})"),
         }
     }
 }
@@ -111,17 +142,22 @@ impl StdError for ExtractError {
 impl From<ExtractError> for Error {
     fn from(error: ExtractError) -> Self {
         let message = error.to_string();
-        match error.fault {
-            ExtractFault::Call(error) => *error,
-            _ => {
-                let Some(last) = error.responses.into_iter().next_back() else {
-                    return Self::new(ErrorKind::Protocol, message);
-                };
-                Self::new(ErrorKind::Protocol, message)
-                    .with_provider(last.meta.provider)
-                    .with_billed(polysight_core::Billed::Likely)
-                    .with_partial(Partial::new(last.text, last.reasoning))
-            }
+        let kind = match error.fault {
+            ExtractFault::Call(error) => return *error,
+            ExtractFault::Truncated | ExtractFault::CutOff(_) => ErrorKind::Interrupted,
+            _ => ErrorKind::Protocol,
+        };
+        let last = error.responses.last();
+        let mut made = Self::new(kind, message)
+            .with_retry(RetryAdvice::Never)
+            .with_billed(error.billed())
+            .with_partial(last.and_then(|last| {
+                Partial::new(said(last, &error.function).to_owned(), last.reasoning.clone())
+            }));
+        if let Some(last) = last {
+            made = made.with_provider(&last.provider);
+            made = last.request_id.iter().fold(made, |made, id| made.with_request_id(id));
         }
+        made.with_source(error)
     }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod turn;
+mod typed;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use polysight_core::catalog::Money;
 use polysight_core::{ChatRequest, ChatResponse, Message, ResponseFormat, Rung, Usage, VisionProvider};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,8 @@ use crate::json::JsonRepair;
 
 /// How answers of a type are asked for. Cloning is cheap.
 ///
-/// Defaults: one repair turn; the answer is streamed, so that one that loses itself in blanks or digits is cut off.
+/// Defaults: one repair turn; the answer is streamed, so that one that loses itself in blanks or digits is cut off. An OCR task
+/// is not streamed, and not asked again: it gives what it filled in to plain calls only, and reads pictures alone.
 #[derive(Clone)]
 pub struct Extractor {
     schema: Schema,
@@ -58,6 +61,12 @@ impl<T> Extracted<T> {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         total_usage(&self.responses)
+    }
+
+    /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        total_cost(&self.responses)
     }
 
     fn map<U>(self, value: U) -> Extracted<U> {
@@ -121,20 +130,24 @@ impl Extractor {
         });
         let mut responses = Vec::new();
         loop {
-            let answer = match turn::ask(provider, &request, self.streamed, self.on_field.as_deref()).await {
-                Ok(answer) => answer,
-                Err(error) => return Err(ExtractError::new(ExtractFault::Call(Box::new(error)), responses)),
+            let response = match turn::ask(provider, &request, self.streamed, self.on_field.as_deref()).await
+            {
+                Ok(response) => response,
+                Err(error) => return Err(self.error(ExtractFault::Call(Box::new(error)), responses)),
             };
-            let read = turn::read(&answer, &self.schema);
-            let rung = answer.response.rung.unwrap_or(Rung::Prompt);
-            responses.push(answer.response);
-            match read {
+            let read = turn::read(&response, &self.schema);
+            let rung = response.rung.unwrap_or(Rung::Prompt);
+            responses.push(response);
+            let fault = match read {
                 Ok((value, repairs)) => return Ok(Extracted { value, rung, repairs, responses }),
-                Err(fault) if fault.is_repairable() && responses.len() <= self.repair_turns as usize => {
-                    ask_again(&mut request, responses.last(), &fault);
-                }
-                Err(fault) => return Err(ExtractError::new(fault, responses)),
+                Err(fault) => fault,
+            };
+            // An OCR task reads the picture alone, not what was wrong.
+            let can_repair = rung != Rung::OcrTask && fault.is_repairable();
+            if !can_repair || responses.len() > self.repair_turns as usize {
+                return Err(self.error(fault, responses));
             }
+            ask_again(&mut request, responses.last(), &fault);
         }
     }
 
@@ -154,8 +167,12 @@ impl Extractor {
         let mut extracted = self.extract(provider, request).await?;
         match serde_path_to_error::deserialize(extracted.value.take()) {
             Ok(value) => Ok(extracted.map(value)),
-            Err(error) => Err(ExtractError::new(ExtractFault::of_type(&error), extracted.responses)),
+            Err(error) => Err(self.error(ExtractFault::of_type(&error), extracted.responses)),
         }
+    }
+
+    fn error(&self, fault: ExtractFault, responses: Vec<ChatResponse>) -> ExtractError {
+        ExtractError::new(fault, responses, self.schema.name())
     }
 
     /// [`extract`](Self::extract) for each request, at most `concurrent` at once: one result or one error each, in order.
@@ -169,6 +186,21 @@ impl Extractor {
         P: VisionProvider + ?Sized,
     {
         let calls = requests.into_iter().map(|request| self.extract(provider, request));
+        stream::iter(calls).buffered(concurrent.get()).collect().await
+    }
+
+    /// [`extract_each`](Self::extract_each), read as a type.
+    pub async fn extract_each_as<T, P>(
+        &self,
+        provider: &P,
+        requests: impl IntoIterator<Item = ChatRequest>,
+        concurrent: NonZeroUsize,
+    ) -> Vec<Result<Extracted<T>, ExtractError>>
+    where
+        T: DeserializeOwned,
+        P: VisionProvider + ?Sized,
+    {
+        let calls = requests.into_iter().map(|request| self.extract_as(provider, request));
         stream::iter(calls).buffered(concurrent.get()).collect().await
     }
 }
@@ -198,6 +230,12 @@ fn ask_again(request: &mut ChatRequest, answer: Option<&ChatResponse>, fault: &E
     for id in calls {
         request.messages.push(Message::tool_result(id, words.clone()));
     }
+}
+
+pub(crate) fn total_cost(responses: &[ChatResponse]) -> Option<Money> {
+    let mut costs = responses.iter().map(|response| response.cost.as_ref());
+    let first = costs.next()??.clone();
+    costs.try_fold(first, |sum, cost| sum.checked_add(cost?))
 }
 
 pub(crate) fn total_usage(responses: &[ChatResponse]) -> Option<Usage> {

@@ -6,28 +6,24 @@ use polysight_core::{
 };
 use serde_json::Value;
 
+use super::typed::typed;
 use super::{ExtractFault, ShowField};
 use crate::json::{FieldReader, JsonRepair, StreamGuard, Unreadable, Verdict, find_json};
 use crate::{Schema, no_end};
 
-/// An answer, and why it was cut off.
-pub(super) struct Answer {
-    pub(super) response: ChatResponse,
-    cut: Option<Verdict>,
-}
-
+/// Gets an answer; one that loses itself is cut off where it streams. OCR tasks give what they filled in to plain calls only.
 pub(super) async fn ask<P>(
     provider: &P,
     request: &ChatRequest,
     streamed: bool,
     show: Option<&ShowField>,
-) -> Result<Answer>
+) -> Result<ChatResponse>
 where
     P: VisionProvider + ?Sized,
 {
     let plan = provider.plan(request)?;
-    if !streamed {
-        return Ok(Answer { response: provider.send(plan).await?, cut: None });
+    if !streamed || plan.rung == Some(Rung::OcrTask) {
+        return provider.send(plan).await;
     }
     let facts = Facts::of(&plan);
     facts.collect(provider.stream(plan).await?, show).await
@@ -45,23 +41,20 @@ impl Facts {
         Self { provider: plan.provider.name.to_string(), model: plan.model().to_owned(), rung: plan.rung }
     }
 
-    async fn collect(self, mut stream: ChatStream, show: Option<&ShowField>) -> Result<Answer> {
+    async fn collect(self, mut stream: ChatStream, show: Option<&ShowField>) -> Result<ChatResponse> {
         let mut collected = StreamCollector::new();
-        let (mut guard, mut fields) = (StreamGuard::new(), FieldReader::new());
+        let (mut guards, mut fields) = (Guards::default(), FieldReader::new());
         while let Some(event) = stream.next_event().await {
             match event {
-                Ok(StreamEvent::End(end)) => {
-                    return Ok(Answer { response: collected.complete(*end), cut: None });
-                }
+                Ok(StreamEvent::End(end)) => return Ok(collected.complete(*end)),
                 Ok(event) => {
-                    let piece = json_of(&event);
-                    let verdict = guard.push(piece);
+                    let verdict = guards.push(&event);
                     if let Some(show) = show {
-                        fields.push(piece).iter().for_each(|(name, value)| show(name, value));
+                        fields.push(json_of(&event)).iter().for_each(|(name, value)| show(name, value));
                     }
                     collected.add(event);
                     if verdict != Verdict::Continue {
-                        return Ok(Answer { response: collected.complete(self.cut()), cut: Some(verdict) });
+                        return Ok(collected.complete(self.cut()));
                     }
                 }
                 Err(error) => return Err(collected.interrupted(error)),
@@ -78,6 +71,23 @@ impl Facts {
     }
 }
 
+/// Watches text and arguments, each by itself.
+#[derive(Default)]
+struct Guards {
+    text: StreamGuard,
+    arguments: StreamGuard,
+}
+
+impl Guards {
+    fn push(&mut self, event: &StreamEvent) -> Verdict {
+        match event {
+            StreamEvent::Text(piece) => self.text.push(piece),
+            StreamEvent::ToolCall(delta) => self.arguments.push(&delta.arguments),
+            _ => Verdict::Continue,
+        }
+    }
+}
+
 /// The piece of the answer's JSON that an event holds.
 fn json_of(event: &StreamEvent) -> &str {
     match event {
@@ -87,20 +97,27 @@ fn json_of(event: &StreamEvent) -> &str {
     }
 }
 
+/// What an answer says: the arguments of the call that takes it, else its text.
+pub(super) fn said<'r>(response: &'r ChatResponse, name: &str) -> &'r str {
+    match response.tool_calls.iter().find(|call| call.name == name) {
+        Some(call) => &call.arguments,
+        None => &response.text,
+    }
+}
+
 /// The value of an answer: the last one in it that fits the schema.
 pub(super) fn read(
-    answer: &Answer,
+    response: &ChatResponse,
     schema: &Schema,
 ) -> std::result::Result<(Value, Vec<JsonRepair>), ExtractFault> {
-    let text = match answer.response.tool_calls.iter().find(|call| call.name == schema.name()) {
-        Some(call) => &call.arguments,
-        None => &answer.response.text,
-    };
-    let truncated = answer.response.finish.kind == FinishKind::Length;
-    read_text(text, schema, truncated).map_err(|fault| match (&fault, answer.cut) {
-        (_, Some(verdict)) => ExtractFault::CutOff(verdict),
-        _ if truncated => ExtractFault::Truncated,
-        _ => fault,
+    // Judged by the whole text, so that it comes to the same however the answer was cut into pieces.
+    let (text, verdict) = StreamGuard::cut(said(response, schema.name()));
+    let truncated = response.finish.kind == FinishKind::Length;
+    let is_form = response.rung == Some(Rung::OcrTask);
+    read_text(text, schema, truncated, is_form).map_err(|fault| match verdict {
+        Verdict::Continue if truncated => ExtractFault::Truncated,
+        Verdict::Continue => fault,
+        verdict => ExtractFault::CutOff(verdict),
     })
 }
 
@@ -108,30 +125,32 @@ fn read_text(
     text: &str,
     schema: &Schema,
     truncated: bool,
+    is_form: bool,
 ) -> std::result::Result<(Value, Vec<JsonRepair>), ExtractFault> {
     let mut found = find_json(text).map_err(ExtractFault::Unreadable)?;
     // Brackets that are missing where the token limit cut the answer may have held more.
     found.retain(|found| !truncated || !found.repairs.contains(&JsonRepair::MissingBracket));
     let mut fault = ExtractFault::Unreadable(Unreadable::Incomplete);
-    for (index, found) in found.into_iter().rev().enumerate() {
-        match schema.check(bare(found.value, schema)) {
+    for (index, mut found) in found.into_iter().rev().enumerate() {
+        if is_form && typed(&mut found.value, schema.json()) {
+            found.repairs.push(JsonRepair::TypedText);
+        }
+        let arguments = arguments(&found.value).cloned();
+        match schema.check(found.value) {
             Ok(value) => return Ok((value, found.repairs)),
             Err(faults) if index == 0 => fault = ExtractFault::Schema(faults),
             Err(_) => {}
+        }
+        if let Some(value) = arguments.and_then(|arguments| schema.check(arguments).ok()) {
+            return Ok((value, found.repairs));
         }
     }
     Err(fault)
 }
 
 /// The arguments of a call that the model wrote as text.
-fn bare(value: Value, schema: &Schema) -> Value {
-    let named = value.get("name").and_then(Value::as_str) == Some(schema.name());
-    match value {
-        Value::Object(mut fields) if named && fields.len() <= 3 => match fields.remove("arguments") {
-            Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            Some(arguments) => arguments,
-            None => Value::Object(fields),
-        },
-        value => value,
-    }
+fn arguments(value: &Value) -> Option<&Value> {
+    let fields = value.as_object().filter(|fields| fields.len() <= 3)?;
+    fields.get("name")?.as_str()?;
+    fields.get("arguments").filter(|arguments| arguments.is_object())
 }

@@ -35,10 +35,13 @@ impl StreamGuard {
         Self::default()
     }
 
-    /// Looks at the next piece of the answer.
+    /// Looks at the next piece of the answer, up to the byte that decides.
     pub fn push(&mut self, piece: &str) -> Verdict {
-        self.bytes = self.bytes.saturating_add(piece.len());
         for byte in piece.bytes() {
+            self.bytes = self.bytes.saturating_add(1);
+            if self.bytes > super::reader::MAX_BYTES {
+                return Verdict::TooLong;
+            }
             self.blanks = if byte.is_ascii_whitespace() { self.blanks + 1 } else { 0 };
             self.digits = if byte.is_ascii_digit() { self.digits + 1 } else { 0 };
             if self.blanks >= MAX_BLANKS {
@@ -48,7 +51,19 @@ impl StreamGuard {
                 return Verdict::Digits;
             }
         }
-        if self.bytes > super::reader::MAX_BYTES { Verdict::TooLong } else { Verdict::Continue }
+        Verdict::Continue
+    }
+
+    /// The part of an answer that is worth reading, and what was said of the rest: the same however the answer arrived.
+    pub(crate) fn cut(text: &str) -> (&str, Verdict) {
+        let mut guard = Self::new();
+        match guard.push(text) {
+            Verdict::Continue => (text, Verdict::Continue),
+            verdict => {
+                let end = (0..=guard.bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+                (text.get(..end.unwrap_or(0)).unwrap_or_default(), verdict)
+            }
+        }
     }
 }
 
@@ -63,6 +78,17 @@ mod tests {
             .map(|piece| guard.push(piece))
             .find(|verdict| *verdict != Verdict::Continue)
             .unwrap_or(Verdict::Continue)
+    }
+
+    #[test]
+    fn what_is_worth_reading_ends_where_the_loop_is_noticed() {
+        let blanks = format!("{{}}{}", " ".repeat(5000));
+        let (text, verdict) = StreamGuard::cut(&blanks);
+        assert_eq!((text.len(), verdict), (2 + MAX_BLANKS, Verdict::Blanks));
+        let wide = "é ".repeat(400_000);
+        let (text, verdict) = StreamGuard::cut(&wide);
+        assert_eq!(verdict, Verdict::TooLong);
+        assert!(wide.starts_with(text) && text.len() + 2 > 1024 * 1024);
     }
 
     #[test]

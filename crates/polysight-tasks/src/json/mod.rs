@@ -6,4 +6,5 @@ mod reader;
 
 pub use fields::FieldReader;
 pub use guard::{StreamGuard, Verdict};
+pub(crate) use reader::MAX_BYTES;
 pub use reader::{FoundJson, JsonRepair, Unreadable, find_json};

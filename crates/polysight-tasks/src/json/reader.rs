@@ -48,6 +48,9 @@ pub enum JsonRepair {
     MissingBracket,
     /// The object was closed too early: the fields behind its bracket belong to it.
     ClosedTwice,
+    /// Texts were read as the numbers or truth values that the schema wants, or as nothing where they are empty: OCR tasks
+    /// give texts alone.
+    TypedText,
 }
 
 /// Why a text holds no JSON value that can be read.

@@ -64,6 +64,7 @@ pub fn reply_meta(plan: &Plan, head: &ReplyHead, finish: FinishReason) -> Respon
     meta.rate_limits = head.rate_limits();
     meta.adjustments.clone_from(&plan.adjustments);
     meta.rung = plan.rung;
+    meta.grounding.clone_from(&plan.grounding);
     meta
 }
 

@@ -126,11 +126,13 @@ fn write_message(fields: &mut Object<'_>, message: &Message, shape: &MessageShap
     let has_media = message.parts.iter().any(|part| matches!(part, Part::Image(_) | Part::Video(_)));
     let has_calls = message.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let mut texts = message.parts.iter().filter_map(text_of);
-    let is_list = has_media || (message.role == MessageRole::User && texts.clone().count() > 1);
+    let is_list = has_media
+        || message.parts.iter().any(|part| matches!(part, Part::CacheMark))
+        || (message.role == MessageRole::User && texts.clone().count() > 1);
     if is_list {
         fields.array("content", |parts| {
-            for part in &message.parts {
-                write_part(parts, part, shape);
+            for (part, is_marked) in with_marks(message) {
+                write_part(parts, part, shape, is_marked);
             }
         });
     } else {
@@ -164,16 +166,33 @@ fn joined(message: &Message) -> String {
     message.parts.iter().filter_map(text_of).collect::<Vec<_>>().join("\n")
 }
 
-fn write_part(parts: &mut Array<'_>, part: &Part, shape: &MessageShape) {
-    match part {
-        Part::Text(text) => parts.object(|fields| {
+/// The parts of a message, each with whether a cache mark stands behind it.
+pub fn with_marks(message: &Message) -> impl Iterator<Item = (&Part, bool)> {
+    let next = message.parts.iter().skip(1).map(Some).chain([None]);
+    message.parts.iter().zip(next.map(|part| matches!(part, Some(Part::CacheMark))))
+}
+
+/// Writes the mark that ends what a prompt cache should keep.
+pub fn cache_mark(fields: &mut Object<'_>, is_marked: bool) {
+    if is_marked {
+        fields.field("cache_control", &json!({"type": "ephemeral"}));
+    }
+}
+
+fn write_part(parts: &mut Array<'_>, part: &Part, shape: &MessageShape, is_marked: bool) {
+    let write: &dyn Fn(&mut Object<'_>) = match part {
+        Part::Text(text) => &|fields| {
             fields.field("type", "text");
             fields.field("text", text);
-        }),
-        Part::Image(image) => parts.object(|fields| write_image(fields, image, shape)),
-        Part::Video(video) => parts.object(|fields| write_video(fields, video, shape)),
-        _ => {}
-    }
+        },
+        Part::Image(image) => &|fields| write_image(fields, image, shape),
+        Part::Video(video) => &|fields| write_video(fields, video, shape),
+        _ => return,
+    };
+    parts.object(|fields| {
+        write(fields);
+        cache_mark(fields, is_marked);
+    });
 }
 
 /// Writes the tool calls of a message, where it has any.

@@ -103,7 +103,7 @@ fn read_envelope<P: ChatProfile + ?Sized>(
     meta.usage = envelope.usage.0.and_then(UsageWire::usage);
     meta.safety = safety;
     meta.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    let mut response = response.into_result(plan.request.max_tokens.is_some())?;
+    let mut response = response.into_result(plan.accepts_cut())?;
     match whole_calls(kind, calls) {
         Ok(calls) => response.tool_calls = calls,
         Err(error) => {

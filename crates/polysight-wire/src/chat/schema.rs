@@ -219,6 +219,7 @@ pub(super) struct UsageWire {
 #[serde(default)]
 struct DetailsWire {
     cached_tokens: Whole,
+    cache_creation_input_tokens: Whole,
     text_tokens: Whole,
     image_tokens: Whole,
     video_tokens: Whole,
@@ -239,6 +240,7 @@ impl UsageWire {
         let answer = self.completion_tokens_details.0.unwrap_or_default();
         let mut details = TokenDetails::default();
         details.cached = count(prompt.cached_tokens);
+        details.cache_creation = count(prompt.cache_creation_input_tokens);
         details.text = count(prompt.text_tokens);
         details.image = count(prompt.image_tokens);
         details.video = count(prompt.video_tokens);

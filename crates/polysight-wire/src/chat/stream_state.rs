@@ -35,7 +35,7 @@ impl StreamState {
             finish: None,
             calls: ToolCallIndex::default(),
             halves: Halves::default(),
-            is_limited: plan.request.max_tokens.is_some(),
+            is_limited: plan.accepts_cut(),
             has_begun: false,
             raw: plan.request.keep_raw.then(Vec::new),
         }

@@ -83,7 +83,7 @@ impl TransportBuilder {
 
     /// Sends everything through a proxy, such as `http://user:password@proxy.example:3128`: of the schemes `http`, `https`,
     /// `socks4`, `socks4a`, `socks5` and `socks5h`. With `socks4` and `socks5` names are looked up here, with `socks4a` and
-    /// `socks5h` by the proxy.
+    /// `socks5h` by the proxy. `none` sends everything to the servers themselves, whatever the environment says.
     ///
     /// Without it the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` hold, in upper or lower case. One that
     /// cannot be used is an error of [`build`](Self::build): nothing goes out past a proxy that was named.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, Estimate, FinishKind, ModelCard, Part, Plan, ProviderId,
+    Catalog, ChatRequest, ChatResponse, Error, Estimate, FinishKind, Image, ModelCard, Plan, ProviderId,
     Result, SafetyLabel,
 };
 use url::Url;
@@ -37,9 +37,14 @@ pub trait ChatProfile: Send + Sync + fmt::Debug + 'static {
     /// Adds the vendor's own rules to the checks that hold for all. Default: none.
     fn check(&self, _builder: &mut PlanBuilder) {}
 
-    /// Counts tokens. Default: [`only_what_is_absent`].
-    fn estimate(&self, request: &ChatRequest, _card: &ModelCard) -> Estimate {
-        only_what_is_absent(request)
+    /// Counts tokens as far as the vendor's formulas are known; what is left open is bounded by the plan. Default: nothing.
+    fn estimate(&self, _request: &ChatRequest, _card: &ModelCard) -> Estimate {
+        Estimate::default()
+    }
+
+    /// The size to which the vendor scales a picture before the model sees it. Default: not known.
+    fn seen_size(&self, _request: &ChatRequest, _card: &ModelCard, _image: &Image) -> Option<PixelSize> {
+        None
     }
 
     /// Makes an error of what a failed reply says. Default: [`classify`](chat::classify), by words and HTTP status.
@@ -82,19 +87,6 @@ pub trait ChatProfile: Send + Sync + fmt::Debug + 'static {
     {
         Box::new(ChatStreamDecoder::new(Arc::clone(self), plan, head))
     }
-}
-
-/// The estimate of a vendor that publishes no formula: only a kind of media that a request does not hold is known to take no
-/// tokens.
-#[must_use]
-pub fn only_what_is_absent(request: &ChatRequest) -> Estimate {
-    let parts = request.messages.iter().flat_map(|message| &message.parts);
-    let (mut images, mut videos) = (false, false);
-    for part in parts {
-        images |= matches!(part, Part::Image(_));
-        videos |= matches!(part, Part::Video(_));
-    }
-    Estimate::tokens(None, (!images).then_some(0), (!videos).then_some(0))
 }
 
 /// The wire of a vendor with such a profile, as pure functions.
@@ -147,6 +139,10 @@ impl<P: ChatProfile> Dialect for ChatDialect<P> {
 
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate {
         self.profile.estimate(request, card)
+    }
+
+    fn seen_size(&self, request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize> {
+        self.profile.seen_size(request, card, image)
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {

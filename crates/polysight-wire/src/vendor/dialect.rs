@@ -5,10 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
-    Catalog, ChatRequest, ChatResponse, Error, Estimate, ModelCard, Plan, ProviderId, ResponseMeta, Result,
-    StreamEvent,
+    Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, ModelCard, Plan, ProviderId, ResponseMeta,
+    Result, StreamEvent,
 };
 use url::Url;
 
@@ -61,8 +61,11 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     /// Adds the vendor's own rules to the checks that hold for all.
     fn check(&self, draft: &mut PlanBuilder);
 
-    /// Counts tokens as far as the vendor's formulas are known.
+    /// Counts tokens as far as the vendor's formulas are known; what is left open is bounded by the plan.
     fn estimate(&self, request: &ChatRequest, card: &ModelCard) -> Estimate;
+
+    /// The size to which the vendor scales a picture of the request before the model sees it; `None` where that is not known.
+    fn seen_size(&self, request: &ChatRequest, card: &ModelCard, image: &Image) -> Option<PixelSize>;
 
     /// Writes the request. No medium is read yet.
     ///

@@ -14,7 +14,7 @@ mod faults;
 mod options;
 
 pub use catalog::{BundledCatalog, override_models};
-pub use chat_dialect::{ChatDialect, ChatProfile, only_what_is_absent};
+pub use chat_dialect::{ChatDialect, ChatProfile};
 pub use code_table::{Code, CodeTable};
 pub use credentials::{BearerKey, Credentials, NoKey, bearer};
 pub use deployments::{Deployment, Deployments};

@@ -14,7 +14,7 @@ use polysight_layers::CachePolicy;
 use polysight_layers::TracePolicy;
 use polysight_layers::config::toggle;
 use polysight_layers::{
-    DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy,
+    BudgetPolicy, DeadlinePolicy, KeyPoolPolicy, RateLimitPolicy, RetryPolicy, RetrySetting, RouterPolicy,
 };
 #[cfg(feature = "media")]
 use polysight_media::fetch::{Fetch, FetchMode, FetchPolicy, Fetcher};
@@ -30,7 +30,7 @@ use super::faults::{Fault, Faults};
 use super::file::Value;
 
 /// Keys of layers that a role with `fallback` may have: those of the whole call. The others belong to its targets.
-pub(crate) const CALL_KEYS: [&str; 4] = ["cache", "deadline", "router", "trace"];
+pub(crate) const CALL_KEYS: [&str; 5] = ["budget", "cache", "deadline", "router", "trace"];
 
 /// The layers of a provider, which all its roles share.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -49,6 +49,7 @@ pub(crate) struct RoleLayers {
     #[serde(deserialize_with = "deadline")]
     pub(crate) deadline: Option<DeadlinePolicy>,
     pub(crate) router: Option<RouterPolicy>,
+    pub(crate) budget: Option<BudgetPolicy>,
     #[cfg(feature = "cache")]
     #[serde(deserialize_with = "toggle")]
     pub(crate) cache: Option<CachePolicy>,
@@ -207,6 +208,7 @@ impl RoleLayers {
         vec![
             ("retry", retry.map_or(Ok(()), RetryPolicy::check)),
             ("deadline", self.deadline.as_ref().map_or(Ok(()), DeadlinePolicy::check)),
+            ("budget", self.budget.as_ref().map_or(Ok(()), BudgetPolicy::check)),
             ("router", self.router.as_ref().map_or(Ok(()), RouterPolicy::check)),
             #[cfg(feature = "cache")]
             ("cache", self.cache.as_ref().map_or(Ok(()), CachePolicy::check)),

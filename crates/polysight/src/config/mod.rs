@@ -4,6 +4,7 @@
 //! variables hold is looked up later.
 
 mod backend;
+mod budget;
 mod de;
 mod expand;
 mod faults;
@@ -16,6 +17,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use polysight_core::{Error, Result, redact_name};
+use polysight_layers::BudgetPolicy;
 use serde::de::DeserializeOwned;
 
 pub(crate) use backend::{Backend, Backends};
@@ -30,7 +32,7 @@ pub(crate) use provider::{Connecting, ProviderConfig, ProviderEntry};
 pub(crate) use role::{RoleEntry, RoleTarget};
 use role::{Roles, check_fallbacks};
 use store::RATE_LIMIT_STORE;
-pub(crate) use store::connect as connect_store;
+pub(crate) use store::{Stores, connect as connect_store};
 
 /// The table of the gateway, a program that serves the roles.
 const GATEWAY: &str = "gateway";
@@ -42,7 +44,9 @@ pub(crate) struct Config {
     pub(crate) roles: BTreeMap<String, RoleEntry>,
     /// What is not wrong, but worth knowing.
     pub(crate) notes: Vec<String>,
-    /// Where rate limits are counted.
+    /// What all roles together may spend.
+    pub(crate) budget: Option<BudgetPolicy>,
+    /// Where rate limits and budgets are counted.
     pub(crate) rate_limit_store: Option<Table>,
 }
 
@@ -57,7 +61,7 @@ impl Config {
         }
         let mut reader = Reader::new(root, "", Texts::Literal);
         // What serves the roles reads its table by itself: `Polysight::read_table`.
-        let keys = ["providers", "roles", "defaults", RATE_LIMIT_STORE, GATEWAY];
+        let keys = ["providers", "roles", "defaults", budget::BUDGET, RATE_LIMIT_STORE, GATEWAY];
         let mut tables: BTreeMap<&str, (usize, Table)> =
             reader.take_tables(keys, &mut faults).into_iter().collect();
         reader.finish(&mut faults);
@@ -77,12 +81,16 @@ impl Config {
         });
         let roles: BTreeMap<String, RoleEntry> = roles.collect();
         check_fallbacks(&roles, &mut faults);
+        let budget =
+            tables.remove(budget::BUDGET).and_then(|(line, table)| budget::read(line, table, &mut faults));
+        budget::check_currencies(&providers, &roles, budget.as_ref(), &mut faults);
         let rate_limit_store = tables.remove(RATE_LIMIT_STORE).map(|(line, table)| {
             store::check(line, &table, &mut faults);
             table
         });
         let notes = notes(&source, &providers, &roles);
-        faults.into_result(&source.clone(), Self { source, providers, roles, notes, rate_limit_store })
+        faults
+            .into_result(&source.clone(), Self { source, providers, roles, notes, budget, rate_limit_store })
     }
 
     /// The provider of this name.

@@ -40,7 +40,7 @@ pub(crate) struct ProviderConfig {
     timeouts: Timeouts,
     /// Size limits, in bytes.
     sizes: Sizes,
-    /// Proxy, such as `http://proxy.example:3128`; default: the environment's.
+    /// Proxy, such as `http://proxy.example:3128`, or `none`; default: the environment's.
     pub(crate) proxy: Option<String>,
     /// HTTP/2 with servers that offer it; default: HTTP/1.1.
     http2: bool,

@@ -1,7 +1,8 @@
-//! The table `rate_limit_store`: where rate limits are counted for several processes.
+//! The table `rate_limit_store`: where rate limits and budgets are counted for several processes.
 
 use std::sync::Arc;
 
+use polysight_layers::budget::BudgetStore;
 use polysight_layers::rate_limit::RateLimitStore;
 #[cfg(feature = "redis")]
 use polysight_layers::rate_limit::{RedisSettings, RedisStore};
@@ -14,6 +15,9 @@ use super::file::Table;
 
 /// The table's name, and its path in faults.
 pub(crate) const RATE_LIMIT_STORE: &str = "rate_limit_store";
+
+/// One store in both its parts.
+pub(crate) type Stores = (Arc<dyn RateLimitStore>, Arc<dyn BudgetStore>);
 
 #[cfg(feature = "redis")]
 #[derive(serde::Deserialize)]
@@ -34,13 +38,13 @@ pub(crate) fn check(line: usize, table: &Table, faults: &mut Faults) {
 
 /// Connects to the store.
 #[cfg(feature = "redis")]
-pub(crate) fn connect(table: &Table, variables: &Variables<'_>) -> Result<Arc<dyn RateLimitStore>, Fault> {
+pub(crate) fn connect(table: &Table, variables: &Variables<'_>) -> Result<Stores, Fault> {
     let texts = Texts::LookedUp(variables);
     let Url { url } = read(table, RATE_LIMIT_STORE, texts)?;
     let store = RedisStore::new(&url, read::<RedisSettings>(table, RATE_LIMIT_STORE, texts)?);
-    store
-        .map(|store| Arc::new(store) as Arc<dyn RateLimitStore>)
-        .map_err(|error| Fault::new(RATE_LIMIT_STORE, error.message()))
+    let store = store.map_err(|error| Fault::new(RATE_LIMIT_STORE, error.message()))?;
+    let store = Arc::new(store);
+    Ok((Arc::<RedisStore>::clone(&store), store))
 }
 
 #[cfg(not(feature = "redis"))]
@@ -57,6 +61,6 @@ pub(crate) fn check(line: usize, _: &Table, faults: &mut Faults) {
 
 /// Refuses the table: the feature is off.
 #[cfg(not(feature = "redis"))]
-pub(crate) fn connect(_: &Table, _: &Variables<'_>) -> Result<Arc<dyn RateLimitStore>, Fault> {
+pub(crate) fn connect(_: &Table, _: &Variables<'_>) -> Result<Stores, Fault> {
     Err(missing())
 }

@@ -26,7 +26,7 @@ impl AcmeDecoder {
         Self {
             head: head.clone(),
             end,
-            limited: plan.request.max_tokens.is_some(),
+            limited: plan.accepts_cut(),
             complete: false,
             calls: 0,
             raw: plan.request.keep_raw.then(Vec::new),

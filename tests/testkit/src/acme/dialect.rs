@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use polysight_core::media::VideoSource;
-use polysight_core::plan::PlanBuilder;
+use polysight_core::plan::{PixelSize, PlanBuilder};
 use polysight_core::{
     Catalog, ChatRequest, ChatResponse, Error, Estimate, Image, MediaSource, Message, MessageRole, ModelCard,
     Part, Plan, ProviderId, ResponseFormat, Result, Sampling, Thinking,
@@ -41,7 +41,11 @@ impl Dialect for AcmeDialect {
     fn check(&self, _: &mut PlanBuilder) {}
 
     fn estimate(&self, _: &ChatRequest, _: &ModelCard) -> Estimate {
-        Estimate::tokens(None, None, None)
+        Estimate::default()
+    }
+
+    fn seen_size(&self, _: &ChatRequest, _: &ModelCard, _: &Image) -> Option<PixelSize> {
+        None
     }
 
     fn encode(&self, plan: &Plan, mode: Mode) -> Result<WireRequest> {

@@ -63,5 +63,5 @@ pub(super) fn decode(id: &ProviderId, plan: &Plan, head: &ReplyHead, body: &Byte
     response.request_id = answer.ticket;
     response.adjustments = plan.adjustments.clone();
     response.raw = plan.request.keep_raw.then(|| RawReply::new(vec![body.clone()]));
-    response.into_result(plan.request.max_tokens.is_some())
+    response.into_result(plan.accepts_cut())
 }

@@ -28,6 +28,7 @@ const THEN: &[Check] = &[
     mode_checks::streaming,
     mode_checks::effort,
     mode_checks::output_form,
+    mode_checks::ocr,
     mode_checks::tools,
     mode_checks::tool_choice,
     message_checks::present,

@@ -108,7 +108,9 @@ fn reply(
     prompt: Prompt,
 ) -> Result<Reply, Refusal> {
     let terms = terms(request, model, prompt);
-    let chat = ChatRequest::new(model.id, request.parameters, request.messages(), terms);
+    let mut chat = ChatRequest::new(model.id, request.parameters, request.messages(), terms)
+        .with_seen(seen(request, model));
+    chat.form = mode_checks::ocr_form(request);
     let id = match errors.dialect {
         Dialect::Compatible => format!("chatcmpl-{}", errors.id),
         Dialect::Native => errors.id.clone(),
@@ -126,7 +128,7 @@ fn reply(
     }
     let mut body = match errors.dialect {
         Dialect::Compatible => compatible::whole(&completion),
-        Dialect::Native => native::whole(&completion, sizes.as_deref()),
+        Dialect::Native => native::whole(&completion, sizes.as_deref(), chat.form.is_some()),
     };
     completion::of_json(&mut body, "message", &served.faults);
     Ok(Reply::json(200, &body))
@@ -190,16 +192,21 @@ fn terms(request: &Request<'_>, model: &QwenLimits, prompt: Prompt) -> Terms {
     }
 }
 
+/// Sizes of the pictures after resizing, in their order.
+fn seen(request: &Request<'_>, model: &QwenLimits) -> Vec<Option<Size>> {
+    let high = wants_high_resolution(request);
+    let size = |item: &qwen::Item<'_>| match item.part {
+        Part::Picture(source) => Some(qwen::resized(item, source, model, high)),
+        _ => None,
+    };
+    items(request).iter().filter_map(size).collect()
+}
+
 /// Sizes of the pictures after resizing, where the request asks for them. Pictures that are only linked have none.
 fn sizes(request: &Request<'_>, model: &QwenLimits) -> Option<Vec<Size>> {
     let asked = request.flag("vl_enable_image_hw_output") == Some(true);
     if request.extra.dialect == Dialect::Compatible || !asked {
         return None;
     }
-    let high = wants_high_resolution(request);
-    let size = |item: &qwen::Item<'_>| match item.part {
-        Part::Picture(source) => qwen::resized(item, source, model, high),
-        _ => None,
-    };
-    Some(items(request).iter().filter_map(size).collect())
+    Some(seen(request, model).into_iter().flatten().collect())
 }

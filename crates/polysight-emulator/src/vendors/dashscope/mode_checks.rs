@@ -79,6 +79,53 @@ pub(super) fn output_form(request: &Request<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// What an OCR model may be asked to do.
+const OCR_TASKS: [&str; 7] = [
+    "text_recognition",
+    KEY_INFORMATION,
+    "table_parsing",
+    "document_parsing",
+    "formula_recognition",
+    "multi_lan",
+    "advanced_recognition",
+];
+const KEY_INFORMATION: &str = "key_information_extraction";
+/// Deepest nesting of a form.
+const OCR_LEVELS: usize = 3;
+
+/// Only OCR models look at it, on the native path alone.
+pub(super) fn ocr(request: &Request<'_>) -> Result<(), Refusal> {
+    let Some(options) = ocr_options(request) else { return Ok(()) };
+    let task = options.get("task").and_then(Json::text);
+    refuse_if(!task.is_some_and(|task| OCR_TASKS.contains(&task)), || {
+        engine(format!("ocr_options.task should be one of {}", OCR_TASKS.join(", ")))
+    })?;
+    let form = options.get("task_config").and_then(|config| config.get("result_schema"));
+    refuse_if(form.is_some_and(|form| levels(form) > OCR_LEVELS), || {
+        engine(format!("result_schema supports at most {OCR_LEVELS} levels of nesting"))
+    })
+}
+
+fn ocr_options<'r>(request: &Request<'r>) -> Option<&'r Json> {
+    let is_ocr = request.model.is_some_and(|model| model.id.starts_with("qwen-vl-ocr"));
+    request.field("ocr_options").filter(|_| is_ocr && request.extra.dialect == Dialect::Native)
+}
+
+/// The form that an OCR model is to fill in.
+pub(super) fn ocr_form<'r>(request: &Request<'r>) -> Option<&'r Json> {
+    let options = ocr_options(request)?;
+    let is_form = options.get("task").and_then(Json::text) == Some(KEY_INFORMATION);
+    options.get("task_config")?.get("result_schema").filter(|_| is_form)
+}
+
+fn levels(form: &Json) -> usize {
+    match form {
+        Json::Object(fields) => 1 + fields.iter().map(|(_, value)| levels(value)).max().unwrap_or(0),
+        Json::List(items) => items.iter().map(levels).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 pub(super) fn tools(request: &Request<'_>) -> Result<(), Refusal> {
     let Some(tools) = request.field("tools") else { return Ok(()) };
     let tools = tools.list().ok_or_else(|| engine("tools should be a list"))?;

@@ -5,12 +5,20 @@ use crate::chat::completion::{Completion, Usage};
 use crate::chat::render::{deltas, tool_calls};
 use crate::http::PieceKind;
 use crate::json::Json;
+use crate::request_body::parse_json;
 use crate::tokens;
 use crate::tokens::image_tokens::Size;
 
-/// The body of a plain reply; `sizes` are those of the pictures after resizing, if they were asked for.
-pub(super) fn whole(completion: &Completion, sizes: Option<&[Size]>) -> Json {
-    let content: Vec<Json> = text(&completion.content).into_iter().chain(sizes.map(image_hw)).collect();
+/// The body of a plain reply; `sizes` are those of the pictures after resizing, if they were asked for. The values of a form
+/// stand beside its text, in plain replies alone.
+pub(super) fn whole(completion: &Completion, sizes: Option<&[Size]>, is_form: bool) -> Json {
+    let mut content = text(&completion.content);
+    if let Some(part) = content.first_mut().filter(|_| is_form)
+        && let Some(values) = form_values(&completion.content)
+    {
+        part.set("ocr_result", Json::object([("kv_result", values)]));
+    }
+    content.extend(sizes.map(image_hw));
     let message = message(content)
         .with("reasoning_content", completion.reasoning.as_deref())
         .with("tool_calls", tool_calls(&completion.calls));
@@ -80,6 +88,12 @@ impl EventWriter {
 
 fn text(text: &str) -> Vec<Json> {
     if text.is_empty() { Vec::new() } else { vec![Json::object([("text", text.into())])] }
+}
+
+/// The object in a text, whatever stands around it; `None` where it is broken.
+fn form_values(content: &str) -> Option<Json> {
+    let object = content.get(content.find('{')?..=content.rfind('}')?)?;
+    parse_json(object.as_bytes()).json
 }
 
 fn image_hw(sizes: &[Size]) -> Json {

@@ -11,7 +11,7 @@ use error_body::{ErrorBody, invalid};
 
 use crate::auth::{Authentication, authenticate_bearer};
 use crate::chat::completion::{Completion, Stamp};
-use crate::chat::message::{self, Message};
+use crate::chat::message::{self, Message, Part};
 use crate::chat::prompt::Prompt;
 use crate::chat::render::{self, Shape, Slicing};
 use crate::chat::request::{ChatRequest, Limit, Reasoning, Terms, whole_number};
@@ -27,6 +27,8 @@ use crate::route::Action;
 use crate::served_request::ServedRequest;
 use crate::state::quota::Exceeded;
 use crate::tokens;
+use crate::tokens::image_tokens::Size;
+use crate::tokens::qwen;
 use crate::vendors::model_list::model_list;
 
 /// Serves one request.
@@ -79,7 +81,7 @@ fn chat(served: &ServedRequest, body: &RequestBody) -> Result<Reply, Refusal> {
         return Err(over_quota(Exceeded::Concurrency));
     }
     served.admit(&account, model.id, model.quota, terms.prompt.total()).map_err(over_quota)?;
-    let chat = ChatRequest::new(name, json, &messages, terms);
+    let chat = ChatRequest::new(name, json, &messages, terms).with_seen(seen(&messages, model));
     let mut completion = served.complete(&chat, stamp(served));
     served.damage(&mut completion);
     if chat.stream {
@@ -120,13 +122,24 @@ fn model(name: &str, any: bool) -> Result<Served, Refusal> {
     })
 }
 
+/// Sizes of the pictures after resizing, in their order.
+fn seen(messages: &[Message<'_>], model: Served) -> Vec<Option<Size>> {
+    let Behind::Qwen(limits) = model.behind else { return Vec::new() };
+    let parts = messages.iter().flat_map(|message| message.parts.iter().copied());
+    let size = |part: Part<'_>| match part {
+        Part::Picture(source) => Some(qwen::resized(&qwen::Item::bare(part), source, limits, false)),
+        _ => None,
+    };
+    parts.filter_map(size).collect()
+}
+
 /// What the model behind the gateway makes of the request.
 fn terms(json: &Json, messages: &[Message<'_>], model: Served) -> Terms {
     let prompt = match model.behind {
         Behind::Zhipu(limits) => return Terms::of_zhipu(json, messages, limits),
-        Behind::Qwen(limits) => tokens::qwen::plain_prompt(messages, limits),
+        Behind::Qwen(limits) => qwen::plain_prompt(messages, limits),
         Behind::Ernie(_) => tokens::ernie::prompt(messages),
-        Behind::Unknown => Prompt { text: tokens::zhipu::prompt(messages), ..Prompt::default() },
+        Behind::Unknown => Prompt { text: tokens::zhipu::prompt(messages, None), ..Prompt::default() },
     };
     let unknown = matches!(model.behind, Behind::Unknown);
     let whole = whole_number(json, "max_completion_tokens").filter(|_| unknown);

@@ -45,6 +45,23 @@ const CHECKS: &[Check] = &[
     concurrency,
 ];
 
+/// The checks of a question for the number of tokens.
+const COUNTED: &[Check] = &[
+    authenticated,
+    is_json,
+    known_model,
+    messages_present,
+    messages_well_formed,
+    media_checks::part_types,
+    media_checks::pictures,
+    media_checks::videos,
+];
+
+/// Runs the checks of a question for the number of tokens.
+pub(crate) fn check_counted(request: &Request<'_>) -> Result<(), Refusal> {
+    COUNTED.iter().try_for_each(|check| check(request))
+}
+
 /// Runs all checks.
 pub(crate) fn check(request: &Request<'_>) -> Result<(), Refusal> {
     CHECKS.iter().try_for_each(|check| check(request))
@@ -243,7 +260,7 @@ fn ids(request: &Request<'_>) -> Result<(), Refusal> {
 
 fn prompt_length(request: &Request<'_>) -> Result<(), Refusal> {
     let context = request.model.map_or(u64::MAX, |model| model.context);
-    refuse_if(prompt(request.messages()) > context, || Refusal::plain("1261"))
+    refuse_if(prompt(request.messages(), request.model) > context, || Refusal::plain("1261"))
 }
 
 fn content_audit(request: &Request<'_>) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ mod error_body;
 mod media_checks;
 mod parsed_request;
 
-use checks::{check, credential};
+use checks::{check, check_counted, credential};
 use error_body::ErrorBody;
 use parsed_request::{Request, authentication};
 
@@ -23,6 +23,7 @@ use crate::request_body::RequestBody;
 use crate::route::Action;
 use crate::served_request::ServedRequest;
 use crate::state::Task;
+use crate::tokens::zhipu;
 use crate::vendors::model_list::model_list;
 
 /// Serves one request.
@@ -31,6 +32,7 @@ pub(crate) fn answer(served: &ServedRequest, body: &RequestBody) -> Reply {
     let reply = match &served.route.action {
         Action::Chat | Action::AsyncChat => chat(served, body, errors),
         Action::AsyncResult(id) => async_result(served, id),
+        Action::Tokenizer => count(served, body),
         _ => models_list(served),
     };
     reply.unwrap_or_else(|refusal| errors.reply(&refusal))
@@ -117,6 +119,22 @@ fn async_result(served: &ServedRequest, id: &str) -> Result<Reply, Refusal> {
     }
     let body = Json::object([("id", id.into())]);
     Ok(Reply::json(200, &with_status(body, &task.request_id, "PROCESSING")))
+}
+
+/// Counts the tokens of a prompt. What the vendor means by `prompt_tokens` beside pictures is not documented; here it is the text.
+fn count(served: &ServedRequest, body: &RequestBody) -> Result<Reply, Refusal> {
+    let request = parsed_request::parse(served, body);
+    check_counted(&request)?;
+    let prompt = zhipu::counted(request.messages(), request.model);
+    let usage = Json::object([
+        ("prompt_tokens", prompt.text.into()),
+        ("image_tokens", prompt.image.unwrap_or(0).into()),
+        ("video_tokens", prompt.video.unwrap_or(0).into()),
+        ("total_tokens", prompt.total().into()),
+    ]);
+    let stamp = served.state.stamp();
+    let body = Json::object([("id", stamp.id.into()), ("created", stamp.created.into()), ("usage", usage)]);
+    Ok(Reply::json(200, &body))
 }
 
 /// The vendor lists text models and few others; most vision models are served but not listed.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Shared, with_limits};
+use crate::budget::BudgetKey;
 use crate::lock;
 use crate::rate_limit::adaptive::{self, Dimension};
 use crate::rate_limit::store::{Limits, RateLimitKey};
@@ -35,8 +36,13 @@ pub(super) enum Command {
         scope: Option<RateLimitScope>,
         wait: Option<Duration>,
     },
-    /// Tests: everything before this is done.
-    #[cfg(test)]
+    /// Counts what a call cost in place of what it had reserved of a budget.
+    Reconcile {
+        key: BudgetKey,
+        reservation: String,
+        spent: i64,
+    },
+    /// Everything before this is done.
     Flush(tokio::sync::oneshot::Sender<()>),
 }
 
@@ -112,7 +118,7 @@ impl Shared {
                 }
                 call
             }
-            #[cfg(test)]
+            Command::Reconcile { key, reservation, spent } => self.reconcile_call(&key, &reservation, spent),
             Command::Flush(done) => {
                 let _: Result<(), ()> = done.send(());
                 return;

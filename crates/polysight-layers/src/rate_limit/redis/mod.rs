@@ -1,5 +1,6 @@
-//! Rate limits that many processes share, counted in Redis or Valkey.
+//! Rate limits and budgets that many processes share, counted in Redis or Valkey.
 
+mod budget;
 mod connection;
 #[cfg(test)]
 mod server;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use self::budget::BudgetScripts;
 use self::connection::{Command, Connection};
 use super::adaptive::{CLIMB, CUT, FORGET, QUIET, STEPS};
 use super::local::POLL;
@@ -92,6 +94,7 @@ impl RedisSettings {
 ///   the leases of running calls and what was learned: up to twice a minute's limit may be sent in the minute around it, and
 ///   the concurrent requests that were running then are not counted until they end. The vendor's rejections are learned anew.
 ///   Give it `maxmemory-policy noeviction`.
+/// - It counts [budgets](crate::budget) too, over the same connection.
 /// - All keys of one limit have the same hash tag. Their names hold the endpoint, the model and the account's fingerprint; they
 ///   expire by themselves.
 ///
@@ -117,6 +120,7 @@ struct Shared {
     client: Client,
     settings: RedisSettings,
     scripts: Scripts,
+    budget_scripts: BudgetScripts,
     /// Leases of running calls.
     held: Mutex<HashMap<String, RateLimitKey>>,
     /// Microseconds that tests take for the server's time; 0: the server's own.
@@ -146,6 +150,7 @@ impl RedisStore {
             client,
             settings,
             scripts: Scripts::new(),
+            budget_scripts: BudgetScripts::new(),
             held: Mutex::default(),
             #[cfg(test)]
             now: std::sync::atomic::AtomicU64::new(0),

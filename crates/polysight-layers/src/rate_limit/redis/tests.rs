@@ -220,3 +220,66 @@ fn a_keys_parts_cannot_run_into_each_other() {
     assert_eq!(name("a b{", "c/d"), "p:{a%20b%7b/c%2fd/x/}");
     assert_ne!(name("a/b", "c"), name("a", "b/c"));
 }
+
+/// A window of a budget that has just begun.
+fn window(budget: &str) -> crate::budget::BudgetKey {
+    use crate::budget::{BudgetKey, BudgetWindow};
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let window = BudgetWindow { name: "2026-11-27".to_owned(), ends: Some(now + 3_600) };
+    BudgetKey { budget: budget.to_owned(), window }
+}
+
+#[tokio::test]
+async fn two_stores_share_one_budget_and_count_each_reservation_once() {
+    use crate::budget::{BudgetCounts, BudgetStore as _};
+    let Some(server) = Server::start() else { return };
+    let (here, there, key) = (store(&server), store(&server), window("roles.default"));
+    assert_eq!(here.reserve(&key, 100, "a", 60).await.unwrap(), None);
+    assert_eq!(here.reserve(&key, 100, "a", 60).await.unwrap(), None, "it is held already");
+    assert_eq!(there.reserve(&key, 100, "b", 41).await.unwrap(), Some(BudgetCounts::new(0, 60)));
+    assert_eq!(there.reserve(&key, 100, "b", 40).await.unwrap(), None);
+    here.reconcile(&key, "a", 15);
+    here.reconcile(&key, "a", 15);
+    here.reconcile(&key, "never reserved", 1);
+    assert_eq!(here.counts(&key).await.unwrap(), BudgetCounts::new(15, 40), "all that was queued is counted");
+    assert_eq!(there.reserve(&key, 100, "c", 45).await.unwrap(), None);
+    let other = window("roles.default/");
+    assert_eq!(there.counts(&other).await.unwrap(), BudgetCounts::default(), "another budget");
+}
+
+#[tokio::test]
+async fn amounts_of_budgets_are_whole_numbers_and_their_windows_expire() {
+    use crate::budget::{BudgetCounts, BudgetStore as _};
+    let Some(server) = Server::start() else { return };
+    let (store, key) = (store(&server), window("b"));
+    let most = 1_000_000_000_000_000;
+    assert_eq!(store.reserve(&key, most, "a", most - 1).await.unwrap(), None);
+    store.reconcile(&key, "a", most - 1);
+    assert_eq!(store.counts(&key).await.unwrap(), BudgetCounts::new(most - 1, 0));
+    assert!(store.reserve(&key, most, "b", 2).await.unwrap().is_some());
+    assert_eq!(store.reserve(&key, most, "b", 1).await.unwrap(), None);
+    let keys: Vec<String> = raw(&store, &["KEYS", "*"]).await;
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("polysight:{budget/b/}:2026-11-27:"), "{key}");
+        let left: i64 = raw(&store, &["TTL", &key]).await;
+        assert!((3_600..=4 * 3_600).contains(&left), "{key}: {left} s");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_whose_server_is_gone_lets_no_call_go() {
+    use crate::budget::{Budget, BudgetPeriod, BudgetPolicy, Ledger};
+    use polysight_core::VisionProviderExt as _;
+    let Some(server) = Server::start() else { return };
+    let shared = Arc::new(store(&server));
+    drop(server);
+    let policy = BudgetPolicy::new(1.0, "CNY", BudgetPeriod::Day);
+    let ledger = Ledger::new("b", policy).unwrap().with_store(shared);
+    let mock = crate::testing::mock("a");
+    let layer = Budget::new(Arc::new(mock.clone()), ledger);
+    let error = layer.chat(crate::testing::request().with_max_tokens(9)).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_local(), error.billed()), (ErrorKind::Network, true, Billed::No));
+    assert!(error.message().contains("store of the budget `b`"), "{error}");
+    assert_eq!(mock.call_count(), 0);
+}

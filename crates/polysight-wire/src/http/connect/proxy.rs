@@ -7,16 +7,22 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use polysight_core::{Error, ErrorKind, Result};
 
+/// In place of a proxy's URL: connections go to the servers themselves, whatever the environment says.
+const NONE: &str = "none";
+
 /// The proxies of a client. Cloning shares them.
 #[derive(Clone, Default)]
 pub(crate) struct Proxies(Option<Arc<Matcher>>);
 
 impl Proxies {
-    /// One proxy for every connection.
+    /// One proxy for every connection; none at all for [`NONE`].
     ///
     /// # Errors
     /// As [`check_proxy`].
     pub(crate) fn one(url: &str) -> Result<Self> {
+        if is_none(url) {
+            return Ok(Self::default());
+        }
         check_proxy(url)?;
         Ok(Self(Some(Arc::new(Matcher::builder().all(normal(url)).build()))))
     }
@@ -65,6 +71,9 @@ impl Proxies {
 /// # Errors
 /// [`ErrorKind::Config`] that names the scheme, and nothing else of the URL, which may hold a password.
 pub(crate) fn check_proxy(url: &str) -> Result<()> {
+    if is_none(url) {
+        return Ok(());
+    }
     problem_of(url)
         .map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Config, format!("the proxy {problem}"))))
 }
@@ -84,6 +93,10 @@ fn problem_of(url: &str) -> Option<String> {
         Some((scheme, _)) if is_scheme(scheme) => format!("has the scheme `{scheme}`: it must be {known}"),
         _ => format!("is not a URL, such as http://proxy.example:3128; its scheme is {known}"),
     })
+}
+
+fn is_none(url: &str) -> bool {
+    url.trim() == NONE
 }
 
 /// A URL without white space around it, its scheme in lower case.

@@ -1,0 +1,139 @@
+//! Where a budget is counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use polysight_core::Result;
+
+use super::period::BudgetWindow;
+use crate::lock;
+
+/// Windows of one budget that are kept: the present one, and those of calls that still run.
+const WINDOWS: usize = 4;
+
+/// One window of one budget. Processes that share a store share the budgets of equal names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct BudgetKey {
+    /// The budget's name.
+    pub budget: String,
+    /// The window.
+    pub window: BudgetWindow,
+}
+
+/// What is counted in a window, in billionths of the budget's currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct BudgetCounts {
+    /// Of calls that have ended.
+    pub spent: i64,
+    /// Of calls that run, and of those of processes that have died.
+    pub reserved: i64,
+}
+
+impl BudgetCounts {
+    /// These amounts.
+    #[must_use]
+    pub fn new(spent: i64, reserved: i64) -> Self {
+        Self { spent, reserved }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn taken(&self) -> i64 {
+        self.spent.saturating_add(self.reserved)
+    }
+}
+
+/// Counts money. All or nothing: a call that is refused has reserved nothing.
+///
+/// Amounts are billionths of the budget's currency. A reservation never expires within its window: whoever made it may have
+/// spent it.
+#[async_trait]
+pub trait BudgetStore: Send + Sync + fmt::Debug {
+    /// Reserves an amount if what is spent and reserved stays within `limit`, in one step; `Some` with what is counted where
+    /// it does not. Asked again for a reservation that is held, it counts nothing twice.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    async fn reserve(
+        &self,
+        key: &BudgetKey,
+        limit: i64,
+        reservation: &str,
+        amount: i64,
+    ) -> Result<Option<BudgetCounts>>;
+
+    /// Ends a reservation and counts what was spent instead, also where that is more. Does nothing for a reservation that is
+    /// not held. It must not block: a remote store does it in the background.
+    fn reconcile(&self, key: &BudgetKey, reservation: &str, spent: i64);
+
+    /// What is counted.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    async fn counts(&self, key: &BudgetKey) -> Result<BudgetCounts>;
+}
+
+// Ledgers hold stores behind `dyn`.
+const _: fn(&dyn BudgetStore) = |_| {};
+
+/// Counts in this process.
+#[derive(Debug, Default)]
+pub(super) struct LocalBudgets(Mutex<BTreeMap<BudgetWindowName, Window>>);
+
+/// A window's end and name: the oldest sorts first, and one without an end last.
+type BudgetWindowName = (u64, String, String);
+
+#[derive(Debug, Default)]
+struct Window {
+    counts: BudgetCounts,
+    reservations: HashMap<String, i64>,
+}
+
+fn name_of(key: &BudgetKey) -> BudgetWindowName {
+    (key.window.ends.unwrap_or(u64::MAX), key.window.name.clone(), key.budget.clone())
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl BudgetStore for LocalBudgets {
+    async fn reserve(
+        &self,
+        key: &BudgetKey,
+        limit: i64,
+        reservation: &str,
+        amount: i64,
+    ) -> Result<Option<BudgetCounts>> {
+        let mut windows = lock(&self.0);
+        let window = windows.entry(name_of(key)).or_default();
+        if window.reservations.contains_key(reservation) {
+            return Ok(None);
+        }
+        let counts = window.counts;
+        if counts.taken().saturating_add(amount) > limit {
+            return Ok(Some(counts));
+        }
+        window.counts.reserved = counts.reserved.saturating_add(amount);
+        window.reservations.insert(reservation.to_owned(), amount);
+        while windows.len() > WINDOWS {
+            windows.pop_first();
+        }
+        Ok(None)
+    }
+
+    fn reconcile(&self, key: &BudgetKey, reservation: &str, spent: i64) {
+        if let Some(window) = lock(&self.0).get_mut(&name_of(key))
+            && let Some(reserved) = window.reservations.remove(reservation)
+        {
+            window.counts.reserved -= reserved;
+            window.counts.spent = window.counts.spent.saturating_add(spent);
+        }
+    }
+
+    async fn counts(&self, key: &BudgetKey) -> Result<BudgetCounts> {
+        Ok(lock(&self.0).get(&name_of(key)).map(|window| window.counts).unwrap_or_default())
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) fn config(emulator: &Emulator, more: &str) -> String {
         backend = "zhipu"
         base_url = "{}"
         api_key = "id.secret"
-        models = [{{ id = "blind", image = false }}]
+        models = [{{ id = "blind", image = false, video = false }}]
 
         [providers.alibaba]
         backend = "qwen-vl"

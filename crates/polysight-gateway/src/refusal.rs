@@ -155,6 +155,7 @@ fn shape(kind: ErrorKind) -> (StatusCode, &'static str, &'static str) {
         ErrorKind::ContextTooLong => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
         ErrorKind::ContentRefused => (StatusCode::BAD_REQUEST, INVALID, "content_filter"),
         ErrorKind::Billing => (StatusCode::PAYMENT_REQUIRED, "billing_error", "no_balance"),
+        ErrorKind::BudgetExceeded => (StatusCode::PAYMENT_REQUIRED, "billing_error", "budget_exceeded"),
         ErrorKind::Permission => (StatusCode::FORBIDDEN, "permission_error", "not_permitted"),
         ErrorKind::ModelNotFound => (StatusCode::NOT_FOUND, INVALID, "model_not_found"),
         ErrorKind::QuotaExhausted => {

@@ -1,5 +1,6 @@
 //! The objects of which plain and streamed answers are made.
 
+use polysight::catalog::Money;
 use polysight::{Adjustment, Attempt, Error, FinishKind, ResponseMeta, Rung, SafetyLabel, Usage};
 use serde::Serialize;
 
@@ -89,6 +90,9 @@ pub(super) struct Known<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rung: Option<Rung>,
     cached: bool,
+    /// What the call cost, where the price is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<&'a Money>,
 }
 
 impl<'a> Known<'a> {
@@ -104,6 +108,7 @@ impl<'a> Known<'a> {
             safety: &meta.safety,
             rung: meta.rung,
             cached: meta.cached,
+            cost: meta.cost.as_ref(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::gateway::State;
 use crate::refusal::Refusal;
 use crate::request::{self, ParsedRequest};
 
+const X_COST: HeaderName = HeaderName::from_static("x-polysight-cost");
 const X_PROVIDER: HeaderName = HeaderName::from_static("x-polysight-provider");
 
 /// A request for an answer, ready to be sent.
@@ -96,14 +97,17 @@ async fn whole(server: &Server, call: Call, record: &Record) -> Result<Response<
         outcome = call.role.send(call.plan) => outcome,
         () = poll_fn(|context| cut.poll(context)) => return Err(Refusal::shutting_down()),
     };
-    let provider = outcome.as_ref().ok().and_then(|response| {
+    let mut known = HeaderMap::new();
+    if let Ok(response) = &outcome {
         record.answered(&response.meta);
-        HeaderValue::from_str(&response.provider).ok()
-    });
+        known.extend(HeaderValue::from_str(&response.provider).ok().map(|provider| (X_PROVIDER, provider)));
+        let cost = response.cost.as_ref().and_then(|cost| HeaderValue::from_str(&cost.to_string()).ok());
+        known.extend(cost.map(|cost| (X_COST, cost)));
+    }
     let bytes = plain(outcome, &call.head)?;
     record.status(http::StatusCode::OK);
     let mut response = routes::whole(bytes, "application/json");
-    response.headers_mut().extend(provider.map(|provider| (X_PROVIDER, provider)));
+    response.headers_mut().extend(known);
     Ok(response)
 }
 

@@ -181,8 +181,7 @@ const UNLISTED: &str = "unlisted";
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let (status, r#type, code) = shape(error.kind());
-        let violations: Vec<Violation> =
-            error.violations().iter().cloned().map(as_sent).collect();
+        let violations: Vec<Violation> = error.violations().iter().cloned().map(as_sent).collect();
         let is_picture = violations.iter().any(|violation| violation.problem.ends_with(NO_PICTURES));
         let message = match (is_picture, violations.is_empty()) {
             // Clients look for the first words: they then offer to choose another model.

@@ -96,7 +96,7 @@ async fn roles_that_accept_a_request_are_known_before_anything_is_sent() {
             .and_then(|(_, plan)| plan.estimate.image_tokens.number())
     };
     assert!(
-        counted("qwen-vl-native").is_some() && counted("zhipu").is_none(),
+        counted("qwen-vl-native").is_some() && counted("zhipu").is_some() && counted("ernie").is_none(),
         "formulas are known or not: {all}"
     );
 

@@ -140,7 +140,7 @@ async function openaiCases() {
     await fails(() => ask("throttled"), 429);
     await fails(() => ask("overloaded"), 503);
     await fails(() => ask("zhipu", undefined, {}, client("wrong")), 401);
-    await fails(() => ask("zhipu", undefined, {}, client(narrowKey)), 403);
+    await fails(() => ask("zhipu", undefined, {}, client(narrowKey)), 404, "ernie");
     await fails(() => ask("quen"), 404, "qwen");
     await fails(() => ask("zhipu", undefined, { top_p: 5 }), 400, "top_p");
     await fails(async () => {

@@ -163,7 +163,7 @@ def openai_cases():
         assert throttled.status_code == 429 and throttled.type == "rate_limit_error", throttled
         fails(openai.InternalServerError, lambda: ask(model="overloaded"))
         fails(openai.AuthenticationError, lambda: ask(key="wrong"))
-        fails(openai.PermissionDeniedError, lambda: ask(key=NARROW_KEY), "zhipu")
+        fails(openai.NotFoundError, lambda: ask(key=NARROW_KEY), "ernie")
         fails(openai.NotFoundError, lambda: ask(model="quen"), "qwen")
         refused = fails(openai.BadRequestError, lambda: ask(top_p=5, max_tokens=10**9), "top_p", "max_tokens")
         assert refused.code, refused.body

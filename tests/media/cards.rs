@@ -252,10 +252,13 @@ async fn every_picture_fits_every_card_and_is_taken_or_is_refused_with_the_reaso
         }
         for (role, model, card) in &roles {
             let (Ok(fitted), false) = (fitted(card), name.starts_with("header")) else { continue };
-            let is_whole = fitted.report.is_some() || !REFUSED.iter().any(|(refused, _)| refused == name);
+            let is_refused = REFUSED.iter().any(|(refused, _)| refused == name);
+            let is_whole = fitted.report.is_some() || (card.max_bytes.is_some() && !is_refused);
             match ask(role, fitted.image).await {
                 Ok(_) => {}
                 // What fits as it is by a card without limits may still be too large for the vendor.
+                // What is left of a context of 4,096 tokens is no limit of a picture.
+                Err(error) if error.message().contains("longer than the model's context") => {}
                 Err(error) => assert!(!is_whole && !error.is_retryable(), "{name} to {model}: {error}"),
             }
         }

@@ -117,9 +117,9 @@ fn a_budget_of_tokens_is_kept_by_the_vendors_own_formula_and_an_unknown_price_is
 
 #[test]
 fn a_budget_of_money_is_kept_by_the_price_on_the_card() {
-    // 0.2 USD a million tokens: 0.0001 USD are 500 tokens.
+    // 1 CNY a million tokens: 0.0005 CNY are 500 tokens.
     let config = "[providers.p]\nbackend = \"qwen-vl\"\napi_key = \"sk-0123456789\"\n\
-                  [roles.r]\nmodel = \"qwen3-vl-plus\"\noversize = { max_image_cost = 0.0001 }\n";
+                  [roles.r]\nmodel = \"qwen3-vl-plus\"\noversize = { max_image_cost = 0.0005 }\n";
     let role = polysight::Polysight::from_toml(config).unwrap().role("r").unwrap();
     let sides = |width, height| {
         let image = Image::from_bytes(pictures::exif_jpeg(width, height, 1)).unwrap();
@@ -129,7 +129,8 @@ fn a_budget_of_money_is_kept_by_the_price_on_the_card() {
         planned.info().unwrap().shown()
     };
     // Alibaba's formula for Qwen3-VL: a token for each 32 x 32 px, sides rounded to them, and two around a picture.
-    let tokens = |(width, height): (u32, u32)| (width + 16) / 32 * ((height + 16) / 32) + 2;
+    let cells = |side: u32| (f64::from(side) / 32.0).round_ties_even() as u32;
+    let tokens = |(width, height): (u32, u32)| cells(width) * cells(height) + 2;
     let small = sides(1_600, 1_200);
     assert!((400..=500).contains(&tokens(small)), "{small:?}: {} tokens", tokens(small));
     assert_eq!(sides(320, 240), (320, 240), "what costs less stays as it is");

@@ -44,6 +44,7 @@ const EXAMPLES: &[&str] = &[
     "flat-error-200=CODE",
     "redirect=http://127.0.0.1:1/?key=x",
     "huge-body=300000",
+    "broken-json=fence",
     "delay=5",
     "delay-deltas=1",
     "slow-headers=1",

@@ -43,6 +43,7 @@ pub fn noise(width: u32, height: u32) -> Vec<u8> {
 /// Bytes that begin as a PNG of 512 x 512 pixels does and are noise from there: for what is sent and not decoded.
 #[must_use]
 pub fn bulky_png(bytes: usize) -> Vec<u8> {
+    const END: &[u8] = b"\0\0\0\0IEND\xaeB`\x82";
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0\x08\x02\0\0\0".to_vec();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     while png.len() < bytes {
@@ -51,7 +52,8 @@ pub fn bulky_png(bytes: usize) -> Vec<u8> {
         state ^= state << 17;
         png.extend_from_slice(&state.to_le_bytes());
     }
-    png.truncate(bytes);
+    png.truncate(bytes.saturating_sub(END.len()));
+    png.extend_from_slice(END);
     png
 }
 

@@ -10,7 +10,8 @@ use crate::{output, signals};
 
 /// Serves until it is asked to stop; then requests that run are answered to their end, unless it is asked again.
 pub(crate) async fn run(global: &Global, serve: &Serve) -> Run {
-    let stop = signals::stop()?;
+    // Before the first line is printed: a signal may come right after it.
+    let (stop, hangups) = (signals::stop()?, signals::Hangups::new()?);
     let source = ConfigSource::find(global).await?;
     let (polysight, settings) = source.load_served()?;
     polysight.notes().iter().for_each(output::note);
@@ -23,7 +24,7 @@ pub(crate) async fn run(global: &Global, serve: &Serve) -> Run {
     output::aside(format_args!("roles of the {}; Ctrl-C stops the gateway", source.name()));
     tokio::select! {
         served = gateway.clone().serve(listener, stop) => served?,
-        failed = reload_when_asked(&gateway, &source) => return failed,
+        failed = reload_when_asked(hangups, &gateway, &source) => return failed,
         () = signals::stop_at_once()? => {
             output::note("stopped without waiting for the requests that run");
             return Ok(Outcome::Failed);
@@ -33,8 +34,7 @@ pub(crate) async fn run(global: &Global, serve: &Serve) -> Run {
 }
 
 /// Reads the config again at each SIGHUP. A wrong one is refused, and the old one stays.
-async fn reload_when_asked(gateway: &Gateway, source: &ConfigSource) -> Run {
-    let mut hangups = signals::Hangups::new()?;
+async fn reload_when_asked(mut hangups: signals::Hangups, gateway: &Gateway, source: &ConfigSource) -> Run {
     loop {
         hangups.next().await;
         let reloaded =

@@ -294,7 +294,8 @@ mod tests {
         let violation = &error.violations()[0];
         assert!(violation.problem.contains("m cannot say where"), "{violation}");
         assert!(violation.fix.starts_with("choose a model"), "{violation}");
-        assert!(plan(Grounding::Relative1000, []).unwrap_err().message().contains("no picture"));
+        let error = plan(Grounding::Relative1000, []).unwrap_err();
+        assert!(error.violations()[0].problem.contains("no picture"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod body;
 mod chat;
+mod linger;
 pub(crate) mod metrics;
 mod origin;
 mod page;
@@ -22,6 +23,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use linger::Lingering;
 pub(crate) use reply::Body;
 
 use crate::Gateway;
@@ -124,8 +126,7 @@ fn http(settings: &Settings) -> http1::Builder {
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
         .max_headers(settings.max_headers)
-        .max_header_size(settings.max_header_bytes)
-        .pipeline_flush(true);
+        .max_header_size(settings.max_header_bytes);
     http
 }
 
@@ -134,7 +135,7 @@ fn connection(
     server: Server,
     stream: TcpStream,
 ) -> http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Lingering>,
     impl hyper::service::HttpService<
         hyper::body::Incoming,
         ResBody = Body,
@@ -148,7 +149,7 @@ fn connection(
         let server = server.clone();
         async move { Ok(routes::answer(server, request).await) }
     });
-    http.serve_connection(TokioIo::new(stream), service)
+    http.serve_connection(TokioIo::new(Lingering::new(stream)), service)
 }
 
 /// Is ready when a stream must end before its time.

@@ -145,7 +145,10 @@ impl PixelRect {
     /// The rectangle between two corners, in any order.
     #[must_use]
     pub fn new(x1: f64, y1: f64, x2: f64, y2: f64) -> Self {
-        Self { left: x1.min(x2), top: y1.min(y2), right: x1.max(x2), bottom: y1.max(y2) }
+        // What is no number stays where it is, so that it is found.
+        let ordered = |one, other| if one > other { (other, one) } else { (one, other) };
+        let ((left, right), (top, bottom)) = (ordered(x1, x2), ordered(y1, y2));
+        Self { left, top, right, bottom }
     }
 
     /// Left, top, right and bottom as whole pixels.

@@ -7,6 +7,8 @@
 //! Bounds hold for the vendors' own counts. The embedded emulator counts pictures by formulas of its own, and words by a rule of
 //! its own that is close to a tokenizer's. Below stand counts that the vendor reported, and ours beside them.
 
+use std::sync::Arc;
+
 use polysight::catalog::Price;
 use polysight::qwen_vl::{Look, TokenFormula};
 use polysight::{ChatRequest, Count, Media, Message, Polysight, Result, VisionProvider};
@@ -37,7 +39,7 @@ async fn run() -> Result<()> {
 async fn call(polysight: &Polysight, name: &str, request: &ChatRequest) -> Result<()> {
     let role = polysight.role(name)?;
     let plan = role.plan(request)?;
-    let (card, estimate) = (plan.card.clone(), &plan.estimate);
+    let (card, estimate) = (Arc::clone(&plan.card), &plan.estimate);
     let unknown = || "unknown: the catalogue has no price".to_owned();
     println!("{name}: {}", plan.model());
     println!("  before  text {}, picture {}", estimate.text_tokens, estimate.image_tokens);

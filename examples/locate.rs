@@ -79,8 +79,10 @@ fn show(role: &str, answer: &LocatedAnswer) {
     println!("-- {role}: {} says places as {}", answer.response.model, answer.convention);
     for found in &answer.boxes {
         let label = found.label.as_deref().unwrap_or("-");
-        let rect = found.rect.map(|rect| rect.rounded());
-        println!("{label:<16} {:?} is {rect:?} of the picture", found.raw);
+        match found.rect.map(|rect| rect.rounded()) {
+            Some(rect) => println!("{label:<16} {:?} is {rect:?} of the picture, in pixels", found.raw),
+            None => println!("{label:<16} {:?}, in an unknown unit", found.raw),
+        }
     }
     for said in answer.faults.iter().chain(&answer.notes) {
         println!("note: {said}");

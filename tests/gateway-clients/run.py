@@ -84,7 +84,7 @@ def clean_environment():
     """Neither keys nor proxies of this machine: nothing may leave it."""
     names = ("_PROXY", "_API_KEY", "_BASE_URL")
     kept = {key: value for key, value in os.environ.items() if not key.upper().endswith(names)}
-    return {**kept, **KEYS, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return {**kept, **KEYS, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "RUST_LOG": "warn"}
 
 
 def started(stack, command, prefix, **environment):

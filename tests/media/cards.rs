@@ -234,7 +234,7 @@ async fn every_picture_fits_every_card_and_is_taken_or_is_refused_with_the_reaso
     let mut roles = Vec::new();
     for (place, provider) in PLACES.into_iter().zip(providers) {
         for (model, card, _) in
-            cases(&[provider.clone()], |card| emulated(place, card).is_some()).into_values()
+            cases(std::slice::from_ref(&provider), |card| emulated(place, card).is_some()).into_values()
         {
             let surface = emulated(place, &provider.catalog().card(&model)).unwrap();
             roles.push((role(&emulator, place, surface, &model, "refuse"), model, card));
@@ -258,7 +258,7 @@ async fn every_picture_fits_every_card_and_is_taken_or_is_refused_with_the_reaso
                 Ok(_) => {}
                 // What fits as it is by a card without limits may still be too large for the vendor.
                 // What is left of a context of 4,096 tokens is no limit of a picture.
-                Err(error) if error.message().contains("longer than the model's context") => {}
+                Err(error) if error.to_string().contains("longer than the model's context") => {}
                 Err(error) => assert!(!is_whole && !error.is_retryable(), "{name} to {model}: {error}"),
             }
         }

@@ -9,11 +9,14 @@ use crate::{bytes_of, fitted, narrow};
 /// Which quarter of the coded picture stands where: top left, top right, bottom left, bottom right.
 type Places = [usize; 4];
 
+/// Names of properties of the picture, and their values.
+type Properties<'a> = &'a [(&'a [u8], u8)];
+
 #[test]
 fn a_heic_is_fitted_upright_with_its_colours() {
     let turned = |turns| (&b"irot"[..], turns);
     let mirrored = |axis| (&b"imir"[..], axis);
-    let cases: [(&[(&[u8], u8)], Places); 7] = [
+    let cases: [(Properties<'_>, Places); 7] = [
         (&[], [0, 1, 2, 3]),
         (&[turned(1)], [1, 3, 0, 2]),
         (&[turned(2)], [3, 2, 1, 0]),

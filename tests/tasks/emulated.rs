@@ -242,7 +242,7 @@ async fn types_that_a_mode_cannot_say_take_the_next_rung() {
     #[derive(Debug, Deserialize, JsonSchema)]
     struct Tree {
         width: u32,
-        children: Vec<Tree>,
+        children: Vec<Self>,
     }
     #[derive(Debug, Deserialize, JsonSchema)]
     struct Tags {

@@ -162,7 +162,7 @@ fn locate_draws_the_boxes_of_every_vendor_where_the_rectangles_are() {
         assert_eq!(picture.dimensions(), (1_300, 731), "{role}");
         // The pen stands beside the edges, and nowhere in the rectangles or in the green one, which was not asked for.
         for (x, y, drawn) in
-            [(148, 250, true), (621, 250, true), (757, 500, true), (300, 300, false), (418, 580, false)]
+            [(148, 250, true), (621, 250, true), (759, 500, true), (300, 300, false), (418, 580, false)]
         {
             assert_eq!(picture.get_pixel(x, y).0 == [255, 0, 255], drawn, "{role}: {x}, {y}");
         }

@@ -1,5 +1,7 @@
 //! The list of models: the roles, with what they can do.
 
+use std::sync::Arc;
+
 use polysight::catalog::{ImageCard, Price, ThinkingMode, VideoCard};
 use polysight::{ChatRequest, JsonValue, ModelCard, Role, VisionProvider as _};
 use serde_json::{Map, json};
@@ -18,7 +20,7 @@ pub(crate) fn object(role: &Role, created: u64) -> JsonValue {
     // The plan of a question without pictures names the provider and model that would answer, of a router the first target.
     let plan = role.plan(&ChatRequest::ask("?", [""; 0])).ok();
     let model = plan.as_ref().map(|plan| plan.model()).or(role.model()).unwrap_or_default();
-    let card = plan.as_ref().map_or_else(|| role.catalog().card(model), |plan| plan.card.clone());
+    let card = plan.as_ref().map_or_else(|| role.catalog().card(model), |plan| Arc::clone(&plan.card));
     let id = plan.as_ref().map_or_else(|| role.id(), |plan| &plan.provider);
     let mut object = Map::new();
     let mut put = |name: &str, value: JsonValue| {

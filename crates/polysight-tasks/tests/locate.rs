@@ -1,5 +1,12 @@
 //! Places in answers, in every form that models write.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must stop, and the whole program is tests"
+)]
+
 use polysight_core::Image;
 use polysight_core::catalog::Grounding;
 use polysight_core::media::Orientation;

@@ -258,7 +258,8 @@ mod tests {
             .with_cached_input(1.0)
             .with_cache_creation_input(12.5)
             .with_thinking_output(8.0);
-        let cost = |usage: &Usage| (Price::of(&[price.clone()], usage).unwrap().amount * 1e6).round();
+        let cost =
+            |usage: &Usage| (Price::of(std::slice::from_ref(&price), usage).unwrap().amount * 1e6).round();
         let mut usage = Usage::new(1_000, 100, 1_100);
         assert_eq!(cost(&usage), 10_000.0 + 200.0);
         (usage.details.cached, usage.details.cache_creation) = (Some(600), Some(300));

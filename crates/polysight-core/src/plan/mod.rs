@@ -131,7 +131,7 @@ impl Plan {
     }
 
     /// Whether an answer that a token limit cut is an answer, and no error: where the caller set a limit, and where the caller
-    /// checks the answer's form ([`ResponseFormat::Extract`](crate::ResponseFormat::Extract), [`ResponseFormat::Locate`](crate::ResponseFormat::Locate)), so that what was paid is seen.
+    /// checks the answer's form ([`ResponseFormat::Extract`], [`ResponseFormat::Locate`]), so that what was paid is seen.
     #[must_use]
     pub fn accepts_cut(&self) -> bool {
         let is_checked = matches!(

@@ -206,7 +206,7 @@ fn located<'a>(location: Cow<'a, str>, reader: &Reader<'a>) -> Result<Located<'a
 fn is_bare_base64(text: &str) -> bool {
     const SHORTEST: usize = 64;
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
-    text.len() >= SHORTEST && text.as_bytes().iter().take(SHORTEST).all(|byte| is_base64(byte))
+    text.len() >= SHORTEST && text.as_bytes().iter().take(SHORTEST).all(is_base64)
 }
 
 fn only_picture(media: Media) -> Result<Image, Error> {

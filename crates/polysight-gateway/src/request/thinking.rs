@@ -16,9 +16,11 @@ struct Wishes {
 /// Reads `enable_thinking` and `thinking_budget` (Qwen, ERNIE), `thinking` (Zhipu), `chat_template_kwargs` (self-hosted
 /// servers), `reasoning_effort` (OpenAI) and `reasoning` (OpenRouter). Where they disagree, off wins over how much.
 pub(super) fn read(root: &mut Fields<'_>, reader: &mut Reader<'_>) -> Thinking {
-    let mut wishes = Wishes::default();
-    wishes.switch = root.boolean("enable_thinking", reader);
-    wishes.budget = root.integer("thinking_budget", TOKENS, reader);
+    let mut wishes = Wishes {
+        switch: root.boolean("enable_thinking", reader),
+        budget: root.integer("thinking_budget", TOKENS, reader),
+        ..Wishes::default()
+    };
     zhipu(root, &mut wishes, reader);
     template(root, &mut wishes, reader);
     if let Some(word) = root.text("reasoning_effort", reader) {

@@ -126,8 +126,8 @@ mod tests {
         ] {
             let from = noise(4_000, 1_000, channels);
             for filter in filters {
-                if matches!(filter, Filter::Box) && sides == (2_000, 1_500) {
-                    // Every third row lies between two, and which of them the box takes is a matter of rounding.
+                if matches!(filter, Filter::Box) && sides.1 > 1_000 {
+                    // A row that lies between two is enlarged from either by a box: a matter of rounding.
                     continue;
                 }
                 let expected = whole(&from, sides, filter);

@@ -187,12 +187,17 @@ fn hold(
 
 #[tokio::test]
 async fn every_rung_with_every_vendor_reads_the_picture_through_every_breakage() {
-    let mut rows = 0;
+    let (mut rows, mut skipped) = (0, 0);
     for target in targets() {
         let emulator = Emulator::start().await.unwrap();
         let role = role(&emulator, &target);
         let whole = [(None, Expected::Value(&[]))].into_iter();
         for (broken, expected) in whole.chain(BREAKAGES.map(|(broken, expected)| (Some(broken), expected))) {
+            // A model that fills in forms calls no functions.
+            if target.rung == Rung::OcrTask && matches!(broken, Some(JsonBreak::CallAsText)) {
+                skipped += 2;
+                continue;
+            }
             for streamed in [false, true] {
                 let row = format!("{} {} {broken:?}, streamed: {streamed}", target.provider, target.model);
                 emulator.script_together(broken.map(Fault::BrokenJson));
@@ -204,7 +209,7 @@ async fn every_rung_with_every_vendor_reads_the_picture_through_every_breakage()
             }
         }
     }
-    assert_eq!(rows, targets().len() * (BREAKAGES.len() + 1) * 2);
+    assert_eq!((rows, skipped), (targets().len() * (BREAKAGES.len() + 1) * 2 - 4, 4));
     println!("{rows} rows of rung, breakage and vendor");
 }
 

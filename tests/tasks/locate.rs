@@ -47,13 +47,12 @@ struct Target {
     grounding: Grounding,
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 6] = [
     Target { name: "glm", grounding: Grounding::Relative1000 },
     Target { name: "qwen3", grounding: Grounding::Relative1000 },
     Target { name: "qwen-max", grounding: Grounding::ResizedPixels },
     Target { name: "qwen25", grounding: Grounding::ResizedPixels },
     Target { name: "qwen25-native", grounding: Grounding::ResizedPixels },
-    Target { name: "qwen25-gateway", grounding: Grounding::ResizedPixels },
     Target { name: "ernie", grounding: Grounding::Relative1000 },
 ];
 
@@ -77,11 +76,6 @@ backend = "qwen-vl"
 protocol = "native"
 base_url = "{native}"
 api_key = "sk-0123456789abcdef0123456789abcdef"
-[providers.gateway]
-backend = "qwen-vl"
-deployment = "gateway"
-base_url = "{gateway}"
-api_key = "sk-gateway"
 [providers.other]
 backend = "openai"
 base_url = "{gateway}"
@@ -104,7 +98,6 @@ fallback = ["old", "glm"]
         ("qwen-max", "qwen", "qwen-vl-max"),
         ("qwen25", "qwen", "qwen2.5-vl-7b-instruct"),
         ("qwen25-native", "native", "qwen2.5-vl-7b-instruct"),
-        ("qwen25-gateway", "gateway", "Qwen2.5-VL-72B-Instruct"),
         ("unknown", "other", "Qwen2.5-VL-72B-Instruct"),
         ("mine", "other", "GLM-4V"),
         ("ernie", "baidu", "ernie-4.5-turbo-vl"),

@@ -2,8 +2,8 @@
 
 use polysight::tasks::{Extracted, Extractor};
 use polysight::{ChatRequest, Image, Polysight, Result};
-use polysight_emulator::{Emulator, Fault, JsonBreak, Surface};
-use polysight_examples::{config, embedded, media};
+use polysight_emulator::{Emulator, Fault, JsonBreak};
+use polysight_examples::{embedded, every_deployment, media};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,18 +42,10 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// One more role for each means that the models of [`config`] do not have.
+/// One more role for each means that the models of [`every_deployment`] do not have.
 fn with_more_means(emulator: &Emulator) -> String {
-    let native = emulator.base_url(Surface::DashScopeNative);
-    config(emulator)
-        + &format!(
-            r#"
-[providers.alibaba-native]
-backend = "qwen-vl"
-protocol = "native"
-base_url = "{native}"
-api_key = "sk-0123456789abcdef0123456789abcdef"
-
+    every_deployment(emulator)
+        + r#"
 [roles.qwen-max]
 provider = "alibaba"
 model = "qwen3.8-max"
@@ -66,7 +58,6 @@ model = "qwen-vl-ocr"
 provider = "baidu"
 model = "ernie-5.0"
 "#
-        )
 }
 
 async fn read(polysight: &Polysight, role: &str) -> Result<Extracted<Receipt>> {

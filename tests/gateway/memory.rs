@@ -44,7 +44,7 @@ async fn vendor(listener: TcpListener) {
     }
 }
 
-/// The most that was held at once between request and answer.
+/// The most that was held between request and answer.
 async fn most_held(address: std::net::SocketAddr, request: &[u8]) -> usize {
     let done = Arc::new(AtomicBool::new(false));
     let region = Region::new(ALLOCATOR);

@@ -59,7 +59,7 @@ fn a_bomb_costs_little() {
     }
 }
 
-/// The most bytes that were held at once while a list was fitted, looked at every 100 microseconds.
+/// The most bytes that were held while a list was fitted, looked at every 100 microseconds.
 fn most_held(paths: &[PathBuf], options: &ManyOptions) -> usize {
     let mut card = ImageCard::default();
     card.max_side = Some(1_000);

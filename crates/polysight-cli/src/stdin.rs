@@ -10,7 +10,7 @@ use crate::output;
 
 /// Most bytes that are taken, since they are held in memory; a file is streamed.
 const MAX_BYTES: u64 = 256 << 20;
-/// How long a pipe may say nothing where nobody asked for it to be read: some programs are started with a pipe that stays
+/// How long a pipe may say nothing where the command line does not ask for it: some programs are started with a pipe that stays
 /// open and empty.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After this time it is said that something is waited for.

@@ -18,7 +18,7 @@ pub enum CallEvent<'a> {
     AttemptFailed {
         /// The attempt.
         attempt: &'a Attempt,
-        /// How long is waited before the next one; nothing where another target is tried at once.
+        /// How long is waited before the next one; zero where another target follows immediately.
         next_in: Duration,
     },
     /// The first piece of a streamed answer is there, so long after the beginning.
@@ -50,7 +50,7 @@ pub enum CallOutcome<'a> {
 ///
 /// It is called within the call, so it must not block: hand the event on and return. A panic in it is caught and ends
 /// nothing. Events come from layers: a provider without any has none. A request that cannot be planned has no events, since
-/// its error is there at once.
+/// its error is there immediately.
 ///
 /// ```
 /// # use polysight_core as polysight;

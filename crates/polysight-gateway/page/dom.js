@@ -1,4 +1,4 @@
-// Elements made without HTML: text stays text, whoever wrote it, and no attribute that a strict CSP refuses.
+// Elements made without HTML: text stays text, whatever its source, and no attribute that a strict CSP refuses.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -41,7 +41,7 @@ const en = {
   "roles-failed": "The roles could not be read: {problem}",
   "again": "Read them again",
   "roles-unchosen": "Choose at least one role.",
-  "roles-limit": "At most {limit} roles are asked at once: a browser holds no more connections to one server.",
+  "roles-limit": "At most {limit} roles are asked together: a browser holds no more connections to one server.",
   "sees-image": "pictures",
   "sees-video": "videos",
   "sees-text": "text only",

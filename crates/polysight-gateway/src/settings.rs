@@ -26,7 +26,7 @@ pub enum UnknownFields {
 pub struct Settings {
     /// Largest body of a request: 1,024 bytes or more, default 64 MiB.
     pub max_body: u64,
-    /// Most bytes of bodies that are held at once, at least `max_body`; default 256 MiB. A request for which there is no room
+    /// Most bytes of bodies in memory, at least `max_body`; default 256 MiB. A request for which there is no room
     /// waits.
     pub max_bodies_in_flight: u64,
     /// How long a request waits for that room before it is refused with 503; default 10 s.
@@ -42,7 +42,7 @@ pub struct Settings {
     pub max_headers: usize,
     /// Most bytes of the headers of a request, 8,192 to 1 MiB; default 65,536.
     pub max_header_bytes: usize,
-    /// Most connections at once; default 4,096. Others wait until one of them ends.
+    /// Most open connections; default 4,096. Others wait until one of them ends.
     pub max_connections: usize,
     /// After so long without an event a stream gets a comment, so that nothing on the way takes it for dead; default 10 s.
     #[serde(deserialize_with = "seconds")]

@@ -24,9 +24,9 @@ pub struct Load {
     /// Most that arrived within the window of [`max_requests`](crate::EmulatorBuilder::max_requests), wherever it begins;
     /// without one, within a minute.
     pub most_in_window: usize,
-    /// Prompt tokens of all answers, as they are told in them.
+    /// Prompt tokens of all answers, as their usage says.
     pub input_tokens: u64,
-    /// Answer tokens of all answers, as they are told in them.
+    /// Answer tokens of all answers, as their usage says.
     pub output_tokens: u64,
     /// Connections that are open now.
     pub connections: usize,

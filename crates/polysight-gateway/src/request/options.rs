@@ -60,7 +60,7 @@ fn sampling(root: &mut Fields<'_>, reader: &mut Reader<'_>) -> Sampling {
     if is_greedy {
         return Sampling::Greedy;
     }
-    // What most clients send though nobody set it, and what every vendor does without it.
+    // What most clients send though no user set it, and what every vendor does without it.
     random.presence_penalty = random.presence_penalty.filter(|penalty| *penalty != 0.0);
     random.frequency_penalty = random.frequency_penalty.filter(|penalty| *penalty != 0.0);
     if random == RandomSampling::default() { Sampling::Default } else { Sampling::Random(random) }

@@ -55,7 +55,7 @@ pub(crate) async fn serve(
     let ended = connections.shutdown();
     tokio::pin!(ended);
     if tokio::time::timeout(grace, &mut ended).await.is_err() {
-        // Nobody may be listening any more.
+        // All receivers may be gone.
         let _ = cut.send(true);
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }

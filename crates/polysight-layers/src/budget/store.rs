@@ -49,7 +49,7 @@ impl BudgetCounts {
 
 /// Counts money. All or nothing: a call that is refused has reserved nothing.
 ///
-/// Amounts are billionths of the budget's currency. A reservation never expires within its window: whoever made it may have
+/// Amounts are billionths of the budget's currency. A reservation never expires within its window: its process may have
 /// spent it.
 #[async_trait]
 pub trait BudgetStore: Send + Sync + fmt::Debug {

@@ -10,6 +10,7 @@
 
 mod ernie_calls;
 mod invalid_requests;
+mod qwen_vl_cache;
 mod qwen_vl_calls;
 mod qwen_vl_uploads;
 mod smoke;

@@ -136,15 +136,23 @@ fn outcome(outcome: Result<Extracted<Receipt>, ExtractError>) -> String {
     match outcome {
         Ok(extracted) => {
             format!(
-                "{:?} {:?} {} {:?}",
+                "{:?} {:?} {} {:?} {:?}",
                 extracted.value,
                 extracted.repairs,
                 extracted.rung,
-                extracted.usage()
+                extracted.usage(),
+                extracted.cost()
             )
         }
         Err(error) => {
-            format!("{:?} {:?} {:?} {:?}", error.fault, error.text(), error.usage(), error.billed())
+            format!(
+                "{:?} {:?} {:?} {:?} {:?}",
+                error.fault,
+                error.text(),
+                error.usage(),
+                error.cost(),
+                error.billed()
+            )
         }
     }
 }
@@ -184,7 +192,8 @@ async fn looped(wire: Wire, city: &str, cuts: Cuts) -> [String; 2] {
         }
         let run = tools.run(&*provider, request).await.unwrap();
         let calls = std::mem::take(&mut *called.lock().unwrap());
-        *outcome = format!("{:?} {calls:?} {} {:?}", run.text(), run.responses.len(), run.usage());
+        *outcome =
+            format!("{:?} {calls:?} {} {:?} {:?}", run.text(), run.responses.len(), run.usage(), run.cost());
     }
     outcomes
 }
@@ -205,6 +214,7 @@ fn values_are_the_same_plain_and_streamed_under_every_chunking() {
         let checked = cases().run(&(text, cuts()), |(text, cuts)| {
             let [plain, streamed] = runtime.block_on(extracted(wire, text, cuts));
             prop_assert!(plain.contains("14"), "the tokens are counted: {}", plain);
+            prop_assert!(plain.contains("amount:"), "they have a price: {}", plain);
             prop_assert_eq!(plain, streamed);
             Ok(())
         });

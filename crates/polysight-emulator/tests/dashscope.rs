@@ -372,3 +372,42 @@ async fn an_ocr_model_fills_in_a_form() {
     assert!(ask(&emulator, NATIVE, &body(&deep, task)).await.text().contains("3 levels"));
     assert!(ask(&emulator, NATIVE, &body(&form, "read")).await.text().contains("ocr_options.task"));
 }
+
+#[tokio::test]
+async fn a_marked_beginning_is_kept_and_then_read_from_the_cache() {
+    let emulator = Emulator::start().await.unwrap();
+    let guide = "Look for hats. ".repeat(500);
+    let mark = json!({"type": "ephemeral"});
+    let mut details = Vec::new();
+    for (surface, question) in
+        [(COMPATIBLE, "first?"), (COMPATIBLE, "second?"), (NATIVE, "first?"), (NATIVE, "second?")]
+    {
+        let (text, question) = match surface {
+            COMPATIBLE => (
+                json!({"type": "text", "text": guide, "cache_control": mark}),
+                json!({"type": "text", "text": question}),
+            ),
+            _ => (json!({"text": guide, "cache_control": mark}), json!({"text": question})),
+        };
+        let messages = json!([{"role": "user", "content": [text, question]}]);
+        let body = match surface {
+            COMPATIBLE => talk("qwen3-vl-plus", messages),
+            _ => json!({"model": "qwen3-vl-plus", "input": {"messages": messages}}),
+        };
+        let reply = ask(&emulator, surface, &body).await.json();
+        let details_of = &reply["usage"]["prompt_tokens_details"];
+        details
+            .push((details_of["cached_tokens"].clone(), details_of["cache_creation_input_tokens"].clone()));
+    }
+    // Four tokens a sentence, and eight around the message. Both interfaces share the cache of the account.
+    let kept = json!(500 * 4 + 8);
+    assert_eq!(
+        details,
+        [
+            (json!(0), kept.clone()),
+            (kept.clone(), Value::Null),
+            (kept.clone(), Value::Null),
+            (kept, Value::Null)
+        ]
+    );
+}

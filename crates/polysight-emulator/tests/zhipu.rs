@@ -66,13 +66,25 @@ async fn measures_a_video_and_counts_turns() {
 async fn a_json_answer_holds_the_same_facts() {
     let emulator = Emulator::start().await.unwrap();
     let png = picture(4, 4, ImageFormat::Png);
-    let body = parts("glm-4v-plus", json!([image_part(base64(&png)), text_part("facts?")]));
-    let body = with(body, "response_format", json!({"type": "json_object"}));
-    let facts: Value = serde_json::from_str(&chat(&emulator, &body).await.content()).unwrap();
+    let body = |question| parts("glm-4v-plus", json!([image_part(base64(&png)), text_part(question)]));
+    let ignored = with(body("facts?"), "response_format", json!({"type": "json_object"}));
+    let words = chat(&emulator, &ignored).await.content();
+    assert!(words.starts_with("Picture 1: PNG"), "models that see have no JSON mode: {words}");
+    let asked = body("facts? Answer with a JSON object.");
+    let facts: Value = serde_json::from_str(&chat(&emulator, &asked).await.content()).unwrap();
     assert_eq!(
         facts["pictures"],
         json!([{"format": "PNG", "width": 4, "height": 4, "mean_colour": "#0ac81e", "bytes": png.len(), "sha256": sha256(&png)}])
     );
+    assert_eq!(facts["question"], "facts? Answer with a JSON object.");
+}
+
+#[tokio::test]
+async fn a_model_of_text_heeds_its_json_mode() {
+    let emulator = Emulator::start().await.unwrap();
+    let body = talk("glm-4-plus", json!([{"role": "user", "content": "facts?"}]));
+    let body = with(body, "response_format", json!({"type": "json_object"}));
+    let facts: Value = serde_json::from_str(&chat(&emulator, &body).await.content()).unwrap();
     assert_eq!(facts["question"], "facts?");
 }
 

@@ -15,7 +15,7 @@ use polysight_core::{
     VideoFormat,
 };
 use polysight_wire::body::{Array, Object};
-use polysight_wire::chat::lenient::{First, Indexed, List, Maybe, Text, Whole};
+use polysight_wire::chat::lenient::{ByMark, First, Indexed, List, Maybe, Text, Whole};
 use polysight_wire::chat::{
     self, Arguments, CallPiece, FailureSource, Halves, StreamState, decode_failure, no_answer, read_repaired,
     reply_meta, request, unread, whole_calls,
@@ -231,6 +231,7 @@ struct DetailsWire {
     video_tokens: Whole,
     cached_tokens: Whole,
     cache_creation_input_tokens: Whole,
+    cache_type: ByMark,
     reasoning_tokens: Whole,
 }
 
@@ -248,6 +249,8 @@ impl UsageWire {
         let (prompt, answer) = (self.input_tokens_details, self.output_tokens_details);
         let mut details = TokenDetails::default();
         details.cached = self.prompt_tokens_details.cached_tokens.count().or(prompt.cached_tokens.count());
+        let by_mark = self.prompt_tokens_details.cache_type.0 || prompt.cache_type.0;
+        details.cached_by_mark = details.cached.filter(|_| by_mark);
         let created = |wire: DetailsWire| wire.cache_creation_input_tokens.count();
         details.cache_creation = created(self.prompt_tokens_details).or(created(prompt));
         details.text = prompt.text_tokens.count();

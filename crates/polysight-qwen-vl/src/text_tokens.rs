@@ -1,7 +1,7 @@
 //! Tokens of the text of a request, by the vocabulary of Qwen2.5 and Qwen3 and their chat templates (ChatML).
 //!
 //! Source: the published tokenizer files and chat templates, read 2026-11-27; held against counts that the vendor's pages
-//! report. Models from Qwen3.5 on have another vocabulary, which no package of a permissive licence carries yet.
+//! report. Models from Qwen3.5 on have another vocabulary, which no Rust package carries (2026-11).
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use polysight_core::catalog::ThinkingMode;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use strum::Display;
 
-use super::{Grounding, Price, Quotas};
+use super::{CacheMarkRates, Grounding, Price, Quotas};
 use crate::media::{ImageFormat, VideoFormat};
 use crate::{Capability, Effort, Interval};
 
@@ -54,6 +54,8 @@ pub struct ModelCard {
     pub image_with_video: Option<bool>,
     /// Most [marks](crate::Part::CacheMark) for a prompt cache in a request; `None` when it takes none.
     pub cache_marks: Option<u64>,
+    /// What tokens cost that such marks put into the cache; their prices are filled in by it where they are not set.
+    pub cache_mark_rates: Option<CacheMarkRates>,
     /// In which unit it says where something is in a picture.
     pub grounding: Grounding,
     /// Name of the formula by which the vendor counts tokens of media, known to the vendor's crate.
@@ -94,6 +96,7 @@ impl Default for ModelCard {
             video: Capability::Unknown,
             image_with_video: None,
             cache_marks: None,
+            cache_mark_rates: None,
             grounding: Grounding::Unknown,
             token_formula: None,
             tokenizer: None,
@@ -108,7 +111,11 @@ impl Default for ModelCard {
 
 impl ModelCard {
     pub(super) fn read(table: toml::Table) -> Result<Self, toml::de::Error> {
-        table.try_into()
+        let mut card: Self = table.try_into()?;
+        if let Some(rates) = card.cache_mark_rates {
+            card.prices = card.prices.into_iter().map(|price| price.with_cache_mark_rates(rates)).collect();
+        }
+        Ok(card)
     }
 
     /// Where the card's facts are from, as one phrase for messages.

@@ -39,7 +39,7 @@ pub use card::{
     ThinkingMode, ToolsCard, VideoCard,
 };
 pub use grounding::Grounding;
-pub use price::{Money, Price, Quotas};
+pub use price::{CacheMarkRates, Money, Price, Quotas};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 

@@ -20,7 +20,12 @@ pub struct Price {
     /// Price of a million prompt tokens that the vendor had cached; `None`: as [`input`](Self::input).
     #[serde(default)]
     pub cached_input: Option<f64>,
-    /// Price of a million prompt tokens that the vendor keeps in its cache because the request asked for it; `None`: as
+    /// Price of a million prompt tokens that the vendor had cached because [marks](crate::Part::CacheMark) asked for it;
+    /// `None`: as [`cached_input`](Self::cached_input). It and the next are filled in by
+    /// [`cache_mark_rates`](super::ModelCard::cache_mark_rates).
+    #[serde(default)]
+    pub marked_cached_input: Option<f64>,
+    /// Price of a million prompt tokens that the vendor keeps in its cache because marks ask for it; `None`: as
     /// [`input`](Self::input).
     #[serde(default)]
     pub cache_creation_input: Option<f64>,
@@ -30,6 +35,25 @@ pub struct Price {
     /// The tier holds for prompts of more than this many tokens, and then for *all* tokens of the call.
     #[serde(default)]
     pub above_input_tokens: u64,
+}
+
+/// What tokens cost that [marks](crate::Part::CacheMark) put into a prompt cache, in parts of the price of other prompt tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CacheMarkRates {
+    /// Of tokens that the cache keeps from now on: 1.25 is a quarter more.
+    pub creation: f64,
+    /// Of tokens that the cache had: 0.1 is a tenth.
+    pub cached: f64,
+}
+
+impl CacheMarkRates {
+    /// Rates of tokens that the cache keeps from now on, and of those that it had.
+    #[must_use]
+    pub fn new(creation: f64, cached: f64) -> Self {
+        Self { creation, cached }
+    }
 }
 
 /// Published quotas, per account and model.
@@ -132,15 +156,14 @@ impl Price {
     /// A price in a currency, per million prompt and answer tokens, for prompts of any length.
     #[must_use]
     pub fn new(currency: impl Into<String>, input: f64, output: f64) -> Self {
-        let (cached_input, cache_creation_input, thinking_output) = (None, None, None);
-        let currency = currency.into();
         Self {
-            currency,
+            currency: currency.into(),
             input,
             output,
-            cached_input,
-            cache_creation_input,
-            thinking_output,
+            cached_input: None,
+            marked_cached_input: None,
+            cache_creation_input: None,
+            thinking_output: None,
             above_input_tokens: 0,
         }
     }
@@ -152,10 +175,11 @@ impl Price {
         self
     }
 
-    /// Sets the price of a million prompt tokens that the vendor keeps in its cache.
+    /// Sets the prices of a million prompt tokens that marks put into the vendor's cache, where they are not set.
     #[must_use]
-    pub fn with_cache_creation_input(mut self, price: f64) -> Self {
-        self.cache_creation_input = Some(price);
+    pub fn with_cache_mark_rates(mut self, rates: CacheMarkRates) -> Self {
+        self.cache_creation_input.get_or_insert(self.input * rates.creation);
+        self.marked_cached_input.get_or_insert(self.input * rates.cached);
         self
     }
 
@@ -184,20 +208,15 @@ impl Price {
             .max_by_key(|price| price.above_input_tokens)
     }
 
-    pub(crate) fn lowest_input(&self) -> f64 {
-        self.input_prices().fold(self.input, f64::min)
-    }
-
-    pub(crate) fn highest_input(&self) -> f64 {
-        self.input_prices().fold(self.input, f64::max)
+    /// The lowest and the highest price of prompt tokens, in a request with or without marks for a cache.
+    pub(crate) fn input_bounds(&self, has_marks: bool) -> (f64, f64) {
+        let marked = [self.marked_cached_input, self.cache_creation_input].into_iter().flatten();
+        let prices = || self.cached_input.into_iter().chain(marked.clone().filter(|_| has_marks));
+        (prices().fold(self.input, f64::min), prices().fold(self.input, f64::max))
     }
 
     pub(crate) fn highest_output(&self) -> f64 {
         self.thinking_output.map_or(self.output, |thinking| thinking.max(self.output))
-    }
-
-    fn input_prices(&self) -> impl Iterator<Item = f64> {
-        self.cached_input.into_iter().chain(self.cache_creation_input)
     }
 
     /// What a call costs, from its usage.
@@ -206,12 +225,15 @@ impl Price {
         let tier = Self::tier(prices, usage.input_tokens)?;
         let details = &usage.details;
         let cached = details.cached.unwrap_or(0).min(usage.input_tokens);
+        let marked = details.cached_by_mark.unwrap_or(0).min(cached);
         let created = details.cache_creation.unwrap_or(0).min(usage.input_tokens - cached);
         let fresh = usage.input_tokens - cached - created;
         let has_reasoned = details.reasoning.is_some_and(|tokens| tokens > 0);
         let output = tier.thinking_output.filter(|_| has_reasoned).unwrap_or(tier.output);
+        let cached_input = tier.cached_input.unwrap_or(tier.input);
         let amount = fresh as f64 * tier.input
-            + cached as f64 * tier.cached_input.unwrap_or(tier.input)
+            + (cached - marked) as f64 * cached_input
+            + marked as f64 * tier.marked_cached_input.unwrap_or(cached_input)
             + created as f64 * tier.cache_creation_input.unwrap_or(tier.input)
             + usage.output_tokens as f64 * output;
         Some(Money::new(&tier.currency, amount / 1e6))
@@ -256,7 +278,7 @@ mod tests {
     fn tokens_of_a_cache_and_of_reasoning_have_prices_of_their_own() {
         let price = Price::new("CNY", 10.0, 2.0)
             .with_cached_input(1.0)
-            .with_cache_creation_input(12.5)
+            .with_cache_mark_rates(CacheMarkRates::new(1.25, 0.05))
             .with_thinking_output(8.0);
         let cost =
             |usage: &Usage| (Price::of(std::slice::from_ref(&price), usage).unwrap().amount * 1e6).round();
@@ -264,6 +286,9 @@ mod tests {
         assert_eq!(cost(&usage), 10_000.0 + 200.0);
         (usage.details.cached, usage.details.cache_creation) = (Some(600), Some(300));
         assert_eq!(cost(&usage), 1_000.0 + 600.0 + 3_750.0 + 200.0);
+        usage.details.cached_by_mark = Some(400);
+        assert_eq!(cost(&usage), 1_000.0 + 200.0 + 200.0 + 3_750.0 + 200.0);
+        usage.details.cached_by_mark = None;
         usage.details.reasoning = Some(1);
         assert_eq!(cost(&usage), 1_000.0 + 600.0 + 3_750.0 + 800.0);
         usage.details.cached = Some(5_000);

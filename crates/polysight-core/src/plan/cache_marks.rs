@@ -40,12 +40,19 @@ fn check_mark(path: String, before: Option<&Part>, card: &ModelCard, findings: &
 
 /// Takes the marks out where the model takes none.
 pub(super) fn leave_out(request: &mut ChatRequest, card: &ModelCard) {
-    let is_mark = |part: &Part| matches!(part, Part::CacheMark);
-    let has_any = request.messages.iter().any(|message| message.parts.iter().any(is_mark));
     // Messages without one stay shared with the caller's.
-    if card.cache_marks.is_none() && has_any {
+    if card.cache_marks.is_none() && has_any(request) {
         request.messages.iter_mut().for_each(|message| message.parts.retain(|part| !is_mark(part)));
     }
+}
+
+/// Whether there is a mark anywhere.
+pub(super) fn has_any(request: &ChatRequest) -> bool {
+    request.messages.iter().any(|message| message.parts.iter().any(is_mark))
+}
+
+fn is_mark(part: &Part) -> bool {
+    matches!(part, Part::CacheMark)
 }
 
 #[cfg(test)]

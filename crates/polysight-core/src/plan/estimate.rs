@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Count;
-use super::text_tokens;
+use super::{cache_marks, text_tokens};
 use crate::catalog::{Money, Price, ThinkingMode};
 use crate::{ChatRequest, ModelCard, Part, Thinking};
 
@@ -92,8 +92,9 @@ impl Estimate {
     pub(super) fn priced(mut self, request: &ChatRequest, card: &ModelCard) -> Self {
         let input = self.input_tokens();
         let output = Count { at_most: longest_answer(request, card), ..Count::default() };
-        self.input_cost = CostRange::of(&card.prices, input, Count::exact(0));
-        self.cost = CostRange::of(&card.prices, input, output);
+        let has_marks = card.cache_marks.is_some() && cache_marks::has_any(request);
+        self.input_cost = CostRange::between(&card.prices, input, Count::exact(0), has_marks);
+        self.cost = CostRange::between(&card.prices, input, output, has_marks);
         self
     }
 }
@@ -145,10 +146,15 @@ pub struct CostRange {
 impl CostRange {
     /// What these tokens cost, in the first currency listed; `None` without prices.
     ///
-    /// The vendor may take any of the prompt as cached, or as to be cached: bounds hold whether it does or not. Where the
-    /// bounds of the prompt lie in several tiers, each bound is that of its dearest or cheapest tier.
+    /// The vendor may take any of the prompt as cached: bounds hold whether it does or not, in a request without
+    /// [marks](crate::Part::CacheMark). Where the bounds of the prompt lie in several tiers, each bound is that of its dearest
+    /// or cheapest tier.
     #[must_use]
     pub fn of(prices: &[Price], input: Count, output: Count) -> Option<Self> {
+        Self::between(prices, input, output, false)
+    }
+
+    fn between(prices: &[Price], input: Count, output: Count, has_marks: bool) -> Option<Self> {
         let cheapest = Price::tier(prices, input.at_least)?;
         let currency = cheapest.currency.clone();
         let reachable = || {
@@ -160,12 +166,12 @@ impl CostRange {
         };
         let amount = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
         let least = |price: &Price| {
-            amount(input.at_least, price.lowest_input()) + amount(output.at_least, price.output)
+            amount(input.at_least, price.input_bounds(has_marks).0) + amount(output.at_least, price.output)
         };
         let at_least = reachable().map(least).fold(f64::INFINITY, f64::min);
         let at_most = input.at_most.zip(output.at_most).map(|(prompt, answer)| {
             let most = |price: &Price| {
-                amount(prompt, price.highest_input()) + amount(answer, price.highest_output())
+                amount(prompt, price.input_bounds(has_marks).1) + amount(answer, price.highest_output())
             };
             reachable().map(most).fold(0.0, f64::max)
         });
@@ -203,7 +209,8 @@ impl fmt::Display for CostRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Effort, Image, Interval, Video};
+    use crate::catalog::CacheMarkRates;
+    use crate::{Effort, Image, Interval, Message, Video};
 
     fn card() -> ModelCard {
         let prices =
@@ -223,7 +230,7 @@ mod tests {
         }
         let image = Image::from_url("https://h.example/a.png").unwrap();
         let video = Video::from_url("https://h.example/a.mp4").unwrap();
-        ChatRequest::new([crate::Message::user("What is it?").with(image.clone()).with(image).with(video)])
+        ChatRequest::new([Message::user("What is it?").with(image.clone()).with(image).with(video)])
     }
 
     #[test]
@@ -258,9 +265,19 @@ mod tests {
 
     #[test]
     fn a_cached_prompt_costs_less_and_one_that_is_kept_costs_more() {
-        let price = Price::new("CNY", 10.0, 0.0).with_cached_input(2.0).with_cache_creation_input(12.5);
-        let cost = CostRange::of(&[price], Count::exact(1_000), Count::exact(0)).unwrap();
-        assert_eq!(cost.to_string(), "0.002000 to 0.012500 CNY");
+        let mut card = card();
+        let price = Price::new("CNY", 10.0, 0.0).with_cached_input(2.0);
+        card.prices = vec![price.with_cache_mark_rates(CacheMarkRates::new(1.25, 0.1))];
+        let marked = ChatRequest::new([Message::user("Hello").with_cache_mark()]);
+        let cost = |request: &ChatRequest, card: &ModelCard| {
+            let counts = [Count::exact(1_000), Count::exact(0), Count::exact(0)];
+            estimate(request, counts, card).input_cost.unwrap().to_string()
+        };
+        assert_eq!(cost(&asked(false), &card), "0.002000 to 0.010000 CNY");
+        assert_eq!(cost(&marked, &card), "0.002000 to 0.010000 CNY", "the mark is left out");
+        card.cache_marks = Some(4);
+        assert_eq!(cost(&asked(false), &card), "0.002000 to 0.010000 CNY");
+        assert_eq!(cost(&marked, &card), "0.001000 to 0.012500 CNY");
     }
 
     #[test]

@@ -32,6 +32,8 @@ impl Usage {
 pub struct TokenDetails {
     /// Prompt tokens served from the vendor's cache.
     pub cached: Option<u64>,
+    /// Those of them that [marks](crate::Part::CacheMark) had put there; priced apart.
+    pub cached_by_mark: Option<u64>,
     /// Prompt tokens that the vendor put into its cache because the request asked for it.
     pub cache_creation: Option<u64>,
     /// Prompt tokens of text.

@@ -3,7 +3,7 @@
 use crate::json::Json;
 use crate::media::Medium;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq)]
 pub(crate) enum Role {
     System,
     User,

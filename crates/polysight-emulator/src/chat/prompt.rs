@@ -9,6 +9,15 @@ pub(crate) struct Prompt {
     pub(crate) image: Option<u64>,
     /// Videos, likewise.
     pub(crate) video: Option<u64>,
+    /// How much of it is in the vendor's cache.
+    pub(crate) cache: CacheUse,
+}
+
+/// Tokens of a prompt that a cache had, and that it keeps from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CacheUse {
+    pub(crate) read: u64,
+    pub(crate) written: u64,
 }
 
 impl Prompt {

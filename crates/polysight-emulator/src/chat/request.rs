@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::chat::grounding::Seen;
-use crate::chat::message::Message;
+use crate::chat::message::{Message, Role};
 use crate::chat::prompt::Prompt;
 use crate::chat::schema_values::schema_in;
 use crate::chat::tools::Function;
@@ -68,6 +68,8 @@ pub(crate) struct Terms {
     pub(crate) reasoning: Reasoning,
     /// Whether tools are heeded.
     pub(crate) tools: bool,
+    /// Whether `response_format` is heeded; vendors without JSON modes take it, and ignore it.
+    pub(crate) json_modes: bool,
     pub(crate) prompt: Prompt,
 }
 
@@ -89,6 +91,7 @@ impl Terms {
             limit: Limit::of(whole_number(json, "max_tokens"), model.max_output),
             reasoning: zhipu_reasoning(json, model.thinking),
             tools: model.tools,
+            json_modes: model.pictures == 0,
             prompt: Prompt { text: tokens::zhipu::prompt(messages, Some(model)), ..Prompt::default() },
         }
     }
@@ -117,8 +120,8 @@ impl<'r> ChatRequest<'r> {
             reasoning: terms.reasoning,
             functions: if terms.tools { functions(json) } else { Vec::new() },
             must_call: json.get("tool_choice").is_some_and(is_demand),
-            wants_json: wants_json(json),
-            schema: schema(json, messages),
+            wants_json: (terms.json_modes && wants_json(json)) || messages.iter().any(asks_for_object),
+            schema: schema(json.get("response_format").filter(|_| terms.json_modes), messages),
             form: None,
             stream: flag("stream"),
             tool_stream: flag("tool_stream"),
@@ -152,9 +155,14 @@ fn is_demand(choice: &Json) -> bool {
     choice.text() == Some("required") || choice.get("function").is_some()
 }
 
+/// Whether the words of a message ask for an object.
+fn asks_for_object(message: &Message<'_>) -> bool {
+    message.role != Role::Assistant && message.texts().any(|text| text.contains("JSON object"))
+}
+
 /// The schema of `response_format`, else one that stands in a message, the last one first.
-fn schema<'r>(json: &'r Json, messages: &[Message<'_>]) -> Option<Cow<'r, Json>> {
-    let format = json.get("response_format").and_then(|format| format.get("json_schema")?.get("schema"));
+fn schema<'r>(format: Option<&'r Json>, messages: &[Message<'_>]) -> Option<Cow<'r, Json>> {
+    let format = format.and_then(|format| format.get("json_schema")?.get("schema"));
     let in_text = || messages.iter().rev().flat_map(Message::texts).find_map(schema_in);
     format.map(Cow::Borrowed).or_else(|| in_text().map(Cow::Owned))
 }

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod body_memory;
 pub(crate) mod concurrency;
+pub(crate) mod prompt_cache;
 pub(crate) mod quota;
 pub(crate) mod random_faults;
 pub(crate) mod record;
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use answers::Answers;
 use body_memory::BodyMemory;
 use concurrency::{Allowed, Concurrency};
+use prompt_cache::PromptCache;
 use quota::QuotaUsage;
 use random_faults::RandomFaults;
 use record::RecordedRequest;
@@ -91,6 +93,7 @@ pub(crate) struct State {
     iam_keys: Mutex<VecDeque<IamKey>>,
     uploads: Mutex<VecDeque<Upload>>,
     pub(crate) quota_usage: QuotaUsage,
+    pub(crate) prompt_cache: PromptCache,
     pub(crate) address: SocketAddr,
     pub(crate) concurrency: Concurrency,
     counter: AtomicU64,
@@ -137,6 +140,7 @@ impl State {
             iam_keys: Mutex::default(),
             uploads: Mutex::default(),
             quota_usage: QuotaUsage::default(),
+            prompt_cache: PromptCache::default(),
             address,
             concurrency: Concurrency::default(),
             counter: AtomicU64::new(0),

@@ -34,6 +34,11 @@ impl<'r> Item<'r> {
         Self { part, json: None }
     }
 
+    /// Whether the prompt up to here is to be kept.
+    pub(crate) fn has_cache_mark(&self) -> bool {
+        self.json.is_some_and(|json| json.get("cache_control").is_some_and(|mark| *mark != Json::Null))
+    }
+
     /// A number beside the medium, or inside it, where some clients put it.
     pub(crate) fn hint(&self, name: &str) -> Option<f64> {
         let inside = || ["image_url", "video_url"].iter().find_map(|key| self.json?.get(key)?.get(name));
@@ -49,7 +54,7 @@ impl<'r> Item<'r> {
 /// Tokens of a conversation of this many messages, pictures in high resolution or not.
 pub(crate) fn prompt(items: &[Item<'_>], messages: usize, model: &QwenLimits, high: bool) -> Prompt {
     let template = PER_MESSAGE * messages as u64 + OPENING;
-    let mut prompt = Prompt { text: template, image: None, video: None };
+    let mut prompt = Prompt { text: template, ..Prompt::default() };
     for item in items {
         let (sum, tokens) = match item.part {
             Part::Text(text) => {

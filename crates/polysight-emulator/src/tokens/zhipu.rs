@@ -21,8 +21,8 @@ pub(crate) fn counted(messages: &[Message<'_>], model: Option<&ModelLimits>) -> 
     let is_counted_by_weights =
         |id: &str| ["glm-4.1v", "glm-4.5v", "glm-4.6v"].iter().any(|family| id.starts_with(family));
     let by_weights = model.is_some_and(|model| is_counted_by_weights(model.id));
-    let mut prompt =
-        Prompt { text: tokens::PER_MESSAGE * messages.len() as u64, image: Some(0), video: Some(0) };
+    let mut prompt = Prompt { image: Some(0), video: Some(0), ..Prompt::default() };
+    prompt.text = tokens::PER_MESSAGE * messages.len() as u64;
     for part in messages.iter().flat_map(|message| &message.parts) {
         let (sum, tokens) = match part {
             Part::Text(text) => {

@@ -100,6 +100,16 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
+/// Whether cached tokens were put into the cache by marks of requests: Alibaba then says `ephemeral`.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct ByMark(pub bool);
+
+impl<'de> Deserialize<'de> for ByMark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(|text| Self(text.as_str() == Some("ephemeral")))
+    }
+}
+
 /// A whole number: a number, or a number as text; `None` for anything else.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Whole(pub Option<i64>);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::arguments::Arguments;
 use super::chunk_template::Slot;
-use super::lenient::{First, Indexed, List, Maybe, Text, Whole};
+use super::lenient::{ByMark, First, Indexed, List, Maybe, Text, Whole};
 use super::{CallPiece, SafetyFields};
 use crate::json;
 
@@ -220,6 +220,7 @@ pub(super) struct UsageWire {
 struct DetailsWire {
     cached_tokens: Whole,
     cache_creation_input_tokens: Whole,
+    cache_type: ByMark,
     text_tokens: Whole,
     image_tokens: Whole,
     video_tokens: Whole,
@@ -240,6 +241,7 @@ impl UsageWire {
         let answer = self.completion_tokens_details.0.unwrap_or_default();
         let mut details = TokenDetails::default();
         details.cached = count(prompt.cached_tokens);
+        details.cached_by_mark = details.cached.filter(|_| prompt.cache_type.0);
         details.cache_creation = count(prompt.cache_creation_input_tokens);
         details.text = count(prompt.text_tokens);
         details.image = count(prompt.image_tokens);

@@ -1,6 +1,7 @@
 //! Answers in the shape of compatible mode, keys in the order seen live.
 
 use crate::chat::completion::{Completion, Usage};
+use crate::chat::prompt::CacheUse;
 use crate::chat::render::{deltas, message};
 use crate::http::PieceKind;
 use crate::json::Json;
@@ -88,7 +89,7 @@ fn usage(usage: Usage) -> Json {
         ("completion_tokens", usage.completion.into()),
         ("total_tokens", usage.total().into()),
     ])
-    .with("prompt_tokens_details", Some(prompt_details(usage).with("cached_tokens", Some(0_u64))))
+    .with("prompt_tokens_details", Some(with_cache(prompt_details(usage), usage)))
     .with("completion_tokens_details", Some(completion_details(usage)))
 }
 
@@ -98,6 +99,18 @@ pub(super) fn prompt_details(usage: Usage) -> Json {
         .with("image_tokens", usage.prompt.image)
         .with("video_tokens", usage.prompt.video)
         .with("text_tokens", Some(usage.prompt.text))
+}
+
+/// Adds what the cache had of the prompt, and what it keeps from now on, if anything.
+pub(super) fn with_cache(details: Json, usage: Usage) -> Json {
+    let cache = usage.prompt.cache;
+    let written = Some(cache.written).filter(|tokens| *tokens > 0);
+    let life = |tokens: u64| Json::object([("ephemeral_5m_input_tokens", tokens.into())]);
+    details
+        .with("cached_tokens", Some(cache.read))
+        .with("cache_creation_input_tokens", written)
+        .with("cache_creation", written.map(life))
+        .with("cache_type", (cache != CacheUse::default()).then_some("ephemeral"))
 }
 
 /// Tokens of the answer, thinking apart.

@@ -1,5 +1,6 @@
 //! Alibaba's DashScope: `/compatible-mode/v1`, `/api/v1`, and the store for temporary uploads.
 
+mod cache_marks;
 mod checks;
 mod compatible;
 mod error_body;
@@ -10,6 +11,8 @@ mod model_list;
 mod native;
 mod parsed_request;
 mod uploads;
+
+use std::time::Instant;
 
 use error_body::{ErrorBody, engine};
 use parsed_request::{Dialect, Request, items, thinking_of, thinks, wants_stream};
@@ -86,7 +89,9 @@ fn chat(served: &ServedRequest, body: &RequestBody, errors: &ErrorBody) -> Resul
     if prompt.total() > model.max_input {
         return Err(engine(format!("Range of input length should be [1, {}]", model.max_input)));
     }
-    reply(served, &request, errors, model, prompt)
+    let prefixes = cache_marks::prefixes(&request, account, model, high);
+    let cache = served.state.prompt_cache.take(&prefixes, Instant::now());
+    reply(served, &request, errors, model, Prompt { cache, ..prompt })
 }
 
 fn wants_high_resolution(request: &Request<'_>) -> bool {
@@ -188,6 +193,7 @@ fn terms(request: &Request<'_>, model: &QwenLimits, prompt: Prompt) -> Terms {
         limit: Limit { reasoning: whole_number(parameters, "thinking_budget"), ..limit },
         reasoning: if thinks(request) { Reasoning::Apart } else { Reasoning::Absent },
         tools: model.tools,
+        json_modes: true,
         prompt,
     }
 }

@@ -1,6 +1,6 @@
 //! Answers in the shape of the native path.
 
-use super::compatible::{completion_details, prompt_details, with_ids};
+use super::compatible::{completion_details, prompt_details, with_cache, with_ids};
 use crate::chat::completion::{Completion, Usage};
 use crate::chat::render::{deltas, tool_calls};
 use crate::http::PieceKind;
@@ -124,5 +124,5 @@ fn usage(usage: Usage) -> Json {
     .with("video_tokens", usage.prompt.video)
     .with("input_tokens_details", Some(prompt_details(usage)))
     .with("output_tokens_details", Some(completion_details(usage)))
-    .with("prompt_tokens_details", Some(Json::object([("cached_tokens", 0_u64.into())])))
+    .with("prompt_tokens_details", Some(with_cache(Json::object([]), usage)))
 }

@@ -83,7 +83,8 @@ pub(super) fn items<'r>(request: &Request<'r>) -> Vec<Item<'r>> {
     request.messages().iter().zip(raw).flat_map(|(message, raw)| items_of(message, raw)).collect()
 }
 
-fn items_of<'r>(message: &Message<'r>, raw: &'r Json) -> Vec<Item<'r>> {
+/// The parts of one message.
+pub(super) fn items_of<'r>(message: &Message<'r>, raw: &'r Json) -> Vec<Item<'r>> {
     let parts = message.parts.iter().copied();
     match raw.get("content").and_then(Json::list) {
         Some(list) => parts.zip(list).map(|(part, json)| Item::new(part, json)).collect(),

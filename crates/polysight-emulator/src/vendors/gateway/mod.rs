@@ -136,7 +136,9 @@ fn seen(messages: &[Message<'_>], model: Served) -> Vec<Option<Size>> {
 /// What the model behind the gateway makes of the request.
 fn terms(json: &Json, messages: &[Message<'_>], model: Served) -> Terms {
     let prompt = match model.behind {
-        Behind::Zhipu(limits) => return Terms::of_zhipu(json, messages, limits),
+        Behind::Zhipu(limits) => {
+            return Terms { json_modes: true, ..Terms::of_zhipu(json, messages, limits) };
+        }
         Behind::Qwen(limits) => qwen::plain_prompt(messages, limits),
         Behind::Ernie(_) => tokens::ernie::prompt(messages),
         Behind::Unknown => Prompt { text: tokens::zhipu::prompt(messages, None), ..Prompt::default() },
@@ -144,5 +146,5 @@ fn terms(json: &Json, messages: &[Message<'_>], model: Served) -> Terms {
     let unknown = matches!(model.behind, Behind::Unknown);
     let whole = whole_number(json, "max_completion_tokens").filter(|_| unknown);
     let limit = Limit::of(whole.or_else(|| whole_number(json, "max_tokens")), model.most_output());
-    Terms { limit, reasoning: Reasoning::Absent, tools: unknown, prompt }
+    Terms { limit, reasoning: Reasoning::Absent, tools: unknown, json_modes: true, prompt }
 }

@@ -147,6 +147,7 @@ fn terms(request: &Request<'_>, model: &ErnieLimits) -> Terms {
     let limit = Limit::of(whole.or_else(|| whole_number(request.parameters, "max_tokens")), model.output.1);
     let budget = whole_number(request.parameters, "thinking_budget");
     Terms {
+        json_modes: !model.vision,
         limit: Limit { covers_reasoning: whole.is_some(), reasoning: budget, ..limit },
         reasoning: if thinks(request) { Reasoning::Apart } else { Reasoning::Absent },
         tools: model.tools,

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod json;
 pub mod locate;
 mod schema;
+mod spent;
 pub mod tools;
 
 pub use ext::TasksExt;

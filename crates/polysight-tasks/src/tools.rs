@@ -16,8 +16,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use crate::extract::{total_cost, total_usage};
-use crate::{Schema, no_end};
+use crate::{Schema, no_end, spent};
 
 /// How long a handler may take unless a tool says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -180,13 +179,13 @@ impl ToolRun {
     /// Tokens of all rounds together; `None` where the vendor did not say them for each.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        total_usage(&self.responses)
+        spent::usage(&self.responses, None)
     }
 
     /// What all rounds cost together; `None` where that of one is unknown, or they have prices in two currencies.
     #[must_use]
     pub fn cost(&self) -> Option<Money> {
-        total_cost(&self.responses)
+        spent::cost(&self.responses, None)
     }
 }
 
@@ -218,18 +217,29 @@ pub enum ToolLoopFault {
 }
 
 impl ToolLoopError {
-    /// Tokens of all rounds together; `None` where the vendor did not say them for each.
+    /// Tokens of all rounds together, a failed call among them; `None` where the vendor did not say them for each.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        total_usage(&self.responses)
+        spent::usage(&self.responses, self.failed_call())
+    }
+
+    /// What all rounds cost together, a failed call among them; `None` where that of one is unknown, or they have prices in two
+    /// currencies.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        spent::cost(&self.responses, self.failed_call())
     }
 
     /// Whether it may cost money: likely as soon as the model has answered once, else what the failed call says.
     #[must_use]
     pub fn billed(&self) -> Billed {
+        spent::billed(&self.responses, self.failed_call())
+    }
+
+    fn failed_call(&self) -> Option<&Error> {
         match &self.fault {
-            ToolLoopFault::Call(error) if self.responses.is_empty() => error.billed(),
-            _ => Billed::Likely,
+            ToolLoopFault::Call(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -295,7 +305,7 @@ impl ToolLoop {
     {
         request.tools.extend(self.tools.iter().map(|tool| tool.definition.clone()));
         let mut responses = Vec::new();
-        for _ in 0..=self.max_rounds {
+        for round in 0..=self.max_rounds {
             let response = match self.ask(provider, &request).await {
                 Ok(response) => response,
                 Err(error) => {
@@ -307,6 +317,10 @@ impl ToolLoop {
             responses.push(response);
             if calls.is_empty() {
                 return Ok(ToolRun { responses, messages: request.messages.to_vec() });
+            }
+            // What they gave would not be sent any more.
+            if round == self.max_rounds {
+                break;
             }
             match self.call_all(&calls).await {
                 Ok(results) => results.into_iter().for_each(|message| request.messages.push(message)),

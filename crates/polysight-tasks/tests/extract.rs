@@ -11,7 +11,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use polysight_core::{
-    Catalog, ChatRequest, Error, ErrorKind, FinishKind, Message, Part, ResponseFormat, Rung, VisionProvider,
+    Billed, Catalog, ChatRequest, Error, ErrorKind, FinishKind, Message, Part, ResponseFormat, Rung,
+    VisionProvider,
 };
 use polysight_layers::testing::MockProvider;
 use polysight_tasks::{ExtractError, ExtractFault, Extractor};
@@ -177,4 +178,23 @@ async fn fields_are_shown_as_they_become_complete() {
         extractor().with_fields(move |name, value| kept.lock().unwrap().push(format!("{name}={value}")));
     extractor.extract_as::<Receipt, _>(&mock, request()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), ["shop=\"Tea House\"", "total=12.5"]);
+}
+
+/// The first answer has its price, whatever the vendor says of the call that repairs it.
+#[tokio::test]
+async fn a_repair_turn_that_fails_does_not_hide_what_was_paid() {
+    let catalog = "vendor = \"v\"\n[[models]]\nid = \"m\"\n\
+         prices = [{ currency = \"CNY\", input = 1.0, output = 10.0 }]\n";
+    let mock = || {
+        let mock = MockProvider::new("m").with_catalog(Catalog::from_toml(catalog).unwrap()).with_model("m");
+        mock.answer("I see a receipt.")
+    };
+    let refused = Error::new(ErrorKind::RateLimited, "later");
+    let error = failed(&mock().error(refused), extractor()).await;
+    assert_eq!(error.usage().unwrap().total_tokens, 110);
+    assert_eq!(error.cost().unwrap().amount, (100.0 + 100.0) / 1e6);
+    assert_eq!((error.billed(), Error::from(error).billed()), (Billed::Likely, Billed::Likely));
+    let broken = Error::new(ErrorKind::Network, "broke").with_billed(Billed::Perhaps);
+    let error = failed(&mock().error(broken), extractor()).await;
+    assert_eq!((error.usage(), error.cost()), (None, None), "{error}");
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polysight_core::{
-    ChatRequest, Error, ErrorKind, Image, Message, MessageRole, Part, StreamEvent, ToolChoice,
+    Billed, ChatRequest, Error, ErrorKind, Image, Message, MessageRole, Part, StreamEvent, ToolChoice, Usage,
 };
 use polysight_layers::testing::MockProvider;
 use polysight_tasks::tools::{ToolLoopError, ToolLoopFault};
@@ -118,9 +118,15 @@ async fn a_tool_can_end_the_loop_and_rounds_are_bounded() {
     assert_eq!(error.responses.len(), 1);
 
     let mock = MockProvider::new("m").answer_call("sum", r#"{"a":2,"b":3}"#).forever();
-    let error = ToolLoop::new([sum()]).with_max_rounds(3).run(&mock, request()).await.unwrap_err();
+    let runs = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&runs);
+    let counts = tool(move || {
+        *counted.lock().unwrap() += 1;
+        async { Ok("5") }
+    });
+    let error = ToolLoop::new([counts]).with_max_rounds(3).run(&mock, request()).await.unwrap_err();
     assert!(matches!(error.fault, ToolLoopFault::TooManyRounds(3)), "{error}");
-    assert_eq!(error.responses.len(), 4);
+    assert_eq!((error.responses.len(), *runs.lock().unwrap()), (4, 3), "the fourth call is not run");
 
     let mock = MockProvider::new("m")
         .answer_call("sum", r#"{"a":2,"b":3}"#)
@@ -167,8 +173,15 @@ async fn an_error_says_what_was_used() {
     let ends = tool(|| async { Err::<String, _>(ToolError::abort("gone")) });
     let good = MockProvider::new("m").answer_call("sum", r#"{"a":1,"b":2}"#);
     let error = ToolLoop::new([ends]).run(&good, request()).await.unwrap_err();
-    assert_eq!((error.usage().unwrap().total_tokens, error.billed()), (110, polysight_core::Billed::Likely));
+    assert_eq!((error.usage().unwrap().total_tokens, error.billed()), (110, Billed::Likely));
     let none = MockProvider::new("m").error(Error::new(ErrorKind::Billing, "none"));
     let error = ToolLoop::new([sum()]).run(&none, request()).await.unwrap_err();
-    assert_eq!(error.billed(), polysight_core::Billed::No);
+    assert_eq!((error.billed(), error.usage()), (Billed::No, Some(Usage::default())));
+    let perhaps = Error::new(ErrorKind::Network, "broke").with_billed(Billed::Perhaps);
+    let told = perhaps.clone().with_usage(Some(Usage::new(5, 2, 7)));
+    for (failed, tokens) in [(perhaps, None), (told, Some(117))] {
+        let mock = MockProvider::new("m").answer_call("sum", r#"{"a":1,"b":2}"#).error(failed);
+        let error = ToolLoop::new([sum()]).run(&mock, request()).await.unwrap_err();
+        assert_eq!((error.usage().map(|usage| usage.total_tokens), error.billed()), (tokens, Billed::Likely));
+    }
 }

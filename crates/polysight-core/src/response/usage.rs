@@ -1,5 +1,7 @@
 //! What a call used, and what the account has left.
 
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 
 /// Tokens that a call used, as the vendor counts them.
@@ -22,6 +24,30 @@ impl Usage {
     #[must_use]
     pub fn new(input_tokens: u64, output_tokens: u64, total_tokens: u64) -> Self {
         Self { input_tokens, output_tokens, total_tokens, details: TokenDetails::default() }
+    }
+}
+
+impl Add for Usage {
+    type Output = Self;
+
+    /// Both together; a detail is known where both tell it.
+    fn add(self, other: Self) -> Self {
+        let (mine, others) = (self.details, other.details);
+        let both = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            total_tokens: self.total_tokens.saturating_add(other.total_tokens),
+            details: TokenDetails {
+                cached: both(mine.cached, others.cached),
+                cached_by_mark: both(mine.cached_by_mark, others.cached_by_mark),
+                cache_creation: both(mine.cache_creation, others.cache_creation),
+                text: both(mine.text, others.text),
+                image: both(mine.image, others.image),
+                video: both(mine.video, others.video),
+                reasoning: both(mine.reasoning, others.reasoning),
+            },
+        }
     }
 }
 
@@ -67,4 +93,21 @@ pub struct RateLimits {
     pub limit_output_tokens: Option<u64>,
     /// Answer tokens left in it.
     pub remaining_output_tokens: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_of_a_sum_is_known_where_both_tell_it() {
+        let mut one = Usage::new(10, 2, 12);
+        (one.details.image, one.details.text) = (Some(6), Some(4));
+        let mut two = Usage::new(5, 1, 6);
+        two.details.text = Some(5);
+        let sum = one + two;
+        assert_eq!((sum.input_tokens, sum.output_tokens, sum.total_tokens), (15, 3, 18));
+        assert_eq!((sum.details.text, sum.details.image), (Some(9), None));
+        assert_eq!((Usage::new(u64::MAX, 0, 0) + one).input_tokens, u64::MAX);
+    }
 }

@@ -7,8 +7,8 @@ use polysight_core::catalog::Money;
 use polysight_core::{Billed, ChatResponse, Error, ErrorKind, Partial, RetryAdvice, Usage};
 
 use super::turn::said;
-use crate::SchemaFault;
 use crate::json::{Unreadable, Verdict};
+use crate::{SchemaFault, spent};
 
 /// Why no value came out, with every answer that was given and paid.
 ///
@@ -93,24 +93,30 @@ impl ExtractError {
         self.responses.last().map_or("", |response| said(response, &self.function))
     }
 
-    /// Tokens of all turns together; `None` where the vendor did not say them for each, as of a stream that was cut off.
+    /// Tokens of all turns together, a failed call among them; `None` where the vendor did not say them for each, as of a stream
+    /// that was cut off.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        super::total_usage(&self.responses)
+        spent::usage(&self.responses, self.failed_call())
     }
 
-    /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
+    /// What all turns cost together, a failed call among them; `None` where that of one is unknown, or they have prices in two
+    /// currencies.
     #[must_use]
     pub fn cost(&self) -> Option<Money> {
-        super::total_cost(&self.responses)
+        spent::cost(&self.responses, self.failed_call())
     }
 
     /// Whether it may cost money: likely as soon as the model has answered once, else what the failed call says.
     #[must_use]
     pub fn billed(&self) -> Billed {
+        spent::billed(&self.responses, self.failed_call())
+    }
+
+    fn failed_call(&self) -> Option<&Error> {
         match &self.fault {
-            ExtractFault::Call(error) if self.responses.is_empty() => error.billed(),
-            _ => Billed::Likely,
+            ExtractFault::Call(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -141,16 +147,16 @@ impl StdError for ExtractError {
 
 impl From<ExtractError> for Error {
     fn from(error: ExtractError) -> Self {
-        let message = error.to_string();
+        let (message, billed) = (error.to_string(), error.billed());
         let kind = match error.fault {
-            ExtractFault::Call(error) => return *error,
+            ExtractFault::Call(error) => return error.with_billed(billed),
             ExtractFault::Truncated | ExtractFault::CutOff(_) => ErrorKind::Interrupted,
             _ => ErrorKind::Protocol,
         };
         let last = error.responses.last();
         let mut made = Self::new(kind, message)
             .with_retry(RetryAdvice::Never)
-            .with_billed(error.billed())
+            .with_billed(billed)
             .with_partial(last.and_then(|last| {
                 Partial::new(said(last, &error.function).to_owned(), last.reasoning.clone())
             }));

@@ -18,8 +18,8 @@ use serde_json::Value;
 
 pub use error::{ExtractError, ExtractFault};
 
-use crate::Schema;
 use crate::json::JsonRepair;
+use crate::{Schema, spent};
 
 /// How answers of a type are asked for. Cloning is cheap.
 ///
@@ -60,13 +60,13 @@ impl<T> Extracted<T> {
     /// Tokens of all turns together; `None` where the vendor did not say them for each.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        total_usage(&self.responses)
+        spent::usage(&self.responses, None)
     }
 
     /// What all turns cost together; `None` where that of one is unknown, or they have prices in two currencies.
     #[must_use]
     pub fn cost(&self) -> Option<Money> {
-        total_cost(&self.responses)
+        spent::cost(&self.responses, None)
     }
 
     fn map<U>(self, value: U) -> Extracted<U> {
@@ -230,21 +230,4 @@ fn ask_again(request: &mut ChatRequest, answer: Option<&ChatResponse>, fault: &E
     for id in calls {
         request.messages.push(Message::tool_result(id, words.clone()));
     }
-}
-
-pub(crate) fn total_cost(responses: &[ChatResponse]) -> Option<Money> {
-    let mut costs = responses.iter().map(|response| response.cost.as_ref());
-    let first = costs.next()??.clone();
-    costs.try_fold(first, |sum, cost| sum.checked_add(cost?))
-}
-
-pub(crate) fn total_usage(responses: &[ChatResponse]) -> Option<Usage> {
-    let mut total = Usage::new(0, 0, 0);
-    for response in responses {
-        let usage = response.usage.as_ref()?;
-        total.input_tokens = total.input_tokens.saturating_add(usage.input_tokens);
-        total.output_tokens = total.output_tokens.saturating_add(usage.output_tokens);
-        total.total_tokens = total.total_tokens.saturating_add(usage.total_tokens);
-    }
-    Some(total)
 }

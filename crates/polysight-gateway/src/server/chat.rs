@@ -60,7 +60,7 @@ fn prepare(
     record: &Record,
 ) -> Result<Call, Refusal> {
     let ParsedRequest { model, chat, mut notes, .. } = parsed;
-    let role = state.role(&model, &|name| caller.may_use(name))?;
+    let role = state.role(&model, caller)?;
     let has_tools = !chat.tools.is_empty();
     let plan = plan(&role, chat)?;
     notes.extend(plan.notes.iter().cloned());

@@ -148,7 +148,7 @@ fn read_only(
     match route {
         Route::Models => Ok(json(&models::list(visible(), state.since))),
         Route::Model(id) => {
-            let role = state.role(id, &|name| caller.may_use(name))?;
+            let role = state.role(id, caller)?;
             Ok(json(&models::object(&role, state.since)))
         }
         Route::Metrics => match metrics::text() {

@@ -70,6 +70,7 @@ fn prepare(
         model,
         notes,
         calls_are_text: !has_tools && plan.rung.is_some(),
+        is_about_pictures: plan.grounding.as_ref().is_some_and(|facts| !facts.pictures.is_empty()),
     };
     let provider =
         (*role.id() == plan.provider).then(|| HeaderValue::from_str(&plan.provider.name).ok()).flatten();

@@ -101,15 +101,19 @@ impl Served {
 
     /// Sends bytes, and reads the reply to its end.
     pub(crate) async fn send(&self, bytes: &[u8]) -> Reply {
-        let mut stream = self.connect().await;
-        // A gateway that refuses early may have closed already.
-        let _ = stream.write_all(bytes).await;
-        read(stream).await
+        exchange(self.connect().await, bytes).await
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
+}
+
+/// Sends bytes over a connection, and reads the reply to its end.
+pub(crate) async fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Reply {
+    // A gateway that refuses early may have closed already.
+    let _ = stream.write_all(bytes).await;
+    read(stream).await
 }
 
 /// A chat request as bytes.

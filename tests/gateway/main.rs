@@ -11,6 +11,8 @@
 mod access;
 mod answers;
 mod bad_input;
+mod boxes;
+mod budgets;
 mod client;
 mod complaints;
 mod errors;

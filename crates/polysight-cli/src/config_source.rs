@@ -77,7 +77,11 @@ impl ConfigSource {
                 let faults = self.faults(&own);
                 Err(own.with_violations(faults))
             }
-            (models, own) => Ok((models?, own?)),
+            (models, own) => {
+                let (models, own) = (models?, own?);
+                own.check_roles(&models)?;
+                Ok((models, own))
+            }
         }
     }
 

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use polysight::layers::rate_limit::{LocalStore, RateLimitStore};
-use polysight::{Error, ErrorKind, Polysight, Result, Role};
+use polysight::layers::Stack;
+use polysight::layers::rate_limit::RateLimitStore;
+use polysight::{ChatRequest, Error, ErrorKind, Polysight, Result, Role};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::refusal::Refusal;
 use crate::server;
-use crate::server::access::Keys;
+use crate::server::access::{Caller, Keys};
 use crate::settings::Settings;
 
 /// An OpenAI-compatible server over the roles of a config file. Cloning shares it.
@@ -55,9 +56,13 @@ pub(crate) struct State {
 impl State {
     fn new(polysight: Polysight, settings: Settings, before: Option<&Self>) -> Result<Self> {
         settings.check()?;
+        settings.check_roles(&polysight)?;
+        let polysight = match before {
+            Some(before) => polysight.continuing(&before.polysight),
+            None => polysight,
+        };
         let roles = usable_roles(&polysight)?;
-        let names: Vec<&str> = polysight.role_names().collect();
-        let keys = Keys::new(&settings, &names)?;
+        let keys = Keys::new(&settings, &polysight, &roles)?;
         let vendors = polysight
             .provider_names()
             .filter_map(|name| Some(polysight.provider(name).ok()?.id().vendor.to_string()));
@@ -67,33 +72,42 @@ impl State {
             }
             _ => Arc::new(Semaphore::new(server::body::units(settings.max_bodies_in_flight) as usize)),
         };
-        let store = match (polysight.shared_rate_limit_store()?, before) {
-            (Some(shared), _) => shared,
-            (None, Some(before)) => Arc::clone(&before.store),
-            (None, None) => Arc::new(LocalStore::new()),
-        };
+        let store = polysight.rate_limit_store()?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(Self { vendors: vendors.collect(), keys, roles, since, store, room, polysight, settings })
     }
 
-    /// The role of this name, or the provider and model that it names where the settings allow that.
-    pub(crate) fn role(&self, model: &str, allowed: &dyn Fn(&str) -> bool) -> Result<Role, Refusal> {
-        let visible = || self.roles.iter().filter(|role| allowed(role.name()));
+    /// The role of this name, or the provider and model that it names where the settings allow that. Its calls are paid from the
+    /// caller's budget, where there is one.
+    pub(crate) fn role(&self, model: &str, caller: Caller<'_>) -> Result<Role, Refusal> {
+        let visible = || self.roles.iter().filter(|role| caller.may_use(role.name()));
         if let Some(role) = visible().find(|role| role.name() == model) {
-            return Ok(role.clone());
+            return Ok(match caller.ledger() {
+                Some(ledger) => self.polysight.role_paid_from(role.name(), ledger)?,
+                None => role.clone(),
+            });
         }
-        if let Some(role) = self.provider_model(model).filter(|_| allowed(model)) {
+        if caller.may_use(model)
+            && let Some(role) = self.provider_model(model, caller)?
+        {
             return Ok(role);
         }
         // One that is there and may not be used is as unknown as any other.
         Err(crate::models::unknown(model, visible().map(Role::name)))
     }
 
-    fn provider_model(&self, model: &str) -> Option<Role> {
-        let (provider, model_id) = model.split_once('/').filter(|_| self.settings.provider_models)?;
-        let provider = self.polysight.provider(provider).ok()?;
-        let defaults = polysight::ChatRequest::default().with_model(model_id);
-        Some(Role::new(model, provider, defaults))
+    /// A model of a provider, which the budget of all roles pays for too.
+    fn provider_model(&self, model: &str, caller: Caller<'_>) -> Result<Option<Role>> {
+        let Some((provider, model_id)) = model.split_once('/').filter(|_| self.settings.provider_models)
+        else {
+            return Ok(None);
+        };
+        let Ok(provider) = self.polysight.provider(provider) else { return Ok(None) };
+        let ledgers =
+            [Some(self.polysight.ledger()?), caller.ledger().cloned()].into_iter().flatten().collect();
+        let stack = Stack { ledgers, role: Some(model.to_owned()), ..Stack::default() };
+        let defaults = ChatRequest::default().with_model(model_id);
+        Ok(Some(Role::new(model, stack.build(provider)?, defaults)))
     }
 }
 
@@ -129,7 +143,8 @@ impl Gateway {
     }
 
     /// Serves another config from the next request on. Requests that have begun are answered by the config that they began
-    /// with. Limits of headers and connections stay as they are until a restart.
+    /// with. What is counted in memory of rate limits and budgets goes on. Limits of headers and connections stay as they are until
+    /// a restart.
     ///
     /// # Errors
     /// As [`new`](Self::new), and when the new config has no keys while the gateway may be reached from elsewhere; the old one

@@ -105,52 +105,13 @@ fn own(card: &ModelCard, provider: &str, model: &str) -> JsonValue {
     own.insert("provider".to_owned(), provider.into());
     own.insert("model".to_owned(), model.into());
     own.insert("known".to_owned(), card.known.into());
-    let limits = [("image", card.image.limits().map(image)), ("video", card.video.limits().map(video))];
+    let limits = [
+        ("image", card.image.limits().map(ImageCard::to_json)),
+        ("video", card.video.limits().map(VideoCard::to_json)),
+    ];
     own.extend(limits.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     own.extend(card.citation().map(|citation| ("source".to_owned(), citation.into())));
     JsonValue::Object(own)
-}
-
-fn image(card: &ImageCard) -> JsonValue {
-    let formats =
-        card.formats.as_ref().map(|formats| formats.iter().map(ToString::to_string).collect::<Vec<_>>());
-    without_nulls(json!({
-        "count": card.count,
-        "inline_count": card.inline_count,
-        "max_bytes": card.max_bytes,
-        "max_base64_bytes": card.max_base64_bytes,
-        "min_side": card.min_side,
-        "max_side": card.max_side,
-        "max_pixels": card.max_pixels,
-        "max_aspect": card.max_aspect,
-        "formats": formats,
-        "base64": card.base64,
-        "url": card.url,
-    }))
-}
-
-fn video(card: &VideoCard) -> JsonValue {
-    let formats =
-        card.formats.as_ref().map(|formats| formats.iter().map(ToString::to_string).collect::<Vec<_>>());
-    let end = |end: Option<polysight::interval::End>| end.map(polysight::interval::End::value);
-    without_nulls(json!({
-        "count": card.count,
-        "max_bytes": card.max_bytes,
-        "max_base64_bytes": card.max_base64_bytes,
-        "min_seconds": card.seconds.and_then(|range| end(range.low())),
-        "max_seconds": card.seconds.and_then(|range| end(range.high())),
-        "formats": formats,
-        "frames": card.frames.is_yes(),
-        "base64": card.base64,
-        "url": card.url,
-    }))
-}
-
-fn without_nulls(mut value: JsonValue) -> JsonValue {
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
-    value
 }
 
 /// The refusal of a model that is not there, with the nearest one that is.

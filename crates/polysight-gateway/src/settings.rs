@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use polysight::layers::BudgetPolicy;
 use polysight::{Error, ErrorKind, Polysight, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+
+use crate::models;
 
 /// What the gateway does with fields of a request that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -65,11 +68,11 @@ pub struct Settings {
 }
 
 /// A key of the gateway's own, and what it may do.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeySettings {
-    /// What it is called in logs and metrics; unique.
+    /// What it is called in logs, metrics and errors; unique.
     pub name: String,
     /// The key, as `${NAME}` from the environment, or `sha256:` and the 64 hex digits of its SHA-256.
     pub key: String,
@@ -82,6 +85,10 @@ pub struct KeySettings {
     /// Concurrent requests; default: no limit.
     #[serde(default)]
     pub concurrency: Option<u32>,
+    /// How much money its calls may cost in a period; default: no limit. Each attempt reserves the most that it can cost, and is
+    /// reconciled with what it cost.
+    #[serde(default)]
+    pub budget: Option<BudgetPolicy>,
 }
 
 impl fmt::Debug for KeySettings {
@@ -169,6 +176,21 @@ impl Settings {
             key.check(is_taken).map_err(|problem| wrong(&format!("keys[{index}]"), problem))
         })
     }
+
+    /// Checks what the settings say of a config's roles: that those of each key are there, and that its budget can count their
+    /// prices.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the first key that is wrong.
+    pub fn check_roles(&self, polysight: &Polysight) -> Result<()> {
+        let known: Vec<&str> = polysight.role_names().collect();
+        self.keys.iter().enumerate().try_for_each(|(index, key)| {
+            key.check_roles(&known, self.provider_models)
+                .map_err(|problem| wrong(&format!("keys[{index}].roles"), problem))?;
+            key.check_currency(polysight)
+                .map_err(|error| wrong(&format!("keys[{index}].budget"), error.message()))
+        })
+    }
 }
 
 /// Most bytes of one body: 1 GiB.
@@ -181,7 +203,27 @@ impl KeySettings {
     /// A key that may use every role.
     #[must_use]
     pub fn new(name: impl Into<String>, key: impl Into<String>) -> Self {
-        Self { name: name.into(), key: key.into(), roles: None, requests_per_minute: None, concurrency: None }
+        let (roles, requests_per_minute, concurrency, budget) = Default::default();
+        Self { name: name.into(), key: key.into(), roles, requests_per_minute, concurrency, budget }
+    }
+
+    /// Whether it may use a role.
+    pub(crate) fn may_use(&self, role: &str) -> bool {
+        self.roles.as_ref().is_none_or(|roles| roles.iter().any(|allowed| allowed == role))
+    }
+
+    fn check_roles(&self, known: &[&str], provider_models: bool) -> Result<(), String> {
+        let is_known =
+            |role: &&String| known.contains(&role.as_str()) || (provider_models && role.contains('/'));
+        match self.roles.iter().flatten().find(|role| !is_known(role)) {
+            Some(role) => Err(models::unknown(role, known.iter().copied()).message().to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_currency(&self, polysight: &Polysight) -> Result<()> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        polysight.check_currency(budget, polysight.role_names().filter(|role| self.may_use(role)))
     }
 
     fn check(&self, is_taken: bool) -> Result<(), String> {
@@ -190,6 +232,9 @@ impl KeySettings {
         }
         if self.requests_per_minute == Some(0) || self.concurrency == Some(0) {
             return Err("a limit of 0 would refuse everything: leave the key out instead".to_owned());
+        }
+        if let Some(Err(error)) = self.budget.as_ref().map(BudgetPolicy::check) {
+            return Err(format!("budget: {}", error.message()));
         }
         match self.key.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()) => Ok(()),

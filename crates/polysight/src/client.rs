@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polysight_core::{
-    ApiKey, ChatRequest, Estimate, Observer, Observers, PlanComparison, Result, VisionProvider, compare_plans,
+    ApiKey, ChatRequest, Error, ErrorKind, Estimate, Observer, Observers, PlanComparison, Result,
+    VisionProvider, compare_plans,
 };
-use polysight_layers::budget::BudgetStore;
+use polysight_layers::budget::{BudgetStore, LocalBudgets};
 use polysight_layers::rate_limit::{LocalStore, RateLimitStore};
 use polysight_layers::{BudgetPolicy, KeyPool, Ledger, RetryBudget, Router, RouterPolicy, Stack, Target};
 use polysight_wire::Transport;
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{
     Config, Connecting, Fault, Lookup, ProviderConfig, ProviderEntry, RoleEntry, RoleTarget, Source, Stores,
-    Texts, Variables, connect_store, read_table,
+    Texts, Variables, connect_store, reached, read_table, wrong_currency,
 };
 use crate::{Registry, Role};
 
@@ -66,7 +67,9 @@ struct Ready {
     /// What pays for the retries of all roles of a provider: an outage is one for all of them.
     budgets: HashMap<String, RetryBudget>,
     stores: Option<Stores>,
-    local_store: Option<Arc<dyn RateLimitStore>>,
+    /// Count in this process, where the file names no store.
+    local_limits: Arc<LocalStore>,
+    local_budgets: Arc<LocalBudgets>,
     /// What the pictures of all roles may take that are fitted at once.
     #[cfg(feature = "media")]
     fit_pool: polysight_media::fit::FitPool,
@@ -143,6 +146,20 @@ impl Polysight {
         self
     }
 
+    /// Goes on with what another config of this process has counted in memory, such as the one that this one replaces: its rate
+    /// limits, and what was spent of budgets that have the same name, currency and period. Call it before roles are made.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let (limits, budgets) = {
+            let before = before.ready();
+            (Arc::clone(&before.local_limits), Arc::clone(&before.local_budgets))
+        };
+        let mut ready = self.ready();
+        (ready.local_limits, ready.local_budgets) = (limits, budgets);
+        drop(ready);
+        self
+    }
+
     /// Shows what happens to the calls of all roles to an [`Observer`], such as a closure: give it before roles are made.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
@@ -176,13 +193,51 @@ impl Polysight {
         Ok(self.make_role(&mut self.ready(), name, &[])?.role)
     }
 
+    /// The same role, each attempt of which is paid from this ledger too, such as that of one user: it has the name's layers, but a
+    /// cache and routers of its own. Ledgers are told apart by their names.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role).
+    pub fn role_paid_from(&self, name: &str, ledger: &Ledger) -> Result<Role> {
+        let ready = &mut self.ready();
+        let paying = ledger.name().to_owned();
+        ready.ledgers.entry(paying.clone()).or_insert_with(|| ledger.clone());
+        Ok(self.make_role(ready, name, &[paying])?.role)
+    }
+
+    /// A ledger with a budget of the program's own, made once for each name. It is counted where the file's budgets are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) as [`BudgetPolicy::check`], and as [`ledger`](Self::ledger).
+    pub fn make_ledger(&self, name: &str, budget: &BudgetPolicy) -> Result<Ledger> {
+        self.ledger_of(&mut self.ready(), name, Some(budget))
+    }
+
+    /// Checks that a budget of the program's own can count the prices of these roles, and of those that they fall back on, as far as
+    /// the catalogues know them. Unknown roles are passed over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) that names the first role whose price has another currency, and no rate.
+    pub fn check_currency<'a>(
+        &'a self,
+        budget: &BudgetPolicy,
+        roles: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        let (providers, all) = (&self.config.providers, &self.config.roles);
+        let spenders = roles.into_iter().flat_map(|name| reached(all, name));
+        match wrong_currency(providers, all, budget, spenders) {
+            Some(problem) => Err(Error::new(ErrorKind::Config, problem)),
+            None => Ok(()),
+        }
+    }
+
     /// What the calls of all roles cost, by role, model and day, with the file's `budget` where it has one. Written down is every
     /// attempt, under the role that sent it.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a missing variable of the shared store.
     pub fn ledger(&self) -> Result<Ledger> {
-        self.make_ledger(&mut self.ready(), ALL_ROLES, self.config.budget.as_ref())
+        self.ledger_of(&mut self.ready(), ALL_ROLES, self.config.budget.as_ref())
     }
 
     /// The ledger of a role's own budget, of which the roles that it falls back on spend too; `None` where it has no budget.
@@ -191,7 +246,7 @@ impl Polysight {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an unknown role, and as [`ledger`](Self::ledger).
     pub fn role_ledger(&self, name: &str) -> Result<Option<Ledger>> {
         let Some(policy) = &self.config.role(name)?.layers.budget else { return Ok(None) };
-        self.make_ledger(&mut self.ready(), &ledger_name(name), Some(policy)).map(Some)
+        self.ledger_of(&mut self.ready(), &ledger_name(name), Some(policy)).map(Some)
     }
 
     /// The provider of this name. It is made once, and all providers that connect alike (proxy, protocol, certificates,
@@ -244,14 +299,12 @@ impl Polysight {
         covering.ok_or_else(|| refusal.unwrap_or_else(none))
     }
 
-    /// Where rate limits are counted that several processes share; `None` where the file has no table `rate_limit_store`.
+    /// Where rate limits are counted: in the file's `rate_limit_store`, which several processes may share, else in this process.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a missing environment variable, and an address that is none.
-    pub fn shared_rate_limit_store(&self) -> Result<Option<Arc<dyn RateLimitStore>>> {
-        let has_table = self.config.rate_limit_store.is_some();
-        let store = has_table.then(|| self.make_store(&mut self.ready()));
-        store.transpose().map_err(|fault| self.config.error(fault))
+    pub fn rate_limit_store(&self) -> Result<Arc<dyn RateLimitStore>> {
+        self.make_store(&mut self.ready()).map_err(|fault| self.config.error(fault))
     }
 
     fn ready(&self) -> MutexGuard<'_, Ready> {
@@ -298,7 +351,7 @@ impl Polysight {
         let mut names = outer.to_vec();
         if let Some(policy) = &entry.layers.budget {
             let own = ledger_name(name);
-            self.make_ledger(ready, &own, Some(policy))?;
+            self.ledger_of(ready, &own, Some(policy))?;
             names.push(own);
             names.sort_unstable();
             names.dedup();
@@ -306,18 +359,15 @@ impl Polysight {
         Ok(names)
     }
 
-    fn make_ledger(&self, ready: &mut Ready, name: &str, policy: Option<&BudgetPolicy>) -> Result<Ledger> {
+    fn ledger_of(&self, ready: &mut Ready, name: &str, policy: Option<&BudgetPolicy>) -> Result<Ledger> {
         if let Some(made) = ready.ledgers.get(name) {
             return Ok(made.clone());
         }
         let ledger = match policy {
             None => Ledger::counting(name),
             Some(policy) => {
-                let ledger = Ledger::new(name, policy.clone())?;
-                match self.make_budget_store(ready).map_err(|fault| self.config.error(fault))? {
-                    Some(store) => ledger.with_store(store),
-                    None => ledger,
-                }
+                let store = self.make_budget_store(ready).map_err(|fault| self.config.error(fault))?;
+                Ledger::new(name, policy.clone())?.with_store(store)
             }
         };
         ready.ledgers.insert(name.to_owned(), ledger.clone());
@@ -334,7 +384,7 @@ impl Polysight {
     ) -> Result<Arc<dyn VisionProvider>> {
         let target = match &entry.target {
             RoleTarget::Provider { name: provider, .. } => {
-                let mut paying = vec![self.make_ledger(ready, ALL_ROLES, self.config.budget.as_ref())?];
+                let mut paying = vec![self.ledger_of(ready, ALL_ROLES, self.config.budget.as_ref())?];
                 paying.extend(ledgers.iter().filter_map(|name| ready.ledgers.get(name)).cloned());
                 let stack = Stack {
                     ledgers: paying,
@@ -395,7 +445,7 @@ impl Polysight {
         variables: &Variables<'_>,
     ) -> Result<Arc<dyn VisionProvider>, Fault> {
         let path = &*format!("providers.{name}");
-        let fault = |error: crate::Error| Fault::new(path, error.message());
+        let fault = |error: Error| Fault::new(path, error.message());
         let config = entry.config(path, variables)?;
         let options = config
             .options(name)
@@ -434,12 +484,15 @@ impl Polysight {
         if let Some((shared, _)) = self.shared_stores(ready)? {
             return Ok(shared);
         }
-        Ok(Arc::clone(ready.local_store.get_or_insert_with(|| Arc::new(LocalStore::new()))))
+        Ok(Arc::<LocalStore>::clone(&ready.local_limits))
     }
 
-    /// Where budgets are counted that other processes share; `None` where each ledger counts its own.
-    fn make_budget_store(&self, ready: &mut Ready) -> Result<Option<Arc<dyn BudgetStore>>, Fault> {
-        Ok(self.shared_stores(ready)?.map(|(_, budgets)| budgets))
+    /// Where budgets are counted: as the file says, else in this process.
+    fn make_budget_store(&self, ready: &mut Ready) -> Result<Arc<dyn BudgetStore>, Fault> {
+        if let Some((_, shared)) = self.shared_stores(ready)? {
+            return Ok(shared);
+        }
+        Ok(Arc::<LocalBudgets>::clone(&ready.local_budgets))
     }
 
     /// The store that the file names, connected to once.

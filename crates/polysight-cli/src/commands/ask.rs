@@ -229,9 +229,10 @@ fn show_meta(meta: &ResponseMeta, took: Duration) {
         || "tokens unknown".to_owned(),
         |usage| format!("{} tokens in, {} out", usage.input_tokens, usage.output_tokens),
     );
+    let cost = meta.cost.as_ref().map(|cost| format!(", {cost}")).unwrap_or_default();
     let cached = if meta.cached { ", from the cache" } else { "" };
     output::aside(format_args!(
-        "{} of {}: {}, {usage}, {:.1} s{cached}",
+        "{} of {}: {}, {usage}{cost}, {:.1} s{cached}",
         meta.model,
         meta.provider,
         meta.finish.kind,

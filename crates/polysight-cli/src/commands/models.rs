@@ -198,8 +198,8 @@ fn card_json(provider: &str, catalog: &Catalog, card: &ModelCard) -> Value {
         "thinking": card.thinking.mode.map(|mode| mode.to_string()),
         "tools": able(&card.tools),
         "response_formats": card.response_formats,
-        "image": limits(&card.image, image_json),
-        "video": limits(&card.video, video_json),
+        "image": limits(&card.image, ImageCard::to_json),
+        "video": limits(&card.video, VideoCard::to_json),
         "image_with_video": card.image_with_video,
         "prices_per_million_tokens": card.prices.iter().map(price).collect::<Vec<_>>(),
         "quotas": card.quotas.map(|quotas| json!({
@@ -224,33 +224,4 @@ fn able<T>(capability: &Capability<T>) -> Option<bool> {
 /// The limits, false, or null where nothing is known.
 fn limits<T>(capability: &Capability<T>, json: impl Fn(&T) -> Value) -> Value {
     capability.limits().map_or_else(|| json!(able(capability)), json)
-}
-
-fn image_json(card: &ImageCard) -> Value {
-    json!({
-        "count": card.count,
-        "inline_count": card.inline_count,
-        "max_bytes": card.max_bytes,
-        "max_base64_bytes": card.max_base64_bytes,
-        "min_side": card.min_side,
-        "max_side": card.max_side,
-        "max_pixels": card.max_pixels,
-        "max_aspect": card.max_aspect,
-        "formats": card.formats.as_ref().map(|formats| formats.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "inline": card.base64,
-        "url": card.url,
-    })
-}
-
-fn video_json(card: &VideoCard) -> Value {
-    json!({
-        "count": card.count,
-        "max_bytes": card.max_bytes,
-        "max_base64_bytes": card.max_base64_bytes,
-        "seconds": card.seconds.map(|seconds| seconds.to_string()),
-        "formats": card.formats.as_ref().map(|formats| formats.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "inline": card.base64,
-        "url": card.url,
-        "frames": able(&card.frames),
-    })
 }

@@ -28,6 +28,7 @@
 
 mod card;
 mod grounding;
+mod json;
 mod price;
 
 use std::collections::HashMap;

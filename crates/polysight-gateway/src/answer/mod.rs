@@ -1,5 +1,6 @@
 //! Answers in the chat-completions shape.
 
+mod boxes;
 mod objects;
 mod plain;
 mod stream;

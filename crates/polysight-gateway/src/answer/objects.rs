@@ -4,6 +4,7 @@ use polysight::catalog::Money;
 use polysight::{Adjustment, Attempt, Error, FinishKind, ResponseMeta, Rung, SafetyLabel, Usage};
 use serde::Serialize;
 
+use super::boxes::BoxObject;
 use crate::refusal::client_path;
 
 /// What all pieces of one answer have alike.
@@ -18,6 +19,8 @@ pub(crate) struct Head {
     pub(crate) notes: Vec<String>,
     /// Whether calls of a function are the answer itself, since its form is asked for by one.
     pub(crate) calls_are_text: bool,
+    /// Whether it is an answer about pictures, in which boxes may stand.
+    pub(crate) is_about_pictures: bool,
 }
 
 /// The usage object of the shape.
@@ -90,13 +93,16 @@ pub(super) struct Known<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rung: Option<Rung>,
     cached: bool,
+    /// Boxes that stand in the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    boxes: Vec<BoxObject>,
     /// What the call cost, where the price is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<&'a Money>,
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn of(meta: &'a ResponseMeta, head: &'a Head) -> Self {
+    pub(super) fn of(meta: &'a ResponseMeta, head: &'a Head, boxes: Vec<BoxObject>) -> Self {
         Self {
             provider: &meta.provider,
             model: &meta.model,
@@ -108,6 +114,7 @@ impl<'a> Known<'a> {
             safety: &meta.safety,
             rung: meta.rung,
             cached: meta.cached,
+            boxes,
             cost: meta.cost.as_ref(),
         }
     }

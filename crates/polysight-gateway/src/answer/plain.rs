@@ -3,6 +3,7 @@
 use polysight::{ChatResponse, Error, FinishKind, Result};
 use serde::Serialize;
 
+use super::boxes::boxes;
 use super::objects::{CallObject, FunctionObject, Head, Known, UsageObject, finish_reason};
 
 #[derive(Serialize)]
@@ -65,7 +66,8 @@ fn of_response(response: &ChatResponse, head: &Head) -> Vec<u8> {
     };
     let finish = finish_reason(response.finish.kind, head.calls_are_text);
     let usage = response.usage.map(Into::into);
-    completion(head, message, finish, usage, Known::of(&response.meta, head))
+    let boxes = boxes(text, response.grounding.as_deref());
+    completion(head, message, finish, usage, Known::of(&response.meta, head, boxes))
 }
 
 fn of_cut(error: &Error, head: &Head) -> Vec<u8> {

@@ -13,6 +13,7 @@ use polysight::{ChatStream, Error, FinishKind, ResponseMeta, Result, StreamEvent
 use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::boxes::BoxText;
 use super::objects::{CallObject, FunctionObject, Head, Known, UsageObject, finish_reason};
 use crate::refusal::Refusal;
 use crate::server::Cut;
@@ -161,6 +162,7 @@ struct Writer {
     buffer: Vec<u8>,
     has_begun: bool,
     calls: BTreeSet<usize>,
+    text: BoxText,
 }
 
 /// What each chunk with a delta ends with.
@@ -210,6 +212,7 @@ impl Writer {
             serde_json::Value::from(&*head.model),
         );
         Self {
+            text: BoxText::new(head.is_about_pictures),
             head,
             include_usage,
             prefix: prefix.into_bytes(),
@@ -229,16 +232,21 @@ impl Writer {
     fn event(&mut self, event: StreamEvent) {
         self.begin();
         match event {
-            StreamEvent::Text(text) => self.delta(&Delta { content: Some(&text), ..Delta::default() }),
+            StreamEvent::Text(text) => self.content(&text),
             StreamEvent::Reasoning(text) => {
                 self.delta(&Delta { reasoning_content: Some(&text), ..Delta::default() });
             }
             StreamEvent::ToolCall(call) if self.head.calls_are_text => {
-                self.delta(&Delta { content: Some(&call.arguments), ..Delta::default() });
+                self.content(&call.arguments);
             }
             StreamEvent::ToolCall(call) => self.call(&call),
             _ => {}
         }
+    }
+
+    fn content(&mut self, text: &str) {
+        self.text.push(text);
+        self.delta(&Delta { content: Some(text), ..Delta::default() });
     }
 
     /// The first piece of a call has an id and a name, which clients insist on.
@@ -269,7 +277,7 @@ impl Writer {
     fn end(&mut self, meta: &ResponseMeta) {
         let finish = finish_reason(meta.finish.kind, self.head.calls_are_text);
         self.begin();
-        let known = Known::of(meta, &self.head);
+        let known = Known::of(meta, &self.head, self.text.boxes(meta.grounding.as_deref()));
         finish_frames(&mut self.buffer, &self.head, finish, meta.usage, &known, self.include_usage);
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, StatusCode};
+use polysight::layers::Ledger;
 use polysight::layers::rate_limit::{Grant, Lease, Limits, RateLimitKey, RateLimitStore};
-use polysight::{Error, ErrorKind, Result};
+use polysight::{Polysight, Result, Role};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::models;
 use crate::refusal::Refusal;
 use crate::settings::{KeySettings, Settings};
 
@@ -22,7 +22,9 @@ pub(crate) struct Keys(Vec<Key>);
 /// A key, and what it may do.
 pub(crate) struct Key {
     digest: [u8; 32],
-    pub(crate) settings: KeySettings,
+    settings: KeySettings,
+    /// Where what its calls cost is counted, if it has a budget.
+    ledger: Option<Ledger>,
 }
 
 /// Who calls: the holder of a key, or anybody where there are no keys.
@@ -30,9 +32,9 @@ pub(crate) struct Key {
 pub(crate) struct Caller<'a>(Option<&'a Key>);
 
 impl Keys {
-    /// Reads the keys of the settings; `roles` are the roles of the config.
-    pub(crate) fn new(settings: &Settings, roles: &[&str]) -> Result<Self> {
-        let keys = settings.keys.iter().map(|key| Key::new(key, roles, settings.provider_models));
+    /// The keys of the settings; `roles` are those that are served.
+    pub(crate) fn new(settings: &Settings, polysight: &Polysight, roles: &[Role]) -> Result<Self> {
+        let keys = settings.keys.iter().map(|key| Key::new(key, polysight, roles));
         Ok(Self(keys.collect::<Result<_>>()?))
     }
 
@@ -74,27 +76,25 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 impl Key {
-    fn new(settings: &KeySettings, roles: &[&str], provider_models: bool) -> Result<Self> {
-        let is_known =
-            |role: &&String| roles.contains(&role.as_str()) || (provider_models && role.contains('/'));
-        if let Some(role) = settings.roles.iter().flatten().find(|role| !is_known(role)) {
-            let hint = models::unknown(role, roles.iter().copied());
-            let message = format!(
-                "gateway.keys: the key `{}` names a role that is not there: {}",
-                settings.name,
-                hint.message()
-            );
-            return Err(Error::new(ErrorKind::Config, message));
-        }
+    fn new(settings: &KeySettings, polysight: &Polysight, roles: &[Role]) -> Result<Self> {
         let digest = match settings.key.strip_prefix("sha256:") {
             Some(hex) => from_hex(hex),
             None => Sha256::digest(settings.key.as_bytes()).into(),
         };
-        Ok(Self { digest, settings: settings.clone() })
+        let ledger = |budget| polysight.make_ledger(&format!("gateway.keys.{}", settings.name), budget);
+        let ledger = settings.budget.as_ref().map(ledger).transpose()?;
+        let key = Self { digest, settings: settings.clone(), ledger };
+        key.make_roles(polysight, roles)?;
+        Ok(key)
     }
-}
 
-impl Key {
+    /// Makes the roles that its budget pays for, so that what is wrong with one is an error of the config.
+    fn make_roles(&self, polysight: &Polysight, roles: &[Role]) -> Result<()> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let roles = roles.iter().map(Role::name).filter(|role| self.settings.may_use(role));
+        roles.map(|role| polysight.role_paid_from(role, ledger).map(drop)).collect()
+    }
+
     fn is_limited(&self) -> bool {
         self.settings.requests_per_minute.is_some() || self.settings.concurrency.is_some()
     }
@@ -148,8 +148,12 @@ impl<'a> Caller<'a> {
 
     /// Whether the caller may use a role.
     pub(crate) fn may_use(self, role: &str) -> bool {
-        let roles = self.0.and_then(|key| key.settings.roles.as_ref());
-        roles.is_none_or(|roles| roles.iter().any(|allowed| allowed == role))
+        self.0.is_none_or(|key| key.settings.may_use(role))
+    }
+
+    /// The budget of the caller's key, if there is one.
+    pub(crate) fn ledger(self) -> Option<&'a Ledger> {
+        self.0?.ledger.as_ref()
     }
 }
 

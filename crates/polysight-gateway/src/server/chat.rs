@@ -60,7 +60,7 @@ fn prepare(
     record: &Record,
 ) -> Result<Call, Refusal> {
     let ParsedRequest { model, chat, mut notes, .. } = parsed;
-    let role = state.role(&model, &|name| caller.may_use(name))?;
+    let role = state.role(&model, caller)?;
     let has_tools = !chat.tools.is_empty();
     let plan = plan(&role, chat)?;
     notes.extend(plan.notes.iter().cloned());
@@ -70,6 +70,7 @@ fn prepare(
         model,
         notes,
         calls_are_text: !has_tools && plan.rung.is_some(),
+        is_about_pictures: plan.grounding.as_ref().is_some_and(|facts| !facts.pictures.is_empty()),
     };
     let provider =
         (*role.id() == plan.provider).then(|| HeaderValue::from_str(&plan.provider.name).ok()).flatten();

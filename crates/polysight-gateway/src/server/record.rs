@@ -22,7 +22,8 @@ struct Inner {
     started: Instant,
     request_id: Arc<str>,
     method: String,
-    path: &'static str,
+    route: &'static str,
+    path: String,
     key: Option<String>,
     role: String,
     is_stream: bool,
@@ -38,12 +39,19 @@ struct Inner {
 }
 
 impl Record {
-    pub(crate) fn new(request_id: &Arc<str>, method: &http::Method, path: &'static str) -> Self {
+    /// A request to one of the few routes, which are counted, by a path, which is logged.
+    pub(crate) fn new(
+        request_id: &Arc<str>,
+        method: &http::Method,
+        route: &'static str,
+        path: String,
+    ) -> Self {
         metrics::began();
         Self(Arc::new(Mutex::new(Inner {
             started: Instant::now(),
             request_id: Arc::clone(request_id),
             method: method.to_string(),
+            route,
             path,
             key: None,
             role: String::new(),
@@ -107,7 +115,7 @@ impl Drop for Inner {
         let inner = &*self;
         let status = inner.status.unwrap_or(CLIENT_CLOSED);
         let duration = inner.started.elapsed();
-        metrics::ended(inner.path, &inner.role, status, duration);
+        metrics::ended(inner.route, &inner.role, status, duration);
         tracing::info!(
             target: "polysight_gateway::access",
             request_id = &*inner.request_id,

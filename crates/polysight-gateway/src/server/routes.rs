@@ -50,7 +50,7 @@ impl Route {
         }
     }
 
-    /// The path as it is logged and counted: one of few.
+    /// The path as it is counted: one of few.
     fn name(&self) -> &'static str {
         match self {
             Self::Chat => "/v1/chat/completions",
@@ -61,6 +61,11 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Asset => "/",
         }
+    }
+
+    /// The path as it is logged: that of a file of the page, or of what is not there, as the client wrote it.
+    fn logged(&self, path: &str) -> String {
+        if *self == Self::Asset { polysight::redact_name(path) } else { self.name().to_owned() }
     }
 
     fn method(&self) -> Method {
@@ -79,7 +84,8 @@ pub(crate) async fn answer(server: Server, request: Request<Incoming>) -> Respon
     let request_id = request_id(request.headers());
     let origin = request.headers().get(ORIGIN).cloned();
     let route = Route::of(request.uri().path());
-    let record = Record::new(&request_id, request.method(), route.name());
+    let path = route.logged(request.uri().path());
+    let record = Record::new(&request_id, request.method(), route.name(), path);
     let mut response = match dispatch(&server, &state, route, request, &record).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -148,7 +154,7 @@ fn read_only(
     match route {
         Route::Models => Ok(json(&models::list(visible(), state.since))),
         Route::Model(id) => {
-            let role = state.role(id, &|name| caller.may_use(name))?;
+            let role = state.role(id, caller)?;
             Ok(json(&models::object(&role, state.since)))
         }
         Route::Metrics => match metrics::text() {
@@ -214,5 +220,9 @@ mod tests {
         for path in ["/", "/v1", "/v12/models", "/../etc/passwd", "/v1/embeddings", ""] {
             assert_eq!(Route::of(path), Route::Asset, "{path}");
         }
+        assert_eq!(Route::of("/v1/v1/models/").logged("/v1/v1/models/"), "/v1/models");
+        assert_eq!(Route::of("/boxes.js").logged("/boxes.js"), "/boxes.js");
+        let long = format!("/{}", "x".repeat(5_000));
+        assert!(Route::of(&long).logged(&long).len() < 200);
     }
 }

@@ -119,7 +119,7 @@ impl Ledger {
         Self(Arc::new(Inner { name, policy, store, book, clock: Arc::new(SystemTime::now), names }))
     }
 
-    /// The same ledger with its budget counted in a store that other processes share, and with no rows yet.
+    /// The same ledger with its budget counted in a store that other ledgers or processes share, and with no rows yet.
     #[must_use]
     pub fn with_store(self, store: Arc<dyn BudgetStore>) -> Self {
         let Inner { name, policy, clock, .. } = &*self.0;
@@ -218,7 +218,9 @@ impl Ledger {
     }
 
     fn key(&self, policy: &BudgetPolicy) -> BudgetKey {
-        BudgetKey { budget: self.0.name.clone(), window: policy.per.window(self.now()) }
+        // What was counted in one currency says nothing of another, when the budget changes.
+        let budget = format!("{} {}", self.0.name, policy.currency);
+        BudgetKey { budget, window: policy.per.window(self.now()) }
     }
 
     /// Reserves what a call may cost at most.

@@ -31,7 +31,7 @@ use polysight_core::{Attempt, Billed, Error, Plan, ResponseMeta, Result, Usage, 
 pub use ledger::{Balance, Ledger, LedgerRow, LedgerSnapshot};
 pub use period::{BudgetPeriod, BudgetWindow};
 pub use policy::{BudgetPolicy, UnknownCost};
-pub use store::{BudgetCounts, BudgetKey, BudgetStore};
+pub use store::{BudgetCounts, BudgetKey, BudgetStore, LocalBudgets};
 
 use crate::call::{CallObserver, Reply, named, observe};
 use crate::rate_limit::most_tokens;

@@ -80,12 +80,13 @@ pub trait BudgetStore: Send + Sync + fmt::Debug {
 // Ledgers hold stores behind `dyn`.
 const _: fn(&dyn BudgetStore) = |_| {};
 
-/// Counts in this process.
-#[derive(Debug, Default)]
-pub(super) struct LocalBudgets(Mutex<BTreeMap<BudgetWindowName, Window>>);
+/// Counts in this process, by default for each ledger alone. Ledgers of one program that follow one another, as those of a config
+/// that is read again, go on with what was counted when they share it. It keeps the last 4 windows of each budget.
+#[derive(Default)]
+pub struct LocalBudgets(Mutex<HashMap<String, BTreeMap<WindowName, Window>>>);
 
 /// A window's end and name: the oldest sorts first, and one without an end last.
-type BudgetWindowName = (u64, String, String);
+type WindowName = (u64, String);
 
 #[derive(Debug, Default)]
 struct Window {
@@ -93,8 +94,22 @@ struct Window {
     reservations: HashMap<String, i64>,
 }
 
-fn name_of(key: &BudgetKey) -> BudgetWindowName {
-    (key.window.ends.unwrap_or(u64::MAX), key.window.name.clone(), key.budget.clone())
+fn name_of(window: &BudgetWindow) -> WindowName {
+    (window.ends.unwrap_or(u64::MAX), window.name.clone())
+}
+
+impl LocalBudgets {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for LocalBudgets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalBudgets({})", lock(&self.0).len())
+    }
 }
 
 #[async_trait]
@@ -107,8 +122,9 @@ impl BudgetStore for LocalBudgets {
         reservation: &str,
         amount: i64,
     ) -> Result<Option<BudgetCounts>> {
-        let mut windows = lock(&self.0);
-        let window = windows.entry(name_of(key)).or_default();
+        let mut budgets = lock(&self.0);
+        let windows = budgets.entry(key.budget.clone()).or_default();
+        let window = windows.entry(name_of(&key.window)).or_default();
         if window.reservations.contains_key(reservation) {
             return Ok(None);
         }
@@ -125,7 +141,8 @@ impl BudgetStore for LocalBudgets {
     }
 
     fn reconcile(&self, key: &BudgetKey, reservation: &str, spent: i64) {
-        if let Some(window) = lock(&self.0).get_mut(&name_of(key))
+        if let Some(windows) = lock(&self.0).get_mut(&key.budget)
+            && let Some(window) = windows.get_mut(&name_of(&key.window))
             && let Some(reserved) = window.reservations.remove(reservation)
         {
             window.counts.reserved -= reserved;
@@ -134,6 +151,8 @@ impl BudgetStore for LocalBudgets {
     }
 
     async fn counts(&self, key: &BudgetKey) -> Result<BudgetCounts> {
-        Ok(lock(&self.0).get(&name_of(key)).map(|window| window.counts).unwrap_or_default())
+        let budgets = lock(&self.0);
+        let window = budgets.get(&key.budget).and_then(|windows| windows.get(&name_of(&key.window)));
+        Ok(window.map(|window| window.counts).unwrap_or_default())
     }
 }

@@ -40,18 +40,27 @@ pub(crate) fn check_currencies(
     });
     let all = all.map(|policy| (BUDGET.to_owned(), policy, roles.keys().map(String::as_str).collect()));
     for (path, policy, spenders) in own.chain(all) {
-        let prices =
-            spenders.iter().filter_map(|role| Some((*role, currency(providers, roles.get(*role)?)?)));
-        let wrong = prices.filter_map(|(role, currency)| Some((role, policy.check_price(&currency).err()?)));
-        // One is enough to see what is missing.
-        if let Some((role, error)) = wrong.into_iter().next() {
-            faults.push(Fault::new(path, format!("role `{role}`: {}", error.message())));
+        if let Some(problem) = wrong_currency(providers, roles, policy, spenders) {
+            faults.push(Fault::new(path, problem));
         }
     }
 }
 
+/// What is wrong with the currency of a budget that these roles spend. One price is enough to see what is missing.
+pub(crate) fn wrong_currency<'a>(
+    providers: &BTreeMap<String, ProviderEntry>,
+    roles: &BTreeMap<String, RoleEntry>,
+    policy: &BudgetPolicy,
+    spenders: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    spenders.into_iter().find_map(|role| {
+        let error = policy.check_price(&currency(providers, roles.get(role)?)?).err()?;
+        Some(format!("role `{role}`: {}", error.message()))
+    })
+}
+
 /// A role and all that it falls back on.
-fn reached<'a>(roles: &'a BTreeMap<String, RoleEntry>, name: &'a str) -> BTreeSet<&'a str> {
+pub(crate) fn reached<'a>(roles: &'a BTreeMap<String, RoleEntry>, name: &'a str) -> BTreeSet<&'a str> {
     let (mut reached, mut next) = (BTreeSet::new(), vec![name]);
     while let Some(name) = next.pop() {
         if reached.insert(name)

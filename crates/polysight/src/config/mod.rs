@@ -21,6 +21,7 @@ use polysight_layers::BudgetPolicy;
 use serde::de::DeserializeOwned;
 
 pub(crate) use backend::{Backend, Backends};
+pub(crate) use budget::{reached, wrong_currency};
 pub(crate) use de::Texts;
 use de::{Reader, join};
 pub(crate) use expand::{Lookup, Variables};

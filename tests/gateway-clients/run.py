@@ -10,106 +10,78 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-import venv
-from contextlib import ExitStack
+import time
+import urllib.request
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+import tools  # noqa: E402
+
 NPM = ["openai@6.49.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92", "axios@1.21.1"]
 PYTHON_CLIENTS = ["openai (Python)", "LiteLLM", "LangChain"]
 CASES = [
     "text", "picture", "pictures", "stream", "tools", "JSON", "reasoning", "errors", "no balance", "abort", "models",
 ]  # fmt: skip
-PICTURE = ROOT / "examples" / "media" / "coffee.jpg"
+PICTURE = tools.ROOT / "examples" / "media" / "coffee.jpg"
 KEYS = {"GATEWAY_KEY": "clients-canary-key", "NARROW_KEY": "narrow-canary-key"}
-CANNOT_INSTALL = 77
+# LiteLLM would fetch its list of prices otherwise, and its proxy wants a key that is longer than those of a test.
+LITELLM = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+VARIABLES = {**KEYS, **LITELLM}
+# Through LiteLLM's proxy: its own errors and its own list of models are not the gateway's.
+THROUGH_LITELLM = "text,picture,pictures,stream,tools,JSON,reasoning,abort"
+ROLES = ["zhipu", "qwen", "ernie", "thinking", "slow"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--venv", type=Path, help="a virtual environment to use, or to make and keep")
+    parser.add_argument("--proxy-venv", type=Path, help="the same for LiteLLM's proxy")
     parser.add_argument("--npm", type=Path, help="a folder with the npm packages to use, or to make and keep")
     parser.add_argument("--install-timeout", type=int, default=400, help="seconds for each installer (default: 400)")
     return parser.parse_args()
 
 
-def built():
-    """Builds the two programs; gives the paths of the command and of the emulator."""
-    command = ["cargo", "build", "-p", "polysight-cli", "-p", "polysight-emulator", "--locked", "--message-format=json"]
-    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    messages = (json.loads(line) for line in output.splitlines() if line.startswith("{"))
-    programs = [Path(message["executable"]) for message in messages if message.get("executable")]
-    by_name = {program.name: program for program in programs}
-    return by_name["polysight"], by_name["polysight-emulator"]
-
-
-def installed(what, command, cwd, timeout):
-    """Whether an installer did its work; the reason is printed where it did not."""
+@contextmanager
+def litellm_proxy(python, folder, gateway):
+    """LiteLLM's proxy in front of a gateway; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    upstream = {"api_base": gateway + "/v1", "api_key": "os.environ/GATEWAY_KEY"}
+    models = [{"model_name": role, "litellm_params": {"model": f"openai/{role}", **upstream}} for role in ROLES]
+    config = folder / "litellm.yaml"
+    # JSON is YAML too.
+    settings = {"litellm_settings": {"num_retries": 0}, "general_settings": {"master_key": "os.environ/GATEWAY_KEY"}}
+    config.write_text(json.dumps({"model_list": models, **settings}))
+    log = (folder / "litellm.log").open("w")
+    command = [python.parent / "litellm", "--host", "127.0.0.1", "--port", str(port), "--config", config]
+    server = subprocess.Popen(command, stdout=log, stderr=log, env=tools.environment(**VARIABLES))
     try:
-        run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        print(f"{what} did not finish within {timeout} s")
-        return False
-    if run.returncode != 0:
-        print(f"{what}:", *run.stderr.strip().splitlines()[-3:], sep="\n  ")
-    return run.returncode == 0
+        address = f"http://127.0.0.1:{port}"
+        wait_for(address + "/health/liveliness", server)
+        yield address
+    finally:
+        # This very process, and no other.
+        server.terminate()
+        server.wait(timeout=60)
 
 
-def python_with_clients(folder, timeout):
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--requirement", HERE / "requirements.txt"]
-    return python if installed("pip", command, None, timeout) else None
-
-
-def node_with_clients(folder, timeout):
-    if not (shutil.which("node") and shutil.which("npm")):
-        print("node or npm is not here: their clients are left out")
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *NPM]
-    if not installed("npm", command, folder, timeout):
-        return None
-    shutil.copy(HERE / "cases.mjs", folder)
-    return folder
-
-
-def clean_environment():
-    """Neither keys nor proxies of this machine: nothing may leave it."""
-    names = ("_PROXY", "_API_KEY", "_BASE_URL")
-    kept = {key: value for key, value in os.environ.items() if not key.upper().endswith(names)}
-    return {**kept, **KEYS, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "RUST_LOG": "warn"}
-
-
-def started(stack, command, prefix, **environment):
-    """Starts a server that is ended with the stack, and gives the address that its first line names."""
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**clean_environment(), **environment})
-    # This very process, and no other.
-    stack.callback(lambda: (server.terminate(), server.wait(timeout=40)))
-    first = server.stdout.readline().strip()
-    if not first.startswith(prefix + "http://127.0.0.1:"):
-        raise RuntimeError(f"{command[0]} did not start: {first!r}")
-    return "/".join(first.removeprefix(prefix).split("/")[:3])
-
-
-def outcomes(client, command, cwd):
-    """Runs one program of cases; one that breaks off is a failure too."""
-    try:
-        run = subprocess.run(command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=180)
-        output, code, errors = run.stdout, run.returncode, run.stderr
-    except subprocess.TimeoutExpired as late:
-        output, code, errors = (late.stdout or b"").decode(), 1, "it did not finish within 180 s"
-    found = [json.loads(line) for line in output.splitlines() if line.startswith('{"client"')]
-    if code != 0 or not found:
-        last = (errors.strip().splitlines() or ["no output"])[-1]
-        found.append({"client": client, "case": "all", "outcome": f"failed: {last[:300]}"})
-    return found
+def wait_for(url, server, seconds=120):
+    """Waits until a server answers."""
+    until = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < until:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError("LiteLLM's proxy did not start")
 
 
 def program_cases(name, command, address):
@@ -159,38 +131,31 @@ def compiled(folder):
     return programs
 
 
-def table(found):
-    """Prints the table and the failures; gives the numbers of passed and failed cases."""
-    clients = list(dict.fromkeys(row["client"] for row in found))
-    cells = {(row["client"], row["case"]): row["outcome"] for row in found}
-    failures = [row for row in found if row["outcome"].startswith("failed")]
-    print("\n| client |", " | ".join(CASES), "|")
-    print("|---" * (len(CASES) + 1) + "|")
-    for client in clients:
-        row = [cells.get((client, case), "-").split(":")[0] for case in CASES]
-        print(f"| {client} |", " | ".join(row), "|")
-    print()
-    for row in failures:
-        print(f"{row['client']}, {row['case']}: {row['outcome']}")
-    passed = sum(row["outcome"] == "ok" for row in found)
-    print(f"{passed} passed, {len(failures)} failed")
-    return passed, len(failures)
-
-
-def asked(folder, python, npm):
+def asked(folder, python, npm, proxy_python):
     """Starts the emulator, a gateway over it and a gateway over that gateway; runs all cases against both."""
-    polysight, emulator = built()
+    programs = tools.built("polysight-cli", "polysight-emulator")
     found = []
     with ExitStack() as stack:
-        vendors = started(stack, [emulator], "")
-        serve = [polysight, "serve", "--listen", "127.0.0.1:0", "--config"]
-        first = started(stack, [*serve, HERE / "gateway.toml"], "listening on ", EMULATOR=vendors)
-        second = started(stack, [*serve, HERE / "upstream.toml"], "listening on ", FIRST=first)
+        def started(*command, **variables):
+            return stack.enter_context(tools.serving(command, **variables))
+
+        vendors = started(programs["polysight-emulator"])
+        serve = [programs["polysight"], "serve", "--listen", "127.0.0.1:0", "--config"]
+        announced = {"prefix": "listening on ", **VARIABLES}
+        first = started(*serve, HERE / "gateway.toml", EMULATOR=vendors, **announced)
+        second = started(*serve, HERE / "upstream.toml", FIRST=first, **announced)
+        cases = [python, HERE / "cases.py"]
         for address, suffix in ((first, ""), (second, ", two gateways")):
             for client in PYTHON_CLIENTS if python else []:
-                found += outcomes(client, [python, HERE / "cases.py", client + suffix, address, vendors], folder)
+                found += tools.outcomes(client, [*cases, client + suffix, address, vendors], folder, **VARIABLES)
             if npm:
-                found += outcomes("npm", ["node", "cases.mjs", suffix, address, vendors], npm)
+                found += tools.outcomes("npm", ["node", "cases.mjs", suffix, address, vendors], npm, **VARIABLES)
+        if python and proxy_python:
+            proxy = stack.enter_context(litellm_proxy(proxy_python, folder, first))
+            third = started(*serve, HERE / "upstream.toml", FIRST=proxy, **announced)
+            for address, suffix in ((proxy, ", LiteLLM's proxy"), (third, ", gateway, LiteLLM's proxy")):
+                client = PYTHON_CLIENTS[0] + suffix
+                found += tools.outcomes(client, [*cases, client, address, vendors, THROUGH_LITELLM], folder, **VARIABLES)
         for name, command in compiled(folder):
             found += program_cases(name, command, first)
     return found
@@ -200,17 +165,23 @@ def main():
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="gateway-clients-") as name:
         folder = Path(name)
-        python = python_with_clients(options.venv or folder / "venv", options.install_timeout)
-        npm = node_with_clients(options.npm or folder / "npm", options.install_timeout)
+        python = tools.python_with(options.venv or folder / "venv", HERE / "requirements.txt", options.install_timeout)
+        npm = tools.npm_with(options.npm or folder / "npm", NPM, options.install_timeout)
+        if npm:
+            shutil.copy(HERE / "cases.mjs", npm)
         if not (python or npm):
             print("The clients cannot be installed here: nothing was tested.")
-            return CANNOT_INSTALL
+            return tools.CANNOT_INSTALL
+        requirements = HERE / "proxy-requirements.txt"
+        proxy = tools.python_with(options.proxy_venv or folder / "proxy", requirements, options.install_timeout)
+        if not proxy:
+            print("LiteLLM's proxy cannot be installed here: its cases are left out")
         try:
-            found = asked(folder, python, npm)
+            found = asked(folder, python, npm, proxy)
         except RuntimeError as error:
             print(error)
             return 2
-    passed, failed = table(found)
+    passed, failed = tools.table(found, CASES)
     return 1 if failed or not passed else 0
 
 

@@ -214,7 +214,7 @@ impl Case {
     }
 
     pub fn is_streamed(&self) -> bool {
-        matches!(self.scenario, Scenario::Deltas { .. } | Scenario::First)
+        matches!(self.scenario, Scenario::Deltas { .. } | Scenario::First | Scenario::Slow { .. })
     }
 
     /// The same with other numbers of requests and deltas.
@@ -246,7 +246,7 @@ impl Case {
     pub fn expected(&self) -> Option<String> {
         match (self.scenario, self.pictures) {
             (Scenario::Answer, _) => Some(corpus::text(crate::server::ANSWER_WORDS)),
-            (Scenario::Deltas { count, .. }, _) => Some(corpus::text(count)),
+            (Scenario::Deltas { count, .. } | Scenario::Slow { count, .. }, _) => Some(corpus::text(count)),
             (Scenario::First, _) => None,
             (Scenario::Check, Pictures::Files(count, size)) => {
                 Some(vec![corpus::fingerprint(&corpus::jpeg(size)); count].join(" "))

@@ -110,14 +110,15 @@ fn of_name(name: &str) -> Result<&'static Case> {
     cases::named(name).ok_or_else(|| format!("no case {name}: see --cases list").into())
 }
 
-struct Server {
+/// The server that every client talks to.
+pub struct Server {
     process: Child,
     plain: String,
     tls: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Result<Self> {
+    pub fn start(folder: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut process = command.arg("--folder").arg(folder).arg("serve").stdout(Stdio::piped()).spawn()?;
         let mut ports = String::new();
@@ -125,6 +126,11 @@ impl Server {
         let (plain, tls) = ports.trim().split_once(' ').ok_or("the server names no ports")?;
         let (plain, tls) = (format!("http://127.0.0.1:{plain}"), format!("https://localhost:{tls}"));
         Ok(Self { process, plain, tls })
+    }
+
+    /// Where it speaks without TLS.
+    pub fn plain(&self) -> &str {
+        &self.plain
     }
 
     /// Where a case is answered.

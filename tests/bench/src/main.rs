@@ -8,6 +8,7 @@ mod clients;
 mod corpus;
 mod drive;
 mod measure;
+mod proxies;
 mod server;
 mod table;
 mod tls;
@@ -25,10 +26,13 @@ use lexopt::prelude::{Long, Value, ValueExt as _};
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const HELP: &str = "polysight-bench [--cases W1,W2] [--reps N] [--json PATH] [--instructions]
+polysight-bench proxies --polysight PROGRAM [--litellm PROGRAM] [--cases small,photo] [--reps N]
 
   --cases          these cases only, or those of the group `grid` or `tls`; `list` prints them
   --reps           repetitions of each, interleaved (default 7)
   --json           writes every sample and the summary to a file
+  --polysight      the command `polysight`, built with --release
+  --litellm        the command `litellm` of `pip install 'litellm[proxy]'`; without it LiteLLM is left out
   --instructions   counts instructions too, where valgrind is installed; takes minutes";
 
 fn main() -> ExitCode {
@@ -51,6 +55,9 @@ struct Arguments {
     requests: Option<usize>,
     deltas: Option<usize>,
     counts: bool,
+    /// Whether the gateway is measured beside other proxies.
+    beside_proxies: bool,
+    proxies: proxies::Options,
 }
 
 fn run() -> Result<()> {
@@ -71,10 +78,18 @@ fn run() -> Result<()> {
                 println!("{HELP}");
                 return Ok(());
             }
+            Long("polysight") => arguments.proxies.polysight = parser.value()?.into(),
+            Long("litellm") => arguments.proxies.litellm = Some(parser.value()?.into()),
             Value(word) if word == "serve" => return serve(&arguments.folder),
+            Value(word) if word == "proxy" => return proxies::serve(&parser.value()?.string()?),
+            Value(word) if word == "proxies" => arguments.beside_proxies = true,
             Value(client) => arguments.one = Some((client.string()?, parser.value()?.string()?)),
             other => return Err(format!("{}\n\n{HELP}", other.unexpected()).into()),
         }
+    }
+    if arguments.beside_proxies {
+        let drive::Options { cases, repetitions, .. } = arguments.options;
+        return proxies::drive(&proxies::Options { cases, repetitions, ..arguments.proxies });
     }
     match &arguments.one {
         Some((client, case)) => one(&arguments, client, case),

@@ -31,6 +31,8 @@ pub enum Scenario {
     Deltas { count: usize, chunk: usize },
     /// A stream of one delta, which tells when it was sent.
     First,
+    /// A stream with a pause before each delta, as of a model that generates.
+    Slow { count: usize, pause_ms: usize },
 }
 
 impl Scenario {
@@ -41,6 +43,7 @@ impl Scenario {
             Self::Check => "check".to_owned(),
             Self::Deltas { count, chunk } => format!("deltas-{count}-{chunk}"),
             Self::First => "first".to_owned(),
+            Self::Slow { count, pause_ms } => format!("slow-{count}-{pause_ms}"),
         }
     }
 }
@@ -57,6 +60,7 @@ impl FromStr for Scenario {
             ("check", None, None) => Ok(Self::Check),
             ("first", None, None) => Ok(Self::First),
             ("deltas", Some(count), Some(chunk)) => Ok(Self::Deltas { count, chunk }),
+            ("slow", Some(count), Some(pause_ms)) => Ok(Self::Slow { count, pause_ms }),
             _ => Err(bad("no such scenario")),
         }
     }
@@ -150,6 +154,7 @@ impl Connection {
                 drop(made);
                 self.stream.write_all(&stream)
             }
+            Scenario::Slow { count, pause_ms } => self.slow(count, pause_ms),
             Scenario::First => {
                 self.stream.write_all(STREAM_HEAD.as_bytes())?;
                 std::thread::sleep(Duration::from_millis(3));
@@ -166,6 +171,20 @@ impl Connection {
                 self.stream.write_all(&rest)
             }
         }
+    }
+
+    fn slow(&mut self, count: usize, pause_ms: usize) -> io::Result<()> {
+        self.stream.write_all(STREAM_HEAD.as_bytes())?;
+        for place in 0..count {
+            std::thread::sleep(Duration::from_millis(pause_ms as u64));
+            let mut piece = Vec::new();
+            push_chunk(&mut piece, event(json!({"content": corpus::word(place)}), None).as_bytes());
+            self.stream.write_all(&piece)?;
+        }
+        let mut rest = Vec::new();
+        push_chunk(&mut rest, ending().as_bytes());
+        rest.extend_from_slice(b"0\r\n\r\n");
+        self.stream.write_all(&rest)
     }
 
     fn plain(&mut self, text: &str) -> io::Result<()> {

@@ -60,7 +60,7 @@ fn per_unit(sample: &Sample, count: Option<u64>) -> f64 {
     count.unwrap_or(0) as f64 / sample.units.max(1) as f64
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -72,7 +72,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Three digits that matter.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),

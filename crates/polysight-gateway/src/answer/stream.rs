@@ -73,6 +73,7 @@ impl StreamBody {
 
     fn fail(&mut self, error: Error) {
         if error.finish() == Some(FinishKind::Length) {
+            self.record.cut(&error);
             self.writer.end_cut(&error);
         } else {
             self.end_with(&Refusal::from(error));

@@ -17,4 +17,5 @@ mod client;
 mod complaints;
 mod errors;
 mod models;
+mod otlp;
 mod running;

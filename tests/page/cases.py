@@ -5,8 +5,10 @@ Run by run.py inside its virtual environment: cases.py SETTINGS, an object with 
 
 import json
 import re
+import struct
 import sys
 import traceback
+import zlib
 from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
@@ -249,6 +251,33 @@ def boxes_stand_where_the_answer_says(browser):
         assert abs(begin - low) < 0.02 and abs(length - (high - low)) < 0.02, f"{start}: {begin}, {length}"
     expect(page.ended("marks", "done").locator(".drawing .box")).to_have_count(1)
     page.shot("boxes")
+    page.close()
+
+
+def rectangle_png(width, height, left, top, right, bottom):
+    """A red rectangle on white, as a file of its own."""
+    white, red = b"\xff\xff\xff", b"\xe1\x1e\x1e"
+    inside = white * left + red * (right - left) + white * (width - right)
+    rows = b"".join(b"\0" + (inside if top <= y < bottom else white * width) for y in range(height))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks)
+    return {"name": "rectangle.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + body}
+
+
+def boxes_of_models_are_drawn_where_the_gateway_places_them(browser):
+    page = Page(browser)
+    picture = rectangle_png(800, 400, 200, 100, 600, 300)
+    page.ask("zhipu", "qwen", question="Where is the red rectangle? Answer with bbox_2d.", files=[picture])
+    for role in ("zhipu", "qwen"):
+        card = page.ended(role, "done")
+        expect(card.locator(".drawing .box")).to_have_count(1)
+        expect(card.locator("figcaption")).to_contain_text("Pixel coordinates")
+        expect(card.locator(".box-list li")).to_contain_text("red rectangle")
+        edge = card.locator(".box-edge").first
+        place = [float(edge.get_attribute(name)) for name in ("x", "y", "width", "height")]
+        assert all(abs(found - wanted) < 5 for found, wanted in zip(place, (250, 125, 500, 250))), f"{role}: {place}"
+    page.shot("boxes-of-models")
     page.close()
 
 
@@ -562,6 +591,7 @@ CASES = [
     an_error_in_mid_stream_keeps_what_had_arrived,
     an_answer_without_end_is_stopped,
     boxes_stand_where_the_answer_says,
+    boxes_of_models_are_drawn_where_the_gateway_places_them,
     boxes_of_the_gateway_are_pixels_of_their_picture,
     several_pictures_leave_the_choice,
     reasoning_can_be_unfolded,

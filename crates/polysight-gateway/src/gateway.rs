@@ -180,7 +180,8 @@ impl Gateway {
     /// [`shutdown_grace`](Settings::shutdown_grace); what is left then ends with an error.
     ///
     /// # Errors
-    /// When the address must not be listened on, as [`check_address`](Self::check_address) says.
+    /// When the address must not be listened on, as [`check_address`](Self::check_address) says, and when spans are to be sent and
+    /// the exporter cannot be set up.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -188,8 +189,7 @@ impl Gateway {
     ) -> std::io::Result<()> {
         let address = listener.local_addr()?;
         self.check_address(address).map_err(std::io::Error::other)?;
-        server::serve(self, listener, shutdown).await;
-        Ok(())
+        server::serve(self, listener, shutdown).await
     }
 
     /// What is served now.

@@ -132,6 +132,17 @@ impl Refusal {
         &self.body.code
     }
 
+    /// The provider that failed last, if the request was sent to any.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.body.polysight.as_ref()?.provider.as_deref()
+    }
+
+    /// How often the request was sent, as far as is known.
+    pub(crate) fn attempts(&self) -> usize {
+        let details = self.body.polysight.as_ref().filter(|details| details.provider.is_some());
+        details.map_or(0, |details| details.attempts.len() + 1)
+    }
+
     fn json(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Whole<'a> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use polysight::layers::BudgetPolicy;
-use polysight::{Error, ErrorKind, Polysight, Result};
+use polysight::{Error, ErrorKind, Polysight, Result, Url};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
@@ -63,6 +63,10 @@ pub struct Settings {
     /// Names under which the gateway is reached, besides loopback addresses and `localhost`: without keys a request whose
     /// `Host` is another one is refused, since it may come from a web page by way of DNS. Default: none.
     pub hosts: Vec<String>,
+    /// Base URL of an OpenTelemetry collector that gets a span of each chat request by OTLP over HTTP, at `/v1/traces`, such as
+    /// `http://127.0.0.1:4318`; it holds until a restart. Default: what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else none. Needs the cargo
+    /// feature `otlp`.
+    pub otlp_endpoint: Option<String>,
     /// Who may call. Without any key the gateway listens on loopback only.
     pub keys: Vec<KeySettings>,
 }
@@ -117,6 +121,7 @@ impl Default for Settings {
             provider_models: false,
             origins: Vec::new(),
             hosts: Vec::new(),
+            otlp_endpoint: None,
             keys: Vec::new(),
         }
     }
@@ -171,6 +176,7 @@ impl Settings {
             }
         }
         self.origins.iter().try_for_each(|origin| check_origin(origin))?;
+        self.otlp_endpoint.as_deref().map_or(Ok(()), check_collector)?;
         self.keys.iter().enumerate().try_for_each(|(index, key)| {
             let is_taken = self.keys.iter().take(index).any(|other| other.name == key.name);
             key.check(is_taken).map_err(|problem| wrong(&format!("keys[{index}]"), problem))
@@ -269,6 +275,16 @@ fn check_origin(origin: &str) -> Result<()> {
         "origins",
         format!("`{shown}` is no origin: write it as browsers send it, such as https://h.example"),
     ))
+}
+
+fn check_collector(endpoint: &str) -> Result<()> {
+    if !cfg!(feature = "otlp") {
+        return Err(wrong("otlp_endpoint", "spans are not compiled in: enable the cargo feature `otlp`"));
+    }
+    match Url::parse(endpoint) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
+        _ => Err(wrong("otlp_endpoint", "it is no URL with http or https, such as http://127.0.0.1:4318")),
+    }
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -1,5 +1,6 @@
 //! JSON of what `ask --json` prints: one object a role.
 
+use polysight::catalog::Money;
 use polysight::tasks::Extracted;
 use polysight::{Attempt, Billed, ChatResponse, Error, Rung, Usage, Violation};
 use serde::Serialize;
@@ -23,6 +24,7 @@ struct OfValue<'a> {
     repairs: Vec<String>,
     repair_turns: usize,
     usage: Option<Usage>,
+    cost: Option<Money>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +73,7 @@ fn of_value(extracted: &Extracted<Value>) -> OfValue<'_> {
         repairs: extracted.repairs.iter().map(ToString::to_string).collect(),
         repair_turns: extracted.repair_turns(),
         usage: extracted.usage(),
+        cost: extracted.cost(),
     }
 }
 

@@ -73,6 +73,7 @@ impl StreamBody {
 
     fn fail(&mut self, error: Error) {
         if error.finish() == Some(FinishKind::Length) {
+            self.record.cut(&error);
             self.writer.end_cut(&error);
         } else {
             self.end_with(&Refusal::from(error));
@@ -289,8 +290,9 @@ impl Writer {
     }
 }
 
-/// The last events. Usage stands in one of them, since some clients add up what they get: in that with the finish reason,
-/// behind which some stop to read, or in one of its own for clients that asked for it, as the shape has it.
+/// The last events. Usage stands in one of them alone, since some clients add up what they get: in that with the finish reason, or
+/// in one of its own without a choice for clients that asked for it, as the shape has it. That one comes first, since some stop
+/// to read behind the finish reason.
 fn finish_frames(
     buffer: &mut Vec<u8>,
     head: &Head,
@@ -310,10 +312,10 @@ fn finish_frames(
         usage: usage.map(Into::into),
         polysight,
     };
-    frame(buffer, &chunk(&last, in_finish, Some(known)));
     if apart.is_some() {
         frame(buffer, &chunk(&[], apart, None));
     }
+    frame(buffer, &chunk(&last, in_finish, Some(known)));
     buffer.extend_from_slice(b"data: [DONE]\n\n");
 }
 

@@ -91,8 +91,8 @@ impl Key {
     /// Makes the roles that its budget pays for, so that what is wrong with one is an error of the config.
     fn make_roles(&self, polysight: &Polysight, roles: &[Role]) -> Result<()> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
-        let roles = roles.iter().map(Role::name).filter(|role| self.settings.may_use(role));
-        roles.map(|role| polysight.role_paid_from(role, ledger).map(drop)).collect()
+        let mut roles = roles.iter().map(Role::name).filter(|role| self.settings.may_use(role));
+        roles.try_for_each(|role| polysight.role_paid_from(role, ledger).map(drop))
     }
 
     fn is_limited(&self) -> bool {

@@ -63,6 +63,7 @@ fn prepare(
     let role = state.role(&model, caller)?;
     let has_tools = !chat.tools.is_empty();
     let plan = plan(&role, chat)?;
+    record.planned(&plan.provider);
     notes.extend(plan.notes.iter().cloned());
     let head = Head {
         id: format!("chatcmpl-{}", record.request_id()),
@@ -99,6 +100,11 @@ async fn whole(server: &Server, call: Call, record: &Record) -> Result<Response<
         () = poll_fn(|context| cut.poll(context)) => return Err(Refusal::shutting_down()),
     };
     let mut known = HeaderMap::new();
+    if let Err(error) = &outcome
+        && error.finish() == Some(FinishKind::Length)
+    {
+        record.cut(error);
+    }
     if let Ok(response) = &outcome {
         record.answered(&response.meta);
         known.extend(HeaderValue::from_str(&response.provider).ok().map(|provider| (X_PROVIDER, provider)));

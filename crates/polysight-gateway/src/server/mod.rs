@@ -10,6 +10,8 @@ mod page;
 pub(crate) mod record;
 mod reply;
 mod routes;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,11 +35,14 @@ use crate::settings::Settings;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves connections until `shutdown`, and then those that are busy for a while.
+///
+/// # Errors
+/// When spans are to be sent and cannot be.
 pub(crate) async fn serve(
     gateway: Gateway,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) {
+) -> std::io::Result<()> {
     let state = gateway.state();
     let settings = &state.settings;
     let (cut, cut_seen) = watch::channel(false);
@@ -46,6 +51,8 @@ pub(crate) async fn serve(
         gateway: gateway.clone(),
         cut: cut_seen,
         draining: Arc::default(),
+        #[cfg(feature = "otlp")]
+        traces: traces::Traces::start(settings.otlp_endpoint.as_deref())?,
     };
     let connections = GracefulShutdown::new();
     accept(&server, &listener, &connections, settings, shutdown).await;
@@ -59,6 +66,11 @@ pub(crate) async fn serve(
         let _ = cut.send(true);
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = &server.traces {
+        traces.shut_down().await;
+    }
+    Ok(())
 }
 
 /// What every connection knows.
@@ -71,6 +83,9 @@ pub(crate) struct Server {
     cut: watch::Receiver<bool>,
     /// Whether the shutdown has begun.
     pub(crate) draining: Arc<std::sync::atomic::AtomicBool>,
+    /// Where spans of requests go.
+    #[cfg(feature = "otlp")]
+    traces: Option<Arc<traces::Traces>>,
 }
 
 impl Server {

@@ -86,6 +86,10 @@ pub(crate) async fn answer(server: Server, request: Request<Incoming>) -> Respon
     let route = Route::of(request.uri().path());
     let path = route.logged(request.uri().path());
     let record = Record::new(&request_id, request.method(), route.name(), path);
+    #[cfg(feature = "otlp")]
+    if let (Route::Chat, Some(traces)) = (&route, &server.traces) {
+        record.traced(traces.trace(request.headers()));
+    }
     let mut response = match dispatch(&server, &state, route, request, &record).await {
         Ok(response) => response,
         Err(refusal) => {

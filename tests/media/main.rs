@@ -8,10 +8,11 @@
     reason = "what is not as expected must stop the test"
 )]
 
+mod avif;
 mod cards;
 mod colours;
 mod complete;
-mod heic;
+mod heif;
 mod layer;
 mod many;
 mod phone;

@@ -6,11 +6,13 @@ use crate::metadata::resolved;
 
 /// Licences under which a dependency may be used, as SPDX names them: permissive, each without a duty beyond notices.
 /// MIT-0 is MIT without the notice. CDLA-Permissive-2.0 is a licence of data: that of Mozilla's list of authorities (feature `bundled-roots`).
-const LICENCES: [&str; 10] = [
+const LICENCES: [&str; 12] = [
     "MIT",
     "MIT-0",
     "Apache-2.0",
+    "BSD-2-Clause",
     "BSD-3-Clause",
+    "CC0-1.0",
     "ISC",
     "Zlib",
     "BSL-1.0",

@@ -320,7 +320,34 @@ pub fn heif_header(brand: &[u8; 4], item: &[u8; 4], width: u32, height: u32) -> 
 /// When the file is not the one that is expected.
 #[must_use]
 pub fn heic(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
-    let mut file = include_bytes!("../../fixtures/pictures/quarters.heic").to_vec();
+    with_properties(include_bytes!("../../fixtures/pictures/quarters.heic").to_vec(), &slices(properties))
+}
+
+/// The same as an AVIF.
+///
+/// # Panics
+/// When the file is not the one that is expected.
+#[must_use]
+pub fn avif(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
+    with_properties(include_bytes!("../../fixtures/pictures/quarters.avif").to_vec(), &slices(properties))
+}
+
+/// The same, cropped to these sides around its middle (`clap`).
+///
+/// # Panics
+/// When the file is not the one that is expected.
+#[must_use]
+pub fn cropped_avif(width: u32, height: u32) -> Vec<u8> {
+    let numbers = [width, 1, height, 1, 0, 1, 0, 1].map(u32::to_be_bytes).concat();
+    with_properties(include_bytes!("../../fixtures/pictures/quarters.avif").to_vec(), &[(b"clap", &numbers)])
+}
+
+fn slices<'a>(properties: &'a [(&'a [u8; 4], u8)]) -> Vec<(&'a [u8; 4], &'a [u8])> {
+    properties.iter().map(|(kind, value)| (*kind, std::slice::from_ref(value))).collect()
+}
+
+/// A file as `heif-enc` makes it, with more properties of its one item.
+fn with_properties(mut file: Vec<u8>, properties: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let at = |file: &[u8], kind: &[u8; 4]| {
         file.windows(4).position(|name| name == kind).expect("the box is there") - 4
     };
@@ -331,6 +358,7 @@ pub fn heic(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
         file[at..at + 4].copy_from_slice(&sum.to_be_bytes());
     };
     for (kind, value) in properties {
+        let length = value.len() as u32 + 8;
         // A box of its own behind the other properties, and its number behind those of the one item.
         let list = at(&file, b"ipco");
         let end = list + number(&file, list) as usize;
@@ -339,8 +367,8 @@ pub fn heic(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
             count += 1;
             place += number(&file, place) as usize;
         }
-        file.splice(end..end, [&9u32.to_be_bytes()[..], *kind, &[*value]].concat());
-        add(&mut file, list, 9);
+        file.splice(end..end, [&length.to_be_bytes()[..], *kind, value].concat());
+        add(&mut file, list, length);
         let numbers = at(&file, b"ipma");
         let end = numbers + number(&file, numbers) as usize;
         file.insert(end, 0x80 | (count + 1));
@@ -348,10 +376,10 @@ pub fn heic(properties: &[(&[u8; 4], u8)]) -> Vec<u8> {
         add(&mut file, numbers, 1);
         for outer in [b"iprp", b"meta"] {
             let outer = at(&file, outer);
-            add(&mut file, outer, 10);
+            add(&mut file, outer, length + 1);
         }
         let base_offset = at(&file, b"iloc") + 20;
-        add(&mut file, base_offset, 10);
+        add(&mut file, base_offset, length + 1);
     }
     file
 }

@@ -65,6 +65,8 @@ pub(super) fn decode(
         ImageFormat::Jpeg => jpeg::decode(bytes, plan, max_memory, steps),
         #[cfg(feature = "heic")]
         ImageFormat::Heic => super::heic::decode(bytes, plan, max_memory, steps),
+        #[cfg(feature = "avif")]
+        ImageFormat::Avif => super::avif::decode(bytes, plan, max_memory, steps),
         ImageFormat::Png => {
             // Counted are the profile and texts, which may unpack to a thousand times their length, and some rows.
             let rows = u64::from(plan.from.0).saturating_mul(64);

@@ -6,6 +6,10 @@ use heic_decoder::{decode as decode_all, probe};
 use super::decode::{Channels, Decoded, Pixels, damaged, require_memory};
 use super::{FitPlan, FitStep};
 
+/// Bytes a pixel that decoding takes at most: four bytes a sample of three planes and transparency, once more where they are
+/// turned, and the colours made of them.
+pub(super) const BYTES_PER_PIXEL: u64 = 36;
+
 pub(super) fn decode(
     bytes: &Bytes,
     plan: &FitPlan,
@@ -18,8 +22,7 @@ pub(super) fn decode(
         return Err("it is not the picture that was planned".to_owned());
     }
     let coded = (info.coded_width as u64).saturating_mul(info.coded_height as u64);
-    // Four bytes a sample of three planes and transparency, once more where they are turned, and the colours made of them.
-    require_memory(coded.saturating_mul(36), plan, max_memory)?;
+    require_memory(coded.saturating_mul(BYTES_PER_PIXEL), plan, max_memory)?;
     let image = decode_all(bytes).map_err(damaged)?;
     if info.bit_depth_luma > 8 {
         steps.push(FitStep::EightBits);

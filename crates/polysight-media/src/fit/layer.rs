@@ -5,18 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use polysight_core::catalog::{ImageCard, Price};
+use polysight_core::catalog::ImageCard;
 use polysight_core::media::{Orientation, PlannedMedia};
 use polysight_core::{
     Adjustment, Catalog, ChatRequest, ChatResponse, ChatStream, Error, ErrorKind, Image, ImageInfo,
-    MediaSource, Message, ModelCard, Plan, ProviderId, ResponseFormat, Result, Tolerance, Violation,
-    VisionProvider,
+    MediaSource, Message, Plan, ProviderId, ResponseFormat, Result, Tolerance, Violation, VisionProvider,
 };
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
+use super::budget::Budget;
+use super::pool::{FitPool, not_fitted};
 use super::{Cancel, FitPlan, FitSettings, Fitted, Sides, carry_out, complete, proven};
 use crate::target::card_of;
 
@@ -52,60 +52,6 @@ impl Oversize {
         matches!(request.response_format, ResponseFormat::Locate { .. })
             && self != Self::Refuse
             && request.tolerance != Some(Tolerance::Strict)
-    }
-}
-
-/// What pictures that are fitted at once may take; shared by its clones, and by the layers that are given one.
-#[derive(Clone)]
-pub struct FitPool {
-    threads: Arc<Semaphore>,
-    /// A permit a MiB.
-    memory: Arc<Semaphore>,
-    max_memory: u32,
-}
-
-impl Default for FitPool {
-    /// One picture a core, and 1 GiB.
-    fn default() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, usize::from), 1_024)
-    }
-}
-
-impl FitPool {
-    /// So many pictures at once, at least 1, and so much memory, in MiB; a picture that may take more is done alone.
-    #[must_use]
-    pub fn new(pictures: usize, max_memory: u32) -> Self {
-        let max_memory = max_memory.max(1);
-        Self {
-            threads: Arc::new(Semaphore::new(pictures.clamp(1, Semaphore::MAX_PERMITS))),
-            memory: Arc::new(Semaphore::new(max_memory as usize)),
-            max_memory,
-        }
-    }
-
-    /// Does work that may block once there is room for it.
-    async fn run<T: Send + 'static>(
-        self,
-        memory: u64,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let closed = |_| Error::new(ErrorKind::InvalidMedia, "pictures are not fitted any more");
-        let mib = u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.max_memory);
-        let thread = self.threads.acquire_owned().await.map_err(closed)?;
-        let memory = self.memory.acquire_many_owned(mib).await.map_err(closed)?;
-        let done = tokio::task::spawn_blocking(move || {
-            // Held until the work is over, also when nothing waits for it any more.
-            let _permits = (thread, memory);
-            work()
-        });
-        done.await.map_err(not_fitted)?
-    }
-}
-
-impl fmt::Debug for FitPool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (threads, memory) = (self.threads.available_permits(), self.memory.available_permits());
-        write!(f, "FitPool(room for {threads} pictures, {memory} of {} MiB)", self.max_memory)
     }
 }
 
@@ -155,61 +101,6 @@ impl Fit {
     pub fn with_pool(mut self, pool: FitPool) -> Self {
         self.pool = pool;
         self
-    }
-
-    /// The settings with as many pixels as the budget of tokens or money pays for. What a picture takes is asked of the
-    /// provider, by plans of that picture alone.
-    fn within_budget(
-        &self,
-        image: &Image,
-        card: &ModelCard,
-        limits: &ImageCard,
-        found: &mut Found,
-    ) -> FitSettings {
-        let mut settings = self.settings.clone();
-        if settings.max_image_cost.is_some() && token_price(card).is_none() {
-            found.note =
-                Some(format!("max_image_cost is not applied: the price of {} is not known", card.id));
-        }
-        let (Some(budget), Some(info)) = (self.token_budget(card), image.info()) else { return settings };
-        let tokens = |pixels: u64| {
-            let pixels = pixels.min(self.settings.max_pixels.unwrap_or(u64::MAX));
-            let limited = self.settings.clone().with_max_pixels(pixels);
-            let plan = FitPlan::new(image, limits, &limited).ok()?;
-            let sized = plan.and_then(|plan| planned(image, plan, &limited).ok());
-            let sized = sized.unwrap_or_else(|| image.clone());
-            let probe = ChatRequest::ask("?", [sized]).with_model(&card.id).with_tolerance(Tolerance::Lossy);
-            self.inner.plan(&probe).ok()?.estimate.image_tokens.number()
-        };
-        let Some(all) = tokens(info.pixels()) else {
-            found.note = Some(format!(
-                "the budget of a picture is not applied: how {} counts tokens of pictures is not known",
-                card.id
-            ));
-            return settings;
-        };
-        if all <= budget {
-            return settings;
-        }
-        let (mut enough, mut too_many) = (1, info.pixels());
-        while too_many - enough > 1 {
-            let middle = enough + (too_many - enough) / 2;
-            if tokens(middle).is_some_and(|tokens| tokens <= budget) {
-                enough = middle;
-            } else {
-                too_many = middle;
-            }
-        }
-        settings.max_pixels = Some(enough.min(settings.max_pixels.unwrap_or(u64::MAX)));
-        settings
-    }
-
-    fn token_budget(&self, card: &ModelCard) -> Option<u64> {
-        let paid = self.settings.max_image_cost.and_then(|cost| {
-            let price = token_price(card)?;
-            Some((cost * 1e6 / price) as u64)
-        });
-        self.settings.max_image_tokens.into_iter().chain(paid).min()
     }
 
     /// Makes the pictures that were planned here, and says on the plan what came out.
@@ -278,11 +169,6 @@ impl Fit {
     }
 }
 
-/// The price of a million tokens of a prompt, where there is one.
-fn token_price(card: &ModelCard) -> Option<f64> {
-    Price::tier(&card.prices, 0).map(|price| price.input).filter(|price| *price > 0.0)
-}
-
 /// Stops the work of a call that is given up.
 struct CancelOnDrop(Cancel);
 
@@ -306,10 +192,6 @@ struct Work {
     plan: FitPlan,
     /// Whether it is decoded alone, to find out whether it is cut off.
     is_proof: bool,
-}
-
-fn not_fitted(error: JoinError) -> Error {
-    Error::new(ErrorKind::InvalidMedia, "the picture was not fitted").with_source(error)
 }
 
 fn planned_here(image: &Image) -> Option<FitPlan> {
@@ -345,7 +227,7 @@ fn is_upright(image: &Image) -> bool {
 }
 
 /// The picture that will be made.
-fn planned(image: &Image, plan: FitPlan, settings: &FitSettings) -> Result<Image> {
+pub(super) fn planned(image: &Image, plan: FitPlan, settings: &FitSettings) -> Result<Image> {
     let (info, max_bytes) = (plan.info(), plan.max_bytes);
     let recipe = Recipe { fit: plan, settings: settings.clone() };
     let recipe = serde_json::to_string(&recipe).map_err(|error| {
@@ -414,7 +296,9 @@ impl VisionProvider for Fit {
                 origins.extend(is_picture(path).then_some(None));
                 return Ok(None);
             }
-            let settings = self.within_budget(image, &card, limits, &mut found);
+            let budget = Budget { provider: &*self.inner, card: &card, limits, settings: &self.settings };
+            let (settings, note) = budget.applied_to(image);
+            found.note = note.or(found.note.take());
             let made = found.replacement(path, image, limits, &settings)?;
             origins.extend(is_picture(path).then(|| origin(image, made.as_ref())));
             Ok(made)

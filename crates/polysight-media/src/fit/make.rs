@@ -228,7 +228,8 @@ impl Search<'_> {
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(&mut bytes, quality);
         // Drawn pictures have sharp coloured edges, which halved colours blur; photographs come with halved ones.
-        let is_photo = matches!(self.plan.from_format, ImageFormat::Jpeg | ImageFormat::Heic);
+        let is_photo =
+            matches!(self.plan.from_format, ImageFormat::Jpeg | ImageFormat::Heic | ImageFormat::Avif);
         encoder.set_sampling_factor(if is_photo { SamplingFactor::F_2_2 } else { SamplingFactor::F_1_1 });
         if let Some(exif) = &self.exif {
             encoder.add_exif_metadata(exif).map_err(|error| failed(&error))?;

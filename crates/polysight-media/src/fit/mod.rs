@@ -4,6 +4,9 @@
 //! A picture that fits is given back as it is, byte for byte; everything else is planned from its header ([`FitPlan`]), and
 //! then decoded, turned upright, scaled, brought to sRGB and encoded within the bytes.
 
+#[cfg(feature = "avif")]
+mod avif;
+mod budget;
 mod colour;
 mod complete;
 mod decode;
@@ -14,6 +17,7 @@ mod layer;
 mod make;
 mod many;
 mod plan;
+mod pool;
 mod scale;
 mod settings;
 mod sides;
@@ -26,9 +30,10 @@ use polysight_core::catalog::ImageCard;
 use polysight_core::{Error, ErrorKind, Image, ImageFormat, MediaSource, Result};
 use serde::Serialize;
 
-pub use layer::{Fit, FitPool, Oversize};
+pub use layer::{Fit, Oversize};
 pub use many::{ManyOptions, Progress, fit_many, pictures_in};
 pub use plan::FitPlan;
+pub use pool::FitPool;
 pub use settings::{Alpha, Filter, FitSettings, OutputFormat};
 pub use sides::Sides;
 

@@ -82,8 +82,10 @@ impl FitPlan {
         let decoded = match self.from_format {
             // A progressive JPEG keeps two bytes a coefficient of up to four components.
             ImageFormat::Jpeg => from * 8 + from / (reduction * reduction) * 8,
-            // Planes of four bytes a sample.
-            ImageFormat::Heic => from * 36,
+            #[cfg(feature = "heic")]
+            ImageFormat::Heic => from * super::heic::BYTES_PER_PIXEL,
+            #[cfg(feature = "avif")]
+            ImageFormat::Avif => from * super::avif::BYTES_PER_PIXEL,
             // Up to 16 bits a channel, and the 8 bits that are made of them.
             _ => from * 12,
         };
@@ -110,15 +112,10 @@ impl FitPlan {
     pub(super) fn orientation(&self) -> Orientation {
         Orientation::from_exif(self.turn.into()).unwrap_or_default()
     }
-
-    /// Says in one line what will be done.
-    #[must_use]
-    pub fn change(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl fmt::Display for FitPlan {
+    /// Says in one line what will be done.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = (self.orientation().oriented(self.from.0, self.from.1), self.to);
         write!(
@@ -243,14 +240,14 @@ impl<'a> Limits<'a> {
 
 /// Says whether a format is decoded in this build.
 fn can_decode(format: ImageFormat) -> Result<(), String> {
-    match format {
-        ImageFormat::Heic if !cfg!(feature = "heic") => Err(
-            "HEIC is not decoded in this build: enable the cargo feature `heic`, or save it as JPEG or PNG"
-                .to_owned(),
-        ),
-        ImageFormat::Avif => Err("AVIF is not decoded here: save it as JPEG or PNG".to_owned()),
-        _ => Ok(()),
-    }
+    let feature = match format {
+        ImageFormat::Heic if !cfg!(feature = "heic") => "heic",
+        ImageFormat::Avif if !cfg!(feature = "avif") => "avif",
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "{format} is not decoded in this build: enable the cargo feature `{feature}`, or save it as JPEG or PNG"
+    ))
 }
 
 #[cfg(test)]

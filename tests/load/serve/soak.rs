@@ -26,8 +26,6 @@ const MODEL: &str = "qwen3-vl-235b-a22b-instruct";
 /// Share of the vendor's answers that fail.
 const FAULTY: f64 = 0.2;
 const WORKERS: usize = 24;
-/// Concurrent requests that each vendor allows, and that each rate limit is set to.
-const IN_FLIGHT: usize = 5;
 /// From how many requests on the limits of a minute bind.
 const LONG: usize = 10_000;
 const RELOADS: usize = 10;
@@ -39,14 +37,17 @@ struct Size {
     requests: usize,
     /// Requests that each vendor allows in a minute.
     per_minute: usize,
+    /// Concurrent requests that each vendor allows.
+    in_flight: usize,
 }
 
 impl Size {
     fn of_this_run() -> Self {
         let asked = std::env::var("POLYSIGHT_SOAK").ok();
-        let requests = asked.map_or(1_200, |text| text.parse().expect("POLYSIGHT_SOAK is a number"));
-        let per_minute = if requests >= LONG { requests / 5 } else { requests * 2 };
-        Self { requests, per_minute }
+        let requests = asked.map_or(800, |text| text.parse().expect("POLYSIGHT_SOAK is a number"));
+        // Either limit binds, the one of concurrent requests in the short form: it holds up all the others.
+        let (per_minute, in_flight) = if requests >= LONG { (requests / 8, 16) } else { (requests * 2, 6) };
+        Self { requests, per_minute, in_flight }
     }
 
     /// What the role with a budget may spend: a third of what its requests may cost at most.
@@ -79,7 +80,8 @@ fn faults() -> Vec<Fault> {
 /// A vendor for each role. The reload changes how many attempts a call may make, and nothing that is counted.
 fn config(vendors: &[Emulator; 2], redis: &Server, size: &Size, reload: usize) -> String {
     let attempts = 2 + reload % 2;
-    let (store, per_minute, budget) = (redis.url(), size.per_minute, size.budget());
+    let (store, budget) = (redis.url(), size.budget());
+    let Size { per_minute, in_flight, .. } = *size;
     let provider = |name: &str, vendor: &Emulator| {
         let base_url = vendor.base_url(Surface::DashScopeCompatible);
         format!(
@@ -89,7 +91,7 @@ fn config(vendors: &[Emulator; 2], redis: &Server, size: &Size, reload: usize) -
             base_url = "{base_url}"
             api_key = "sk-0123456789abcdef0123456789abcdef"
             timeouts = {{ connect = 5, first_byte = 20, idle = 20 }}
-            rate_limit = {{ requests_per_minute = {per_minute}, concurrency = {IN_FLIGHT}, max_wait = 120 }}
+            rate_limit = {{ requests_per_minute = {per_minute}, concurrency = {in_flight}, max_wait = 120 }}
 
             [roles.{name}]
             provider = "{name}"
@@ -194,7 +196,7 @@ async fn soak(redis: &Server, size: &Size) {
 }
 
 async fn vendor(seed: u64, size: &Size) -> Emulator {
-    let emulator = Emulator::builder().random_faults(FAULTY, seed, faults()).max_in_flight(IN_FLIGHT);
+    let emulator = Emulator::builder().random_faults(FAULTY, seed, faults()).max_in_flight(size.in_flight);
     emulator.max_requests(size.per_minute, MINUTE).kept_requests(10).start().await.unwrap()
 }
 
@@ -246,7 +248,7 @@ fn check_requests(size: &Size, tally: &Tally, loads: &[Load; 2], counted: &BTree
 fn check_limits(size: &Size, tally: &Tally, loads: &[Load; 2], took: Duration) {
     for load in loads {
         assert_eq!(load.over_limit, 0, "a rate limit was exceeded: {load:?}");
-        assert!(load.most_in_flight <= IN_FLIGHT && load.most_in_window <= size.per_minute, "{load:?}");
+        assert!(load.most_in_flight <= size.in_flight && load.most_in_window <= size.per_minute, "{load:?}");
     }
     let minutes = took.as_secs() / MINUTE.as_secs() + 1;
     let most = NARROW as u64 * minutes;
@@ -286,11 +288,12 @@ fn report(size: &Size, tally: &Tally, loads: &[Load; 2], balance: &Balance, took
     println!("attempts that the gateways name: {}", tally.sent);
     for (name, load) in ["free", "paid"].iter().zip(loads) {
         println!(
-            "{name}: {} arrived, {} met a fault, {} over the limit; at most {} of {IN_FLIGHT} at once, {} of {} in any minute",
+            "{name}: {} arrived, {} met a fault, {} over the limit; at most {} of {} at once, {} of {} in any minute",
             load.requests,
             load.faulty,
             load.over_limit,
             load.most_in_flight,
+            size.in_flight,
             load.most_in_window,
             size.per_minute
         );

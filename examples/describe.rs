@@ -1,14 +1,17 @@
 //! The main job: pictures and videos in, an answer out, for every role of a config.
 //!
 //! ```text
-//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA...]
+//! describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--allow HOST[:PORT]]...
+//!          [--stream] [--json] [MEDIA...]
 //! ```
 //!
-//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs. Without
-//! `--config` an emulator answers in this process, without `MEDIA` a photograph of a cat is sent. Several media go into one
-//! request. Errors go to stderr, one line for each fault of the config or violation of the request, and the exit code is 1.
+//! `--fit` makes pictures fit the limits of each role's model; with `--fetch` this side fetches media behind URLs, of public
+//! addresses and of what `--allow` names. Without `--config` an emulator answers in this process, without `MEDIA` a photograph
+//! of a cat is sent. Several media go into one request. Errors go to stderr, one line for each fault of the config or violation
+//! of the request, and the exit code is 1.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,7 +25,7 @@ use polysight::{
 use polysight_examples::{config, embedded, media, print_error, run_program, video_config};
 use serde_json::json;
 
-const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
+const USAGE: &str = "describe [--config FILE] [--role NAME]... [--prompt TEXT] [--fit] [--fetch] [--allow HOST[:PORT]]... [--stream] [--json] [MEDIA: FILE, URL or data URI]...";
 
 #[derive(Default)]
 struct Options {
@@ -31,6 +34,7 @@ struct Options {
     prompt: Option<String>,
     fit: bool,
     fetch: bool,
+    allow: Vec<String>,
     stream: bool,
     json: bool,
     media: Vec<String>,
@@ -46,6 +50,7 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
             Long("prompt") => options.prompt = Some(parser.value()?.string()?),
             Long("fit") => options.fit = true,
             Long("fetch") => options.fetch = true,
+            Long("allow") => options.allow.push(parser.value()?.string()?),
             Long("stream") => options.stream = true,
             Long("json") => options.json = true,
             Long("help") | Short('h') => return Ok(None),
@@ -83,6 +88,7 @@ async fn run(options: &Options) -> Result<bool> {
     if names.is_empty() {
         return Err(Error::new(ErrorKind::Config, "the config has no role to ask"));
     }
+    let policy = policy(&options.allow)?;
     let question = options.prompt.as_deref().unwrap_or("What do you see?");
     let mut all_answered = true;
     for (index, name) in names.iter().enumerate() {
@@ -93,7 +99,7 @@ async fn run(options: &Options) -> Result<bool> {
         // A role without its key does not stop the others.
         let role = polysight.role(name);
         let role = if options.fit { role.and_then(fitting) } else { role };
-        let role = if options.fetch { role.and_then(fetching) } else { role };
+        let role = if options.fetch { role.and_then(|role| fetching(role, &policy)) } else { role };
         let answered = match role {
             Ok(role) => ask(&role, request, options).await,
             Err(error) => Err(error),
@@ -132,10 +138,29 @@ fn open_media(locations: &[String]) -> Result<Vec<Media>> {
     }
 }
 
+/// What is fetched: from public addresses, and from these hosts, names or addresses, whatever they are.
+fn policy(allowed: &[String]) -> Result<FetchPolicy> {
+    let mut policy = FetchPolicy::new().with_mode(FetchMode::Us);
+    for place in allowed {
+        let wrong = || Error::new(ErrorKind::Config, format!("--allow {place}: it is no HOST or HOST:PORT"));
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !host.ends_with(':') => (host, Some(port.parse().map_err(|_| wrong())?)),
+            _ => (place.as_str(), None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        policy = match host.parse::<IpAddr>() {
+            Ok(address) => policy.with_allowed_network(address),
+            Err(_) => policy.with_allowed_host(host),
+        };
+        policy = port.into_iter().fold(policy, FetchPolicy::with_port);
+    }
+    policy.check().map(|()| policy)
+}
+
 /// The same role, with media behind URLs fetched by this side. A config file says `fetch = "us"` instead.
-fn fetching(role: Role) -> Result<Role> {
+fn fetching(role: Role, policy: &FetchPolicy) -> Result<Role> {
     let name = role.name().to_owned();
-    let fetch = Fetch::new(Arc::new(role), Fetcher::new(FetchPolicy::new().with_mode(FetchMode::Us))?);
+    let fetch = Fetch::new(Arc::new(role), Fetcher::new(policy.clone())?);
     Ok(Role::new(name, Arc::new(fetch), ChatRequest::default()))
 }
 

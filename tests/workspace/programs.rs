@@ -1,5 +1,7 @@
 //! The examples and the emulator's binary, run as a user runs them.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -130,6 +132,46 @@ fn describe_prints_each_violation_on_stderr_and_fails() {
         assert!(output.stdout.is_empty());
     }
     assert_eq!(run("describe", &["--colour"]).status.code(), Some(2));
+}
+
+/// Serves a picture on a free port of loopback, until the tests end; gives the port.
+fn serve(picture: Vec<u8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(&stream).lines();
+            lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).for_each(drop);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nConnection: close";
+            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n", picture.len());
+            let _ = stream.write_all(&picture);
+        }
+    });
+    port
+}
+
+#[test]
+fn describe_fetches_from_an_allowed_host_alone() {
+    let port = serve(cat());
+    let url = format!("http://127.0.0.1:{port}/cat.jpg");
+    let allowed = format!("127.0.0.1:{port}");
+    let output = run("describe", &["--fetch", "--fit", "--allow", &allowed, &url]);
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(shown.matches(&sha256(&cat())).count(), 3, "one vendor each: {shown}");
+    assert!(shown.lines().any(|line| line.starts_with("changed ") && line.contains("fetched")), "{shown}");
+
+    let elsewhere = format!("h.example:{port}");
+    for (arguments, part) in [
+        (vec!["--fetch", &url], "add it to `ports`"),
+        (vec!["--fetch", "--allow", &elsewhere, &url], "loopback address, which is not fetched from"),
+        (vec!["--fetch", "--allow", "127.0.0.1:none", &url], "it is no HOST or HOST:PORT"),
+    ] {
+        let output = run("describe", &arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains(part), "{arguments:?}: {}", text(&output.stderr));
+    }
 }
 
 #[test]

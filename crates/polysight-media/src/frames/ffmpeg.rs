@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use polysight_core::media::VideoSource;
+use polysight_core::media::{Orientation, VideoSource};
 use polysight_core::{
     Billed, Error, ErrorKind, Image, MediaSource, Result, TimeoutPhase, Video, VideoFormat, redact,
 };
@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Sampling, VideoPolicy, jpegs};
+use crate::video::VideoHeader;
 
 /// Most bytes of what `ffmpeg` complains of.
 const MAX_WORDS: usize = 16 * 1_024;
@@ -74,8 +75,11 @@ impl Ffmpeg {
     pub async fn frames(&self, video: &Video, sampling: &Sampling) -> Result<Video> {
         let work = Work::new(video).await?;
         let Sampling { fps, count, width, height } = sampling;
-        let filter = format!("fps=fps={fps}:round=up,scale={width}:{height}:flags=area");
-        let mut arguments = work.input()?;
+        let turn = turn(work.orientation);
+        let filter = format!("fps=fps={fps}:round=up,{turn}scale={width}:{height}:flags=area");
+        // Which containers it turns by differs from version to version.
+        let mut arguments = vec![OsString::from("-noautorotate")];
+        arguments.extend(work.input()?);
         arguments
             .extend(["-map", "0:v:0", "-frames:v", &count.to_string(), "-vf", &filter].map(OsString::from));
         arguments.extend(
@@ -91,7 +95,7 @@ impl Ffmpeg {
     }
 
     /// Cuts a video off at its end, so that it lasts no longer than `limit`; pictures and sound are copied as they are, into
-    /// an MP4 file.
+    /// an MP4 file. FFmpeg 5 leaves out how an MKV or WebM lies.
     ///
     /// # Errors
     /// As [`frames`](Self::frames).
@@ -201,6 +205,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin + Send>, most: usize, strict: 
 struct Work {
     path: PathBuf,
     format: VideoFormat,
+    orientation: Orientation,
     name: String,
     folder: Arc<TempDir>,
 }
@@ -220,7 +225,9 @@ impl Work {
             }
             _ => written(source.clone(), folder.path().join("video")).await?,
         };
-        Ok(Self { path, format: info.format, name: source.name(), folder: Arc::new(folder) })
+        let orientation = VideoHeader::read(video).map_or(info.orientation, |header| header.info.orientation);
+        let (format, name) = (info.format, source.name());
+        Ok(Self { path, format, orientation, name, folder: Arc::new(folder) })
     }
 
     /// The input, as the container that it is: playlists, which name other files, are never looked for.
@@ -235,6 +242,20 @@ impl Work {
         };
         let options = ["-protocol_whitelist", "file", "-f", demuxer, "-i"];
         Ok(options.into_iter().map(OsString::from).chain([of_file(&self.path)]).collect())
+    }
+}
+
+/// The filters that turn pictures upright.
+fn turn(orientation: Orientation) -> &'static str {
+    match orientation {
+        Orientation::Upright => "",
+        Orientation::Mirrored => "hflip,",
+        Orientation::Rotated180 => "hflip,vflip,",
+        Orientation::Flipped => "vflip,",
+        Orientation::Transposed => "transpose=cclock_flip,",
+        Orientation::Rotated90 => "transpose=clock,",
+        Orientation::Transversed => "transpose=clock_flip,",
+        Orientation::Rotated270 => "transpose=cclock,",
     }
 }
 

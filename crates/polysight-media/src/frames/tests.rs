@@ -122,6 +122,58 @@ async fn a_rotated_video_gives_upright_frames() {
     assert_eq!(frames_of(&made)[0].info().unwrap().shown(), (48, 64));
 }
 
+/// A video with this projection where `ffmpeg` wrote its colours, which are as long.
+fn projected(path: &Path, yaw: f32, roll: f32) {
+    let mut file = std::fs::read(path).unwrap();
+    let colours = file.windows(3).position(|window| window == [0x55, 0xb0, 0x90]).expect("its colours");
+    let angle = |id: u8, degrees: f32| [&[0x76, id, 0x84][..], &degrees.to_be_bytes()].concat();
+    let projection = [&[0x76, 0x70, 0x90][..], &angle(0x73, yaw), &angle(0x75, roll), &[0xec, 0x80]].concat();
+    file[colours..colours + projection.len()].copy_from_slice(&projection);
+    std::fs::write(path, file).unwrap();
+}
+
+#[tokio::test]
+async fn frames_of_a_matroska_video_lie_as_its_projection_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mkv");
+    // The top left is bright, and what is below it less so than what is right of it.
+    let lights = "nullsrc=size=64x48:rate=10,geq=lum='if(lt(X,32),if(lt(Y,24),235,80),if(lt(Y,24),160,16))':cb=128:cr=128";
+    let colours =
+        ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"];
+    for (yaw, roll, expected) in [
+        (0.0, 0.0, [235, 160, 80, 16]),
+        (0.0, 90.0, [160, 16, 235, 80]),
+        (0.0, -90.0, [80, 235, 16, 160]),
+        (0.0, 180.0, [16, 80, 160, 235]),
+        (180.0, 0.0, [160, 235, 16, 80]),
+        (180.0, 180.0, [80, 16, 235, 160]),
+        (180.0, 90.0, [235, 80, 160, 16]),
+        (180.0, -90.0, [16, 160, 80, 235]),
+    ] {
+        let mut make = Command::new("ffmpeg");
+        make.args(["-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", lights, "-t", "1"]);
+        make.args(["-pix_fmt", "yuv420p", "-c:v", "mpeg4", "-q:v", "2"]).args(colours).arg(&path);
+        let Ok(status) = make.status() else {
+            println!("left out: no ffmpeg");
+            return;
+        };
+        assert!(status.success());
+        projected(&path, yaw, roll);
+        let video = Video::from_file(&path).unwrap();
+        let sampling = sampling(&video, r#"{"frames": true}"#);
+        let made = ffmpeg(VideoPolicy::default()).frames(&video, &sampling).await.unwrap();
+        let MediaSource::Bytes(bytes) = frames_of(&made)[0].source() else { panic!() };
+        let frame = image::load_from_memory(bytes).unwrap().to_luma8();
+        let (width, height) = frame.dimensions();
+        assert_eq!((width, height), if roll.abs() == 90.0 { (48, 64) } else { (64, 48) });
+        let places = [(1, 1), (3, 1), (1, 3), (3, 3)];
+        let found = places.map(|(x, y)| f64::from(frame.get_pixel(width * x / 4, height * y / 4).0[0]));
+        for (found, expected) in found.map(|luma| luma * 219.0 / 255.0 + 16.0).into_iter().zip(expected) {
+            assert!((found - f64::from(expected)).abs() < 4.0, "{yaw} {roll}: {found}, expected {expected}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cut_video_lasts_no_longer_than_the_limit() {
     let folder = tempfile::tempdir().unwrap();

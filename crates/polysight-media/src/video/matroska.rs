@@ -1,4 +1,6 @@
-//! Matroska and WebM (RFC 9559): playing time, size, codec, frame rate.
+//! Matroska and WebM (RFC 9559): playing time, size, rotation, codec, frame rate.
+
+use polysight_core::media::Orientation;
 
 use super::input::{Fault, Input, number};
 use super::{Facts, seconds, shown};
@@ -15,6 +17,11 @@ const DEFAULT_DURATION: u64 = 0x23_e383;
 const VIDEO: u64 = 0xe0;
 const PIXEL_WIDTH: u64 = 0xb0;
 const PIXEL_HEIGHT: u64 = 0xba;
+const PROJECTION: u64 = 0x7670;
+const PROJECTION_TYPE: u64 = 0x7671;
+const PROJECTION_POSE_YAW: u64 = 0x7673;
+const PROJECTION_POSE_PITCH: u64 = 0x7674;
+const PROJECTION_POSE_ROLL: u64 = 0x7675;
 const CLUSTER: u64 = 0x1f43_b675;
 
 /// Elements before the first cluster, more of which are no video.
@@ -133,7 +140,7 @@ fn take_video(input: &mut Input<'_>, tracks: Element, facts: &mut Facts) -> Resu
             match field.id {
                 CODEC_ID => facts.codec = shown(&bytes(input, field)?),
                 DEFAULT_DURATION => facts.frame_rate = Some(1e9 / number(&bytes(input, field)?) as f64),
-                VIDEO => facts.size = size(input, field)?,
+                VIDEO => take_pictures(input, field, facts)?,
                 _ => {}
             }
         }
@@ -142,15 +149,47 @@ fn take_video(input: &mut Input<'_>, tracks: Element, facts: &mut Facts) -> Resu
     Ok(false)
 }
 
-fn size(input: &mut Input<'_>, video: Element) -> Result<Option<(u32, u32)>, Fault> {
+/// What is said of the pictures themselves.
+fn take_pictures(input: &mut Input<'_>, video: Element, facts: &mut Facts) -> Result<(), Fault> {
     let (mut width, mut height) = (0, 0);
     for element in children(input, video, |_| false)? {
         match element.id {
             PIXEL_WIDTH => width = number(&bytes(input, element)?),
             PIXEL_HEIGHT => height = number(&bytes(input, element)?),
+            PROJECTION => facts.orientation = orientation(input, element)?,
             _ => {}
         }
     }
     let side = |side: u64| u32::try_from(side).ok().filter(|side| *side > 0);
-    Ok(side(width).zip(side(height)))
+    facts.size = side(width).zip(side(height));
+    Ok(())
+}
+
+/// How pictures lie that are flat: by quarter turns, after left and right have changed places where they do. `None` for what
+/// surrounds the viewer, or leans.
+fn orientation(input: &mut Input<'_>, projection: Element) -> Result<Option<Orientation>, Fault> {
+    let (mut kind, mut yaw, mut pitch, mut roll) = (0, 0.0, 0.0, 0.0);
+    for element in children(input, projection, |_| false)? {
+        let content = bytes(input, element)?;
+        let angle = float(&content).unwrap_or_default();
+        match element.id {
+            PROJECTION_TYPE => kind = number(&content),
+            PROJECTION_POSE_YAW => yaw = angle,
+            PROJECTION_POSE_PITCH => pitch = angle,
+            PROJECTION_POSE_ROLL => roll = angle,
+            _ => {}
+        }
+    }
+    let (is_flat, is_mirrored) = (kind == 0 && pitch == 0.0, yaw.abs() == 180.0);
+    if !is_flat || !(is_mirrored || yaw == 0.0) || roll % 90.0 != 0.0 {
+        return Ok(None);
+    }
+    // Degrees against the clock, from -180 to 180.
+    let turned = match (roll as i32).rem_euclid(360) {
+        0 => (Orientation::Upright, Orientation::Mirrored),
+        90 => (Orientation::Rotated270, Orientation::Transposed),
+        180 => (Orientation::Rotated180, Orientation::Flipped),
+        _ => (Orientation::Rotated90, Orientation::Transversed),
+    };
+    Ok(Some(if is_mirrored { turned.1 } else { turned.0 }))
 }

@@ -1,7 +1,6 @@
 //! What the header of a video says: playing time, frame rate, size, rotation and codec, of MP4, MOV, MKV, WebM and AVI.
 //!
-//! Rotation is that of MP4 and MOV. Matroska has one in `ProjectionPoseRoll` (RFC 9559, 5.1.4.1.28), which FFmpeg turns by from
-//! version 7 on only: it is not read, and sides of MKV and WebM are those of the coded pictures.
+//! Rotation is that of the matrix of a track in MP4 and MOV, and of the projection in MKV and WebM (RFC 9559, 5.1.4.1.28).
 //!
 //! The core reads a few facts of MP4 and MOV itself; this reads more of those, and the other containers. Own readers: the
 //! MP4 crates read the whole index (megabytes for an hour) and refuse what QuickTime adds to it, and matroska-demuxer 0.8
@@ -16,7 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
-use polysight_core::media::{Readable, VideoSource};
+use polysight_core::media::{Orientation, Readable, VideoSource};
 use polysight_core::{Error, ErrorKind, Result, Video, VideoFormat, VideoInfo};
 
 use input::{Fault, Input};
@@ -58,6 +57,7 @@ impl VideoHeader {
 struct Facts {
     duration: Option<Duration>,
     size: Option<(u32, u32)>,
+    orientation: Option<Orientation>,
     frame_rate: Option<f64>,
     codec: Option<String>,
 }
@@ -69,6 +69,7 @@ impl Facts {
         if info.width.zip(info.height).is_none() {
             (info.width, info.height) = self.size.unzip();
         }
+        info.orientation = self.orientation.unwrap_or(info.orientation);
         let frame_rate = self.frame_rate.filter(|rate| rate.is_finite() && *rate > 0.0 && *rate <= 1_000.0);
         VideoHeader { info, frame_rate, codec: self.codec }
     }

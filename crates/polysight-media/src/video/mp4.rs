@@ -36,7 +36,7 @@ pub(super) fn read(input: &mut Input<'_>) -> Result<Facts, Fault> {
     };
     let time = ticks as f64 / scale;
     let frame_rate = (count > 0 && ticks > 0).then(|| count as f64 / time);
-    Ok(Facts { duration: seconds(time), size: None, frame_rate, codec: track.codec })
+    Ok(Facts { duration: seconds(time), frame_rate, codec: track.codec, ..Facts::default() })
 }
 
 /// The box at this place; `None` at the end, and where what follows is no box.

@@ -50,17 +50,23 @@ fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 fn mkv(kind: u8) -> Vec<u8> {
+    projected_mkv(kind, &[])
+}
+
+/// With that content of its projection.
+fn projected_mkv(kind: u8, projection: &[u8]) -> Vec<u8> {
     let head = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"matroska"));
     let info = [
         element(&[0x2a, 0xd7, 0xb1], &1_000_000u32.to_be_bytes()),
         element(&[0x44, 0x89], &2_500f32.to_be_bytes()),
     ];
     let sides = [element(&[0xb0], &320u16.to_be_bytes()), element(&[0xba], &[240])].concat();
+    let pictures = [sides, element(&[0x76, 0x70], projection)].concat();
     let track = [
         element(&[0x83], &[kind]),
         element(&[0x86], b"V_VP9"),
         element(&[0x23, 0xe3, 0x83], &40_000_000u32.to_be_bytes()),
-        element(&[0xe0], &sides),
+        element(&[0xe0], &pictures),
     ];
     let tracks = element(&[0x16, 0x54, 0xae, 0x6b], &element(&[0xae], &track.concat()));
     let content = [element(&[0x15, 0x49, 0xa9, 0x66], &info.concat()), tracks].concat();
@@ -107,6 +113,32 @@ fn time_rate_size_and_codec_are_read_of_every_container() {
         assert_eq!(header.info.duration, Some(Duration::from_millis(millis)), "{name}");
         assert_eq!(header.frame_rate, Some(rate), "{name}");
         assert_eq!((header.info.shown(), header.codec.as_deref()), (size, Some(codec)), "{name}");
+    }
+}
+
+#[test]
+fn the_projection_of_a_flat_matroska_video_says_how_it_lies() {
+    let angle = |id: u8, degrees: f32| element(&[0x76, id], &degrees.to_be_bytes());
+    let (yaw, pitch, roll) = (0x73, 0x74, 0x75);
+    for (projection, orientation) in [
+        (Vec::new(), Orientation::Upright),
+        (angle(roll, 90.0), Orientation::Rotated270),
+        (element(&[0x76, roll], &90f64.to_be_bytes()), Orientation::Rotated270),
+        (angle(roll, -90.0), Orientation::Rotated90),
+        (angle(roll, -180.0), Orientation::Rotated180),
+        (angle(yaw, 180.0), Orientation::Mirrored),
+        ([angle(yaw, -180.0), angle(roll, 180.0)].concat(), Orientation::Flipped),
+        ([angle(yaw, 180.0), angle(roll, 90.0)].concat(), Orientation::Transposed),
+        ([angle(yaw, 180.0), angle(roll, -90.0)].concat(), Orientation::Transversed),
+        // Not flat, or not by quarter turns.
+        ([element(&[0x76, 0x71], &[1]), angle(roll, 90.0)].concat(), Orientation::Upright),
+        ([angle(pitch, 10.0), angle(roll, 90.0)].concat(), Orientation::Upright),
+        (angle(roll, 45.0), Orientation::Upright),
+        (angle(roll, f32::NAN), Orientation::Upright),
+    ] {
+        let info = read(projected_mkv(1, &projection)).unwrap().info;
+        assert_eq!(info.orientation, orientation, "{projection:?}");
+        assert_eq!(info.shown(), Some(orientation.oriented(320, 240)), "{projection:?}");
     }
 }
 

@@ -104,7 +104,7 @@ fn keys_of_the_gateway_are_checked_against_the_roles() {
             "gateway.keys[0].budget: role `only`: the budget is in EUR",
         ),
     ] {
-        let ran = Program::new().with_file("polysight.toml", &key(more)).run(&["check"]);
+        let ran = Program::new().with_file("polysight.toml", key(more)).run(&["check"]);
         assert!(ran.code == 1 && ran.err.contains(words) && !ran.err.contains("canary"), "{ran:?}");
     }
 }

@@ -19,6 +19,7 @@ fn a_picture_is_asked_about_with_nothing_but_its_path() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains(FACTS) && ran.out.contains("You asked: What do you see?"), "{ran:?}");
     assert!(ran.err.contains("glm-4.6v-flash of zhipu: stop, ") && ran.err.contains("tokens in"), "{ran:?}");
+    assert!(ran.err.contains(" CNY, "), "what it cost: {ran:?}");
     let quiet = ask(&[&cat(), "-q"]);
     assert_eq!((quiet.code, quiet.err.as_str()), (0, ""));
     assert_eq!(quiet.out, ran.out);

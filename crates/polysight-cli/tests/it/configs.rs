@@ -90,6 +90,26 @@ fn faults_of_the_gateways_table_stand_beside_the_others() {
 }
 
 #[test]
+fn keys_of_the_gateway_are_checked_against_the_roles() {
+    let key = |more: &str| {
+        format!("{ONE_ROLE}[[gateway.keys]]\nname = \"ann\"\nkey = \"gateway-canary\"\n{more}\n")
+    };
+    for (more, words) in [
+        (
+            "roles = [\"onyl\"]",
+            "gateway.keys[0].roles: the model `onyl` does not exist here: did you mean `only`?",
+        ),
+        (
+            "budget = { amount = 1, currency = \"EUR\", per = \"day\" }",
+            "gateway.keys[0].budget: role `only`: the budget is in EUR",
+        ),
+    ] {
+        let ran = Program::new().with_file("polysight.toml", key(more)).run(&["check"]);
+        assert!(ran.code == 1 && ran.err.contains(words) && !ran.err.contains("canary"), "{ran:?}");
+    }
+}
+
+#[test]
 fn check_names_what_cannot_be_used_here_and_shows_no_key() {
     let config = "[providers.a]\nbackend = \"zhipu\"\napi_key = \"${NOT_SET_HERE}\"\n[providers.b]\nbackend = \"qwen-vl\"\n\
                   api_key = \"sk-canary0123456789\"\n[roles.one]\nprovider = \"a\"\nmodel = \"glm-4.6w\"\n";

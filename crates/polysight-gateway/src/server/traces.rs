@@ -42,8 +42,8 @@ pub(crate) struct Traces {
 impl Traces {
     /// Starts to send to the collector at a base URL, or to that which the environment names; `None` where neither does.
     pub(crate) fn start(endpoint: Option<&str>) -> std::io::Result<Option<Arc<Self>>> {
-        let is_set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-        if endpoint.is_none() && !VARIABLES.iter().any(|name| is_set(&name)) {
+        let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+        if endpoint.is_none() && !VARIABLES.iter().any(|name| is_set(name)) {
             return Ok(None);
         }
         let exporter = SpanExporter::builder().with_http().with_http_client(Client::new()?);

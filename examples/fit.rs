@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use polysight::catalog::ImageCard;
 use polysight::media::fit::{FitSettings, Fitted, ManyOptions, fit_many, pictures_in};
-use polysight::{Error, ErrorKind, Image, MediaSource, Result, VisionProvider as _};
+use polysight::{Error, ErrorKind, Image, ImageFormat, MediaSource, Result, VisionProvider as _};
 use polysight_examples::{config, embedded, media, run_program};
 
 const USAGE: &str = "fit [--role NAME] [--max-side PIXELS] [--max-bytes BYTES] [--quality N] [--out FOLDER] [FILE or FOLDER...]";
@@ -141,6 +141,9 @@ impl Sheet {
     fn add(&mut self, number: usize, path: &Path, result: Result<Fitted>, out: &Path) -> Result<()> {
         let before = url(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let title = escaped(&name(path));
+        let size = |format: ImageFormat, (width, height): (u32, u32), bytes: u64| {
+            format!("{format}, {width} x {height} px, {} KB", bytes.div_ceil(1_000))
+        };
         let row = match result {
             Err(error) => {
                 self.failed += 1;
@@ -150,22 +153,24 @@ impl Sheet {
             Ok(Fitted { image, report: Some(report), .. }) => {
                 let after = encoded(&write(number, path, &image, out)?);
                 let plan = &report.plan;
-                let size = |format, (width, height): (u32, u32), bytes: u64| {
-                    format!("{format}, {width} x {height} px, {} KB", bytes.div_ceil(1_000))
-                };
                 let from = size(plan.from_format, plan.from, plan.from_bytes);
                 let quality = report.quality.map(|quality| format!(", quality {quality}"));
                 let to = size(plan.format, report.sides, report.bytes) + &quality.unwrap_or_default();
                 let steps = report.steps.iter().map(ToString::to_string);
                 format!(
                     "{}{}<div><h3>Why</h3>{}<h3>What was done</h3>{}</div>",
-                    figure(&before, &format!("before, as stored: {from}")),
+                    figure(&before, &format!("before, as it is stored: {from}")),
                     figure(&after, &format!("after: {to}")),
                     list(plan.why.iter().cloned()),
                     list(steps)
                 )
             }
-            Ok(_) => format!("{}<p>It fits as it is.</p>", figure(&before, "before")),
+            Ok(Fitted { image, .. }) => {
+                let bytes = image.source().byte_len().unwrap_or_default();
+                let size =
+                    image.info().map(|info| size(info.format, info.shown(), bytes)).unwrap_or_default();
+                format!("{}<p>It fits as it is.</p>", figure(&before, &size))
+            }
         };
         let _ = writeln!(self.rows, "<section><h2>{title}</h2>{row}</section>");
         Ok(())
@@ -174,12 +179,15 @@ impl Sheet {
     fn page(&self) -> String {
         format!(
             "<!doctype html><html lang=en><meta charset=utf-8><title>Pictures for {model}</title>\n{STYLE}\n\
-             <h1>Pictures for {model}</h1>\n{}",
+             <h1>Pictures for {model}</h1>\n<p>{NOTE}</p>\n{}",
             self.rows,
             model = escaped(&self.model)
         )
     }
 }
+
+/// No style changes that for files.
+const NOTE: &str = "Your browser shows pictures turned as their headers say, also those before. Not every browser shows HEIC.";
 
 /// Transparent pictures stand on a pattern; text beside pictures goes below them where there is no room.
 const STYLE: &str = "<style>

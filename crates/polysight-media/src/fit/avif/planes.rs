@@ -145,7 +145,7 @@ impl<'a> Frame<'a> {
     }
 
     fn of_eight_bits(&self, value: f32) -> f32 {
-        value * (1u32 << self.bits.clamp(8, 16) - 8) as f32
+        value * (1u32 << (self.bits.clamp(8, 16) - 8)) as f32
     }
 }
 

@@ -32,18 +32,15 @@ pub(crate) fn program() -> PathBuf {
     path
 }
 
-/// When a source below a folder was changed last.
+/// When a source below a folder was changed last; tests and texts are none.
 fn newest(folder: &Path) -> SystemTime {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let is_source =
-        |path: &PathBuf| path.extension().is_some_and(|end| end != "md") && !path.ends_with("tests");
-    let times = files.filter_map(|path| {
-        if path.is_dir() {
-            return (!path.ends_with("tests")).then(|| newest(&path));
-        }
-        is_source(&path).then(|| path.metadata().unwrap().modified().unwrap())
-    });
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+    let sources =
+        files.filter(|path| !path.ends_with("tests") && path.extension().is_none_or(|end| end != "md"));
+    let changed = |path: PathBuf| {
+        if path.is_dir() { newest(&path) } else { path.metadata().unwrap().modified().unwrap() }
+    };
+    sources.map(changed).max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 pub(crate) struct Replica {

@@ -162,7 +162,8 @@ fn connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let server = server.clone();
-        async move { Ok(routes::answer(server, request).await) }
+        // hyper keeps room for this future as long as the connection is open: an idle one should not hold it.
+        Box::pin(async move { Ok(routes::answer(server, request).await) })
     });
     http.serve_connection(TokioIo::new(Lingering::new(stream)), service)
 }

@@ -46,3 +46,30 @@ async fn pass_on(http: Http, upstream: String, mut request: Request<Incoming>) -
     *request.uri_mut() = format!("{upstream}{path}").parse::<Uri>()?;
     Ok(http.request(request).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::CASES;
+    use super::super::load::Load;
+    use super::*;
+
+    #[test]
+    fn requests_and_answers_pass_and_a_bad_answer_ends_the_run() {
+        let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", upstream.local_addr().unwrap());
+        std::thread::spawn(move || crate::server::serve(&upstream));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move { accept(&listener, &base).await });
+        for name in ["small", "photo", "deltas"] {
+            let case = CASES.iter().find(|case| case.name == name).unwrap();
+            let body = case.body(&crate::corpus::jpeg(case.picture_bytes));
+            let load = Load::new(&address, &format!("/{}/chat/completions", case.segment()), &body);
+            load.closed(2, 4).unwrap();
+            let (p50, p99) = load.paced(100.0, 4).unwrap();
+            assert!(0.0 < p50 && p50 <= p99, "{name}: {p50} {p99}");
+        }
+        assert!(Load::new(&address, "/no-such-scenario", "{}").closed(1, 1).is_err());
+    }
+}

@@ -60,7 +60,7 @@ fn is_plain(request: &ChatRequest) -> bool {
                 bytes += text.len();
                 bytes <= MOST_BYTES
             }
-            Part::Image(_) | Part::Video(_) => true,
+            Part::Image(_) | Part::Video(_) | Part::CacheMark => true,
             _ => false,
         })
 }
@@ -72,6 +72,8 @@ fn of_message(vocabulary: &CoreBpe, message: &Message) -> Count {
     for part in &message.parts {
         match part {
             Part::Text(more) => text.push_str(more),
+            // It is no text of the prompt.
+            Part::CacheMark => {}
             _ => sum = sum + of_text(vocabulary, &std::mem::take(&mut text)),
         }
     }
@@ -137,6 +139,13 @@ mod tests {
             assert_eq!(of(text), Count::exact(tokens), "{text:?}");
         }
         assert_eq!(of("e\u{301}"), of("é"), "composed first");
+    }
+
+    #[test]
+    fn a_cache_mark_is_no_text() {
+        let parts = |marked: Message| count("qwen3-vl-8b-instruct", [marked.with(" hats?")]);
+        let text = || Message::user("How many");
+        assert_eq!(parts(text().with_cache_mark()), parts(text()));
     }
 
     #[test]

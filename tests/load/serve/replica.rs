@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
@@ -48,7 +49,8 @@ pub(crate) struct Replica {
     pub(crate) port: u16,
     /// Kept open: a process whose output goes nowhere may stop.
     _output: BufReader<ChildStdout>,
-    notes: Receiver<String>,
+    /// Locked so that a replica can be used by several threads.
+    notes: Mutex<Receiver<String>>,
 }
 
 impl Replica {
@@ -71,13 +73,13 @@ impl Replica {
         output.read_line(&mut line).unwrap();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("{line:?} {:?}", notes.try_iter().collect::<Vec<_>>()));
-        Self { child, port, _output: output, notes }
+        Self { child, port, _output: output, notes: Mutex::new(notes) }
     }
 
     /// Has it read its config again, and waits until it has.
     pub(crate) fn reload(&mut self) {
         self.signal("HUP");
-        while let Ok(line) = self.notes.recv_timeout(LONG) {
+        while let Ok(line) = self.notes.get_mut().unwrap().recv_timeout(LONG) {
             assert!(!line.contains("the config is wrong"), "{line}");
             if line.contains("was read again") {
                 return;

@@ -63,6 +63,8 @@ class Page:
         assert not self.faults and not policies, f"{self.faults} {policies}"
 
     def choose(self, *roles):
+        # They come with a reply, after a key was given too.
+        expect(self.tab.locator(".role").first).to_be_visible()
         for box in self.tab.locator(".role input").all():
             box.set_checked(box.get_attribute("value") in roles)
 

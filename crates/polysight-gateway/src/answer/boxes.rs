@@ -7,8 +7,8 @@ use serde::Serialize;
 
 /// Most boxes that are given.
 const MOST: usize = 200;
-/// Longest text that is kept to look for boxes: 1 MiB, as much as is read.
-const MAX_TEXT: usize = 1 << 20;
+/// Longest text that is kept of a stream to look for boxes: 256 KiB, many times what so many boxes take.
+const MAX_TEXT: usize = 256 << 10;
 
 /// How models of these vendors begin a box. Bare numbers in brackets may be anything, and are no sign of one.
 const SIGNS: [&str; 5] = ["bbox", "box_2d", "<box>", "<|box_start|>", "<|begin_of_box|>"];

@@ -12,6 +12,8 @@
     reason = "a test that finds something else than it expects must stop, and the whole program is tests"
 )]
 
+mod vendor_faults;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,9 +23,10 @@ use image::ImageFormat;
 use polysight::layers::rate_limit::LOCAL_RATE_LIMIT;
 use polysight::layers::router::BREAKER_OPEN;
 use polysight::{Billed, ChatRequest, Error, Image, Polysight, Role, StreamEvent};
-use polysight_emulator::{Emulator, Fault, Load};
+use polysight_emulator::{Emulator, Load};
 use polysight_testkit::{Wire, calls, picture, sha256};
 use tokio::sync::Mutex;
+use vendor_faults::faults;
 
 /// Each vendor's wire, and a model.
 const VENDORS: [(Wire, &str); 3] =
@@ -52,28 +55,6 @@ impl Size {
         let per_minute = if requests >= LONG { requests / 4 } else { requests * 2 };
         Self { requests, per_minute }
     }
-}
-
-/// What goes wrong, each as often as the others. No throttling: one that the rate limit did not expect teaches it to go slower for
-/// minutes, as it should.
-fn faults() -> Vec<Fault> {
-    vec![
-        Fault::status(500, ""),
-        Fault::status(503, "").with_header("retry-after-ms", "40"),
-        Fault::status(503, ""),
-        Fault::Html502,
-        Fault::Empty500,
-        Fault::CloseBeforeHead,
-        Fault::ResetBeforeHead,
-        Fault::ResetInHead,
-        Fault::ResetAfterHead,
-        Fault::ResetInBody(40),
-        Fault::TruncateAfter(60),
-        Fault::ChunkedCut,
-        Fault::InvalidJson,
-        Fault::NoFinish,
-        Fault::Delay(Duration::from_millis(30)),
-    ]
 }
 
 fn config(emulators: &[Emulator; 3], size: &Size) -> String {

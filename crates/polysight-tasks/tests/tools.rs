@@ -178,8 +178,8 @@ async fn an_error_says_what_was_used() {
     let error = ToolLoop::new([sum()]).run(&none, request()).await.unwrap_err();
     assert_eq!((error.billed(), error.usage()), (Billed::No, Some(Usage::default())));
     let perhaps = Error::new(ErrorKind::Network, "broke").with_billed(Billed::Perhaps);
-    let told = perhaps.clone().with_usage(Some(Usage::new(5, 2, 7)));
-    for (failed, tokens) in [(perhaps, None), (told, Some(117))] {
+    let counted = perhaps.clone().with_usage(Some(Usage::new(5, 2, 7)));
+    for (failed, tokens) in [(perhaps, None), (counted, Some(117))] {
         let mock = MockProvider::new("m").answer_call("sum", r#"{"a":1,"b":2}"#).error(failed);
         let error = ToolLoop::new([sum()]).run(&mock, request()).await.unwrap_err();
         assert_eq!((error.usage().map(|usage| usage.total_tokens), error.billed()), (tokens, Billed::Likely));

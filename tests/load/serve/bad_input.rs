@@ -82,7 +82,7 @@ impl Served {
     }
 }
 
-/// Sends this head, and then pieces until so many bytes are sent or nobody reads them any more; then reads the reply.
+/// Sends this head, and then pieces until so many bytes are sent or they are not read any more; then reads the reply.
 async fn pour(served: &Served, head: &str, piece: &[u8], bytes: usize) -> (Reply, usize) {
     let (mut reader, mut writer) = served.connect().await.into_split();
     let reply = tokio::spawn(async move {
@@ -172,7 +172,7 @@ async fn fifty_streams_finish_after_a_sigterm() {
     served.replica.ended();
 }
 
-/// Reads the replies of all of them at once.
+/// Reads the replies of all of them concurrently.
 async fn read_all(streams: Vec<TcpStream>) -> Vec<Reply> {
     streams.into_iter().map(read).collect::<JoinSet<_>>().join_all().await
 }

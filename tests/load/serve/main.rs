@@ -17,3 +17,5 @@ mod replica;
 mod server;
 mod soak;
 mod tally;
+#[path = "../vendor_faults.rs"]
+mod vendor_faults;

@@ -88,7 +88,7 @@ impl Replica {
         panic!("the config was not read again");
     }
 
-    /// Ends it at once, as the kernel ends a process that has taken too much memory.
+    /// Ends it without a warning, as the kernel ends a process that has taken too much memory.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

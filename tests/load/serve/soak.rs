@@ -14,13 +14,14 @@ use image::ImageFormat;
 use polysight::catalog::{Money, Price};
 use polysight::layers::budget::Balance;
 use polysight::{Catalog, ChatRequest, Image, Polysight, Usage, VisionProvider as _};
-use polysight_emulator::{Emulator, Fault, Load, Surface};
+use polysight_emulator::{Emulator, Load, Surface};
 use polysight_testkit::picture;
 use tokio::sync::Mutex;
 
 use crate::replica::{self, Replica};
 use crate::server::Server;
 use crate::tally::{self, Outcome, Tally, ask};
+use crate::vendor_faults::faults;
 
 const MODEL: &str = "qwen3-vl-235b-a22b-instruct";
 /// Share of the vendor's answers that fail.
@@ -55,26 +56,6 @@ impl Size {
         let requests = self.requests / 2;
         (requests as f64 * bound() / 3.0 * 1e6).round() / 1e6
     }
-}
-
-/// No throttling: one that the rate limit did not expect teaches it to go slower for minutes, as it should.
-fn faults() -> Vec<Fault> {
-    vec![
-        Fault::status(500, ""),
-        Fault::status(503, "").with_header("retry-after-ms", "40"),
-        Fault::Html502,
-        Fault::Empty500,
-        Fault::CloseBeforeHead,
-        Fault::ResetBeforeHead,
-        Fault::ResetInHead,
-        Fault::ResetAfterHead,
-        Fault::ResetInBody(40),
-        Fault::TruncateAfter(60),
-        Fault::ChunkedCut,
-        Fault::InvalidJson,
-        Fault::NoFinish,
-        Fault::Delay(Duration::from_millis(30)),
-    ]
 }
 
 /// A vendor for each role. The reload changes how many attempts a call may make, and nothing that is counted.
@@ -288,7 +269,7 @@ fn report(size: &Size, tally: &Tally, loads: &[Load; 2], balance: &Balance, took
     println!("attempts that the gateways name: {}", tally.sent);
     for (name, load) in ["free", "paid"].iter().zip(loads) {
         println!(
-            "{name}: {} arrived, {} met a fault, {} over the limit; at most {} of {} at once, {} of {} in any minute",
+            "{name}: {} arrived, {} met a fault, {} over the limit; at most {} of {} in flight, {} of {} in any minute",
             load.requests,
             load.faulty,
             load.over_limit,

@@ -17,6 +17,9 @@ pub(super) fn part<'a>(path: String, item: Json<'a>, reader: &mut Reader<'a>) ->
     }
     let mut fields = Fields::of(item, path, reader)?;
     let kind = fields.text("type", reader);
+    if fields.take("cache_control").is_some() {
+        reader.note("marks for a prompt cache (`cache_control`) are not passed on");
+    }
     match kind.as_deref() {
         Some("text" | "input_text" | "output_text") => text(&mut fields, reader),
         Some("image_url" | "input_image") => image(&mut fields, "image_url", reader).map(Part::Image),

@@ -53,6 +53,14 @@ fn pictures_come_in_every_form_that_clients_send() {
 }
 
 #[test]
+fn marks_for_a_cache_are_left_out_and_that_is_said() {
+    let mark = json!({ "type": "ephemeral" });
+    let parsed = content(json!([{ "type": "text", "text": "what?", "cache_control": mark }])).unwrap();
+    assert_eq!(parsed.chat.messages[0].parts.len(), 1);
+    assert!(parsed.notes[0].contains("cache_control"), "{:?}", parsed.notes);
+}
+
+#[test]
 fn a_picture_is_a_slice_of_the_body() {
     let body = json!({ "model": "m", "messages": [{ "role": "user", "content": [
         { "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{PNG}") } }

@@ -7,7 +7,7 @@ use polysight_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-/// What pictures that are fitted at once may take; shared by its clones, and by the layers that are given one.
+/// What pictures that are fitted at the same time may take; shared by its clones, and by the layers that are given one.
 #[derive(Clone)]
 pub struct FitPool {
     threads: Arc<Semaphore>,
@@ -24,7 +24,7 @@ impl Default for FitPool {
 }
 
 impl FitPool {
-    /// So many pictures at once, at least 1, and so much memory, in MiB; a picture that may take more is done alone.
+    /// So many pictures at the same time, at least 1, and so much memory, in MiB; a picture that may take more is done alone.
     #[must_use]
     pub fn new(pictures: usize, max_memory: u32) -> Self {
         let max_memory = max_memory.max(1);

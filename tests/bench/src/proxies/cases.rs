@@ -62,7 +62,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "streams",
-        what: "1,000 streams at once, of 20 deltas in 5 s",
+        what: "1,000 concurrent streams, of 20 deltas in 5 s",
         scenario: Scenario::Slow { count: 20, pause_ms: 250 },
         requests: 1_000,
         few: 1_000,
